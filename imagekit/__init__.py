@@ -1,0 +1,13 @@
+"""imagekit: one small config in, a correct `cloudbuild.json` and a recorded run out.
+
+    config = imagekit.load("config/images.yaml")
+    plan = imagekit.plan(config, only=["gpu-*"])
+    text = imagekit.render(plan)
+    imagekit.write(text, "cloudbuild.json")
+"""
+
+from imagekit.output import write
+from imagekit.pipeline import load, matrix, plan, render
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "load", "matrix", "plan", "render", "write"]

@@ -1,0 +1,229 @@
+"""The command line: arguments in, one call, an exit code out."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import click
+import msgspec
+
+import imagekit
+from imagekit import output as output_file
+from imagekit import pipeline
+from imagekit.config import MAX_TIMEOUT
+from imagekit.errors import INTERRUPTED, ImagekitError
+from imagekit.rows import MARKS, Row, counts, rows
+
+DEFAULT_CONFIG = "config/images.yaml"
+
+Command = Callable[..., Any]
+
+
+def _config_options(command: Command) -> Command:
+    """Which config, and what to build of it: the same words for every command."""
+    for option in (
+        click.option(
+            "--skip",
+            multiple=True,
+            metavar="GLOB",
+            help="Leave out the images whose tag or alias matches; repeatable.",
+        ),
+        click.option(
+            "--only",
+            multiple=True,
+            metavar="GLOB",
+            help="Take the images whose tag or alias matches, with their parents; repeatable.",
+        ),
+        click.option(
+            "--base-url",
+            "--base_url",
+            metavar="URL",
+            help="Repository that the tags belong to, in place of the config's.",
+        ),
+        click.option(
+            "--config",
+            "-c",
+            default=DEFAULT_CONFIG,
+            show_default=True,
+            metavar="FILE",
+            help="The matrix, as YAML or JSON.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(imagekit.__version__, prog_name="imagekit")
+def cli() -> None:
+    """Generate, show and record the build of a family of base Docker images."""
+
+
+@cli.command()
+@_config_options
+@click.option(
+    "--output",
+    "-o",
+    default="cloudbuild.json",
+    show_default=True,
+    metavar="FILE",
+    help="The Cloud Build file to write; - is standard output.",
+)
+@click.option(
+    "--timeout-sec",
+    "--timeout_sec",
+    type=click.IntRange(1, MAX_TIMEOUT),
+    metavar="N",
+    help="Seconds until Cloud Build gives the build up, in place of the config's.",
+)
+@click.option(
+    "--check", is_flag=True, help="Write nothing; exit 4 and show why if the file is out of date."
+)
+def generate(
+    config: str,
+    base_url: str | None,
+    only: tuple[str, ...],
+    skip: tuple[str, ...],
+    output: str,
+    timeout_sec: int | None,
+    check: bool,
+) -> None:
+    """Write cloudbuild.json from the config."""
+    if check and output == "-":
+        raise click.UsageError("--check compares with a file; name one with --output")
+    checked = _checked(config, base_url, timeout_sec)
+    plan = imagekit.plan(checked.config, only=only, skip=skip)
+    text = imagekit.render(plan)
+    if output == "-":
+        click.echo(text, nl=False)
+        return
+    changes = output_file.write(text, output, check=check)
+    for line in changes.lines():
+        click.echo(line)
+    verb = "is up to date" if check or not changes else "written"
+    click.echo(f"{output} {verb}: {len(plan.images)} images; {changes.summary()}")
+
+
+@cli.command()
+@_config_options
+@click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON.")
+def matrix(
+    config: str, base_url: str | None, only: tuple[str, ...], skip: tuple[str, ...], as_json: bool
+) -> None:
+    """Show what is built, and what is not and why."""
+    checked = _checked(config, base_url)
+    plan = imagekit.plan(checked.config, only=only, skip=skip)
+    found = rows(checked.matrix, plan)
+    if as_json:
+        document = {"repository": plan.repository, "rows": msgspec.to_builtins(found)}
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    else:
+        _print_table(found)
+        click.echo(counts(found))
+
+
+@cli.command()
+@click.argument("notebook")
+@click.option(
+    "--parameter",
+    "-p",
+    "given",
+    nargs=2,
+    multiple=True,
+    metavar="NAME VALUE",
+    help="A parameter of the notebook; repeatable. A list takes one value each time.",
+)
+@click.option(
+    "--runs", default=None, metavar="FOLDER", help="The run store. [default: runs/ of the project]"
+)
+@click.option(
+    "--cell-timeout", type=click.IntRange(1), metavar="N", help="Seconds that a cell may take."
+)
+def run(
+    notebook: str, given: tuple[tuple[str, str], ...], runs: str | None, cell_timeout: int | None
+) -> None:
+    """Run a notebook and record how it ended.
+
+    NOTEBOOK is a path, or a name in notebooks/ such as "generate".
+    """
+    # papermill and what it brings take a second to load, which only this command should pay for.
+    from imagekit.notebook import parameters, project
+    from imagekit.notebook import run as runner
+
+    root = project.root()
+    path = runner.find(notebook, root)
+    values = parameters.typed(path, given)
+    store = pathlib.Path(runs) if runs else root / "runs"
+    progress = sys.stderr.isatty()
+    ended = runner.execute(
+        path, values, store=store, cell_timeout=cell_timeout, progress=progress
+    )
+    for text in ended.shown:
+        click.echo(f"{text}\n")
+    record = ended.record
+    if record.cell is not None:
+        where = f"cell {record.cell.number}" if record.cell.number else "before the first cell"
+        click.echo(f"{where}: {record.cell.error}: {record.cell.message}", err=True)
+    notebook_path = os.path.relpath(ended.notebook)
+    click.echo(f"{notebook_path}: {record.outcome} after {record.seconds:.1f} s", err=True)
+    sys.exit(record.exit_code)
+
+
+def _checked(config: str, base_url: str | None, timeout: int | None = None) -> pipeline.Checked:
+    """The config, with its warnings on standard error."""
+    checked = pipeline.check(config, base_url=base_url, timeout=timeout)
+    for warning in checked.warnings:
+        click.echo(warning, err=True)
+    return checked
+
+
+def _print_table(found: list[Row]) -> None:
+    # rich takes a tenth of a second to load, which only this command should pay for.
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("", "tag", "aliases", "stands on", "why"):
+        table.add_column(column, overflow="fold")
+    styles = {"built": "", "excluded": "yellow", "not listed": "dim", "not selected": "dim"}
+    for row in found:
+        status = f"{MARKS[row.status]} {row.status}"
+        aliases = ", ".join(row.aliases)
+        values = (status, row.tag, aliases, row.parent or "", row.reason)
+        table.add_row(*values, style=styles[row.status])
+    console = Console(highlight=False)
+    if console.is_terminal:
+        console.print(table)
+        return
+    # A pipe has no width; a line a row, without blanks at its end, keeps grep and diff useful.
+    console.width = 10_000
+    with console.capture() as capture:
+        console.print(table)
+    lines = (line.rstrip() for line in capture.get().splitlines())
+    click.echo("\n".join(line for line in lines if line))
+
+
+def main(args: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit with the code of what happened."""
+    try:
+        cli.main(args=args, prog_name="imagekit", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.exit(INTERRUPTED)
+    except ImagekitError as error:
+        click.echo(str(error), err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader (`imagekit matrix | head`) has seen enough. Nothing may be written any more.
+        sys.stdout = None  # type: ignore[assignment]
+        sys.exit(0)
+    sys.exit(0)

@@ -1,0 +1,306 @@
+"""The configuration file: what it may say, and what it says, as frozen values."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Literal
+
+import msgspec
+import yaml
+from msgspec import UNSET, Meta, UnsetType
+
+from imagekit.errors import Path, Problem, did_you_mean
+from imagekit.source import Report, Source, decode, elements, is_null, items, scalar
+
+Axis = Literal["base_image", "python", "gpu"]
+AXES: tuple[Axis, ...] = ("base_image", "python", "gpu")
+SECTION: Mapping[str, str] = {
+    "base_image": "base_images",
+    "python": "python_versions",
+    "gpu": "gpu_versions",
+}
+"""The config's section that holds an axis's values."""
+
+ORIGINAL_BASE_URL = "gcr.io/blueshift-playground/blueshift"
+"""Where the original generator pushed to when it was not told otherwise
+(google/caliban, scripts/cloudbuild.py)."""
+
+MAX_TIMEOUT = 86_400
+"""Seconds. Cloud Build ends every build after 24 hours
+(cloud.google.com/build/docs/build-config-file-schema#timeout)."""
+
+BuildArgs = Annotated[dict[str, str], Meta(description="NAME: value, or a list of NAME=value")]
+Choice = Annotated[
+    tuple[str | None, ...] | None,
+    Meta(description="one name or a list of names; null stands for 'without this axis'"),
+]
+Seconds = Annotated[int, Meta(ge=1, le=MAX_TIMEOUT, description="seconds, or 90m, or 24h")]
+Count = Annotated[int, Meta(ge=1)]
+
+
+class _Struct(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What all of the config's values have in common."""
+
+
+class Combination(_Struct):
+    """One value of each axis, by name; None where the axis plays no part."""
+
+    base_image: str | None = None
+    python: str | None = None
+    gpu: str | None = None
+    recipe: str | None = None
+
+    def values(self) -> dict[Axis, str]:
+        """The axes that have a value, in the axes' order."""
+        found = {axis: getattr(self, axis) for axis in AXES}
+        return {axis: value for axis, value in found.items() if value is not None}
+
+    def __str__(self) -> str:
+        chosen = " × ".join(self.values().values())
+        return f"{chosen} ({self.recipe})" if self.recipe else chosen
+
+
+class Entry(_Struct):
+    """One element of `images`: every combination of its axes' values is an image."""
+
+    base_image: Choice = None
+    python: Choice = None
+    gpu: Choice = None
+    recipe: Choice = None
+    build_args: BuildArgs = {}
+
+
+class Exclude(_Struct):
+    """A rule: the combinations that match every axis it names are not built, for a reason."""
+
+    reason: str
+    base_image: Choice = None
+    python: Choice = None
+    gpu: Choice = None
+    recipe: Choice = None
+
+
+class RecipeChange(_Struct):
+    """What the config says of a recipe; what it leaves out stays as the built-in has it."""
+
+    dockerfile: str | None = None
+    axes: tuple[Axis, ...] | None = None
+    parent: str | None | UnsetType = UNSET
+    parent_arg: str | None = None
+    tag: str | None = None
+    omit: tuple[str, ...] | None = None
+    build_args: BuildArgs = {}
+
+
+class Limits(_Struct):
+    """What Cloud Build refuses. Public sources differ; these are the smallest figures in them.
+
+    Steps: GoogleContainerTools/distroless#435. Arguments: 100 a step, each 4,000 characters
+    long, in Google's archived local builder (GoogleCloudPlatform/cloud-build-local).
+    """
+
+    steps: Count = 100
+    args: Count = 100
+    arg_length: Count = 4_000
+
+
+class CloudBuild(_Struct):
+    """Options of the build as a whole."""
+
+    timeout: Seconds = MAX_TIMEOUT
+    machine_type: str | None = None
+    logging: (
+        Literal["LEGACY", "GCS_ONLY", "CLOUD_LOGGING_ONLY", "STACKDRIVER_ONLY", "NONE"] | None
+    ) = None
+    publish: Literal["each", "together"] = "each"
+    limits: Limits = Limits()
+
+
+class Config(_Struct):
+    """A whole configuration."""
+
+    base_url: str | None = None
+    base_images: dict[str, BuildArgs] = {}
+    python_versions: dict[str, BuildArgs] = {}
+    gpu_versions: dict[str, BuildArgs] = {}
+    images: tuple[Entry, ...] = ()
+    exclude: tuple[Exclude, ...] = ()
+    aliases: dict[str, Combination] = {}
+    recipes: dict[str, RecipeChange] = {}
+    cloudbuild: CloudBuild = CloudBuild()
+
+    def axis(self, axis: str) -> dict[str, BuildArgs]:
+        """An axis's values by name, each with its build args."""
+        values: dict[str, BuildArgs] = getattr(self, SECTION[axis])
+        return values
+
+    @property
+    def repository(self) -> str:
+        """What every tag is a tag of: `base_url`, or the original generator's default."""
+        return ORIGINAL_BASE_URL if self.base_url is None else self.base_url
+
+
+def config_from(source: Source) -> tuple[Config, list[Problem]]:
+    """A config file's values, and what is wrong with its form.
+
+    What is wrong is left out of the Config, so that the rest can still be checked.
+    """
+    problems: list[Problem] = []
+    return decode(source.root, Config, (), problems.append, SPECIAL) or Config(), problems
+
+
+def dump(config: Config) -> str:
+    """A config as YAML that reads back as the same config."""
+    return yaml.safe_dump(msgspec.to_builtins(config), sort_keys=False)
+
+
+# ---- notations of their own
+
+
+def _build_args(node: yaml.Node, path: Path, report: Report) -> dict[str, str]:
+    if isinstance(node, yaml.SequenceNode):
+        pairs = list(_listed_args(node, path, report))
+    else:
+        pairs = [(key, scalar(value, at, report), at) for key, value, at in items(node, path, report)]
+    args: dict[str, str] = {}
+    for name, value, at in pairs:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            message = f"{name!r} cannot be the name of a build arg: use letters, digits and _"
+            report(Problem(message=message, path=at, on_key=True))
+        elif name in args:
+            report(Problem(message=f"{name!r} is given twice; remove one", path=at))
+        elif value is not None:
+            args[name] = value
+    return args
+
+
+def _listed_args(
+    node: yaml.SequenceNode, path: Path, report: Report
+) -> Iterator[tuple[str, str | None, Path]]:
+    for child, at in elements(node, path, report):
+        text = scalar(child, at, report)
+        if text is None:
+            continue
+        name, equals, value = text.partition("=")
+        if equals:
+            yield name, value, at
+        else:
+            report(Problem(message=f"{text!r} has no value: write {text}=VALUE", path=at))
+
+
+def _choice(node: yaml.Node, path: Path, report: Report) -> tuple[str | None, ...] | None:
+    if is_null(node):
+        return (None,)
+    if not isinstance(node, yaml.SequenceNode):
+        name = scalar(node, path, report)
+        return None if name is None else (name,)
+    names: list[str | None] = []
+    for child, at in elements(node, path, report):
+        name = None if is_null(child) else scalar(child, at, report)
+        if name in names:
+            report(Problem(message=f"{name!r} is listed twice; remove one", path=at))
+        elif name is not None or is_null(child):
+            names.append(name)
+    if not node.value:
+        report(Problem(message="an empty list selects nothing; leave the key out", path=path))
+    return tuple(names)
+
+
+def seconds(text: str) -> int | None:
+    """`86400`, `86400s`, `90m` or `24h` in seconds; None where it is none of these or too long."""
+    match = re.fullmatch(r"([0-9]{1,9})([smh]?)", text)
+    amount = int(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]] if match else 0
+    return amount if 1 <= amount <= MAX_TIMEOUT else None
+
+
+def _seconds(node: yaml.Node, path: Path, report: Report) -> int | None:
+    text = scalar(node, path, report)
+    amount = seconds(text) if text is not None else None
+    if text is not None and amount is None:
+        message = f"{text!r} is no time-out: write 1 to {MAX_TIMEOUT} seconds, such as 3600s or 24h"
+        report(Problem(message=message, path=path))
+    return amount
+
+
+def _count(node: yaml.Node, path: Path, report: Report) -> int | None:
+    text = scalar(node, path, report)
+    if text is not None and not re.fullmatch(r"[1-9][0-9]{0,8}", text):
+        report(Problem(message=f"{text!r} is no whole number above 0", path=path))
+        return None
+    return None if text is None else int(text)
+
+
+SPECIAL = {BuildArgs: _build_args, Choice: _choice, Seconds: _seconds, Count: _count}
+
+
+# ---- what a well-formed config must also hold to
+
+
+def check(config: Config) -> Iterator[Problem]:
+    """What is wrong with a config's own words: names that nothing has, an address that is none."""
+    if not config.images:
+        yield Problem(message="'images' lists nothing, so nothing would be built")
+    if config.base_url is None:
+        message = (
+            f"no 'base_url': images are tagged {ORIGINAL_BASE_URL}, as by the original "
+            "generator; set it here or pass --base-url"
+        )
+        yield Problem(message=message, severity="warning")
+    elif not is_repository(config.base_url):
+        message = (
+            f"{config.base_url!r} is no repository that an image can be tagged with: write "
+            "lower-case HOST/PATH without a tag, such as us-docker.pkg.dev/PROJECT/REPO/IMAGE"
+        )
+        yield Problem(message=message, path=("base_url",))
+    for index, entry in enumerate(config.images):
+        yield from _check_names(config, entry, ("images", index))
+    for index, rule in enumerate(config.exclude):
+        yield from _check_names(config, rule, ("exclude", index))
+        if all(getattr(rule, name) is None for name in (*AXES, "recipe")):
+            message = "this rule names no axis and would exclude everything; name at least one"
+            yield Problem(message=message, path=("exclude", index))
+    for name, alias in config.aliases.items():
+        yield from _check_names(config, alias, ("aliases", name))
+
+
+def _check_names(
+    config: Config, chooser: Entry | Exclude | Combination, path: Path
+) -> Iterator[Problem]:
+    for axis in AXES:
+        choice = getattr(chooser, axis)
+        known = config.axis(axis)
+        names = choice if isinstance(choice, tuple) else (choice,)
+        for index, name in enumerate(names):
+            if name is None or name in known:
+                continue
+            has = f"it has {', '.join(known)}" if known else "it is empty or missing"
+            message = (
+                f"{axis} {name!r} is not in '{SECTION[axis]}'"
+                f"{did_you_mean(name, known) or f'; {has}'}"
+            )
+            yield Problem(message=message, path=(*path, axis, index))
+
+
+def is_repository(url: str) -> bool:
+    """Whether a text is a legal repository name: an optional host, and a lower-case path.
+
+    The grammar is that of the distribution project's `reference` package, whose limit of
+    255 characters on the whole name is applied too.
+    """
+    domain = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+    host = rf"(?:{domain})(?:\.{domain})*(?::[0-9]+)?"
+    part = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+    return len(url) <= 255 and bool(re.fullmatch(rf"(?:{host}/)?{part}(?:/{part})*", url))
+
+
+def is_tag(text: str) -> bool:
+    """Whether a text is a legal image tag (the same grammar's `tag`)."""
+    return bool(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", text))
+
+
+def is_inside_context(path: str) -> bool:
+    """Whether a Dockerfile's path stays inside the directory that is sent to the builder."""
+    normal = posixpath.normpath(path)
+    return bool(path) and not (path.startswith("/") or normal == ".." or normal.startswith("../"))

@@ -1,0 +1,117 @@
+"""What can go wrong, told so that a person can mend it, and the exit code of each kind."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+
+Path = tuple[str | int, ...]
+"""Where something stands in a config: `("images", 3, "gpu")` is `images[3].gpu`."""
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A position in a file; line and column count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that is wrong: where, what, and what to do about it.
+
+    `on_key` says that the key at `path` is meant and not its value. `place` is filled in by
+    whoever knows the file; a config that was made in Python has none, and the path is shown.
+    """
+
+    message: str
+    path: Path = ()
+    on_key: bool = False
+    severity: Literal["error", "warning"] = "error"
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        where = str(self.place or show_path(self.path))
+        warning = "warning: " if self.severity == "warning" else ""
+        return f"{where}: {warning}{self.message}" if where else f"{warning}{self.message}"
+
+
+def show_path(path: Path) -> str:
+    """`("images", 3, "gpu")` as `images[3].gpu`."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`"; did you mean 'x'?"` where a known name is close, else nothing."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+class ImagekitError(Exception):
+    """Every mistake of a user and every refusal of the outside world; never a bug of ours."""
+
+    exit_code = 1
+
+    def _render_traceback_(self) -> list[str]:
+        """What Jupyter shows in place of a traceback, which would hide the message."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+class UsageError(ImagekitError):
+    """The call itself is wrong: an unknown parameter, a value of the wrong type."""
+
+    exit_code = 2
+
+
+class ProblemsError(ImagekitError):
+    """Something has problems; `problems` holds all of them, sorted by place."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class ConfigError(ProblemsError):
+    """The config, or a selection from it, is wrong."""
+
+    exit_code = 3
+
+
+class DriftError(ImagekitError):
+    """The committed output is not what the config gives."""
+
+    exit_code = 4
+
+
+class LimitError(ProblemsError):
+    """A preflight check found what the builder would refuse."""
+
+    exit_code = 5
+
+
+INTERRUPTED = 130
+"""The exit code after Ctrl-C or SIGTERM."""
+
+
+def _kinds(kind: type[ImagekitError] = ImagekitError) -> Iterable[type[ImagekitError]]:
+    yield kind
+    for sub in kind.__subclasses__():
+        yield from _kinds(sub)
+
+
+def exit_code_of(name: str) -> int:
+    """The exit code of an exception that is known by its class's name only, 1 for a stranger.
+
+    A notebook's kernel reports an exception by name; this lets a run that failed with a
+    `DriftError` exit like the command line does.
+    """
+    return next((kind.exit_code for kind in _kinds() if kind.__name__ == name), 1)

@@ -1,0 +1,103 @@
+"""A notebook's parameters: what it takes, and whether what it is given fits.
+
+papermill only warns of an unknown parameter (nteract/papermill#818) and turns 3.10 on its
+command line into the number 3.1 (#55). Here both are settled by the notebook's own annotations,
+before anything runs.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import pathlib
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from imagekit.errors import ProblemsError, Problem, UsageError, did_you_mean
+
+
+class ParametersError(ProblemsError, UsageError):
+    """Parameters that the notebook does not have, or values that they do not take."""
+
+    exit_code = UsageError.exit_code
+
+
+def typed(notebook: pathlib.Path, given: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """The given names and texts as values of the types that the notebook annotates.
+
+    A list is given by naming it several times, or as a JSON list. Raises ParametersError with
+    everything that does not fit.
+    """
+    types = declared(notebook)
+    texts: dict[str, list[str]] = {}
+    for name, text in given:
+        texts.setdefault(name, []).append(text)
+    values: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for name, found in texts.items():
+        try:
+            if name not in types:
+                near = did_you_mean(name, types) or f"; it has {', '.join(types) or 'none'}"
+                raise ValueError(f"the notebook has no such parameter{near}")
+            values[name] = _value(types[name], found)
+        except ValueError as error:
+            problems.append(Problem(message=f"parameter {name!r}: {error}"))
+    if problems:
+        raise ParametersError(problems)
+    return values
+
+
+def declared(notebook: pathlib.Path) -> dict[str, str]:
+    """The parameters that a notebook takes, each with the name of its type."""
+    # papermill takes half a second to load.
+    import papermill
+
+    # Braces in a path are format fields to papermill.
+    path = str(notebook).replace("{", "{{").replace("}", "}}")
+    found = papermill.inspect_notebook(path)
+    return {name: _type(about) for name, about in found.items()}
+
+
+def _type(about: dict[str, Any]) -> str:
+    annotated = about["inferred_type_name"]
+    if annotated != "None":
+        return re.split(r"[\[ ]", annotated.lower())[0]
+    try:
+        return type(ast.literal_eval(about["default"])).__name__
+    except (ValueError, SyntaxError):
+        return "str"
+
+
+def _value(kind: str, texts: list[str]) -> Any:
+    if kind == "list":
+        return _list(texts)
+    if len(texts) > 1:
+        raise ValueError(f"it is given {len(texts)} times, but is no list")
+    return _scalar(kind, texts[0])
+
+
+def _list(texts: list[str]) -> list[Any]:
+    if len(texts) > 1 or not texts[0].startswith("["):
+        return texts
+    try:
+        return list(json.loads(texts[0]))
+    except ValueError:
+        raise ValueError(
+            f"{texts[0]!r} is no JSON list; name the parameter once for each element"
+        ) from None
+
+
+def _scalar(kind: str, text: str) -> Any:
+    readers: dict[str, tuple[Any, str]] = {
+        "int": (int, "a whole number"),
+        "float": (float, "a number"),
+        "bool": ({"true": True, "false": False}.__getitem__, "true or false"),
+    }
+    if kind not in readers:
+        return text
+    read, expected = readers[kind]
+    try:
+        return read(text.strip().lower())
+    except (ValueError, KeyError):
+        raise ValueError(f"{text!r} is not {expected}") from None

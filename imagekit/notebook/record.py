@@ -1,0 +1,78 @@
+"""The record of a run: one small JSON file beside the executed notebook, in a run store."""
+
+from __future__ import annotations
+
+import datetime
+import pathlib
+import re
+import secrets
+from typing import Any, Literal
+
+import msgspec
+
+from imagekit import output
+from imagekit.errors import UsageError
+
+FORMAT = 1
+
+Outcome = Literal[
+    "running",  # or its runner was killed and could not say
+    "succeeded",
+    "failed",  # a cell raised
+    "exited",  # a cell called sys.exit
+    "timed out",
+    "kernel died",
+    "interrupted",  # Ctrl-C or SIGTERM
+]
+
+
+class CellError(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The cell that a run ended at: its execution count, and what it raised."""
+
+    number: int | None
+    error: str
+    message: str
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is known of a run. Times are ISO 8601 in UTC, durations seconds.
+
+    `result` is what the notebook itself computed, where it got that far.
+    """
+
+    run: str
+    notebook: str
+    outcome: Outcome
+    started: str
+    format: int = FORMAT
+    finished: str | None = None
+    seconds: float | None = None
+    exit_code: int | None = None
+    cell: CellError | None = None
+    parameters: dict[str, Any] = {}
+    notebook_sha256: str | None = None
+    commit: str | None = None
+    versions: dict[str, str] = {}
+    process: int | None = None
+    result: dict[str, Any] | None = None
+
+
+def now() -> datetime.datetime:
+    """The present, in UTC."""
+    return datetime.datetime.now(datetime.UTC)
+
+
+def new_run(store: pathlib.Path, notebook: pathlib.Path, started: datetime.datetime) -> str:
+    """A name in the store that sorts by time and is nobody else's."""
+    stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", notebook.stem)
+    return f"{started:%Y%m%dT%H%M%S.%fZ}-{stem}-{secrets.token_hex(4)}"
+
+
+def write(store: pathlib.Path, record: Record) -> None:
+    """Put the record into the store, whole. Raises UsageError where that is not possible."""
+    text = msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
+    try:
+        store.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{store}: cannot be a run store: {error.strerror}") from None
+    output.replace(store / f"{record.run}.json", text)

@@ -1,0 +1,35 @@
+"""What a run of the generate notebook computed, as the notebook keeps it."""
+
+from __future__ import annotations
+
+import collections
+import pathlib
+
+import imagekit
+from imagekit.changes import Changes
+from imagekit.images import Plan
+from imagekit.notebook import project
+from imagekit.notebook.display import Result
+
+
+def of(plan: Plan, changes: Changes, *, config: str, output: str) -> Result:
+    """Hashes (SHA-256) of what went in and came out, counts, commit and version.
+
+    Paths are as given, from the working directory. A Dockerfile that is not there has no hash.
+    """
+    dockerfiles = sorted({image.dockerfile for image in plan.images})
+    recipes = collections.Counter(str(image.combination.recipe) for image in plan.images)
+    return Result(
+        {
+            "inputs": {path: project.sha256(path) for path in (config, *dockerfiles)},
+            "outputs": {output: project.sha256(output)},
+            "images": {"total": len(plan.images), **dict(sorted(recipes.items()))},
+            "changes": {
+                "added": len(changes.added),
+                "removed": len(changes.removed),
+                "changed": len(changes.changed),
+            },
+            "commit": project.commit(pathlib.Path.cwd()),
+            "imagekit": imagekit.__version__,
+        }
+    )

@@ -1,0 +1,254 @@
+"""Running a notebook with papermill, and knowing how it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import logging
+import os
+import pathlib
+import platform
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import nbformat
+import papermill
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from papermill.exceptions import PapermillExecutionError
+from papermill.iorw import LocalHandler, papermill_io
+from traitlets.config import Config as Traits
+
+from imagekit import output
+from imagekit.errors import INTERRUPTED, UsageError, did_you_mean, exit_code_of
+from imagekit.notebook import project, record
+from imagekit.notebook.display import RESULT_TYPE
+from imagekit.notebook.record import CellError, Outcome, Record
+
+SCHEME = "imagekit-run://"
+"""Marks the paths that papermill is to write in one step; see `_WholeFiles`."""
+
+
+class Run(msgspec.Struct, frozen=True):
+    """A run that has ended: its record and the two files it left."""
+
+    record: Record
+    notebook: pathlib.Path
+    shown: tuple[str, ...]
+
+
+def find(name: str, root: pathlib.Path) -> pathlib.Path:
+    """A notebook by its path, or by its name in the project's `notebooks/`."""
+    folder = root / "notebooks"
+    known = sorted(path.stem for path in folder.glob("*.ipynb"))
+    for path in (pathlib.Path(name), folder / f"{name}.ipynb", folder / name):
+        if path.suffix == ".ipynb" and path.is_file():
+            return path.resolve()
+    near = did_you_mean(name, known) or f"; there is {', '.join(known) or 'none'}"
+    raise UsageError(f"no notebook is called {name!r} in {folder}{near}")
+
+
+def execute(
+    notebook: pathlib.Path,
+    parameters: dict[str, Any],
+    *,
+    store: pathlib.Path,
+    cell_timeout: int | None = None,
+    progress: bool = False,
+) -> Run:
+    """Run a notebook from its project's root and leave its record in the store, however it ends.
+
+    `parameters` are those of `parameters.typed`; `cell_timeout` is in seconds, None for none.
+    """
+    started = record.now()
+    root = project.root()
+    name = record.new_run(store, notebook, started)
+    path = store.resolve() / f"{name}.ipynb"
+    running = Record(
+        run=name,
+        notebook=os.path.relpath(notebook, root),
+        outcome="running",
+        started=started.isoformat(),
+        parameters=parameters,
+        notebook_sha256=project.sha256(notebook),
+        commit=project.commit(root),
+        versions=_versions(),
+        process=os.getpid(),
+    )
+    record.write(store, running)
+    outcome, cell = _outcome(notebook, path, parameters, root, cell_timeout, progress)
+    return _finish(running, outcome, cell, store, path)
+
+
+def _finish(
+    running: Record,
+    outcome: Outcome,
+    cell: CellError | None,
+    store: pathlib.Path,
+    path: pathlib.Path,
+) -> Run:
+    executed = _read(path)
+    exited = _system_exit(executed)
+    if outcome in ("succeeded", "failed") and exited is not None:
+        outcome, cell = "exited", exited
+    ended = record.now()
+    started = record.datetime.datetime.fromisoformat(running.started)
+    finished = msgspec.structs.replace(
+        running,
+        outcome=outcome,
+        cell=cell,
+        finished=ended.isoformat(),
+        seconds=round((ended - started).total_seconds(), 3),
+        exit_code=_exit_code(outcome, cell),
+        process=None,
+        result=_result(executed),
+    )
+    if executed.cells:
+        # papermill's own metadata says "completed" of a killed kernel and "exception" of exit 0.
+        executed.metadata["imagekit"] = {"run": finished.run, "outcome": outcome}
+        output.replace(path, nbformat.writes(executed).encode())
+    record.write(store, finished)
+    return Run(finished, path, tuple(_shown(executed)))
+
+
+def _outcome(
+    notebook: pathlib.Path,
+    path: pathlib.Path,
+    parameters: dict[str, Any],
+    root: pathlib.Path,
+    cell_timeout: int | None,
+    progress: bool,
+) -> tuple[Outcome, CellError | None]:
+    try:
+        with _terminable():
+            _papermill(notebook, path, parameters, root, cell_timeout, progress)
+    except PapermillExecutionError as error:
+        return "failed", CellError(
+            number=error.exec_count, error=error.ename, message=error.evalue
+        )
+    except CellTimeoutError:
+        return "timed out", _last_cell(path, "CellTimeoutError", f"no end after {cell_timeout} s")
+    except DeadKernelError:
+        return "kernel died", _last_cell(path, "DeadKernelError", "the kernel was killed")
+    except KeyboardInterrupt as interrupt:
+        name = type(interrupt).__name__
+        return "interrupted", _last_cell(path, name, "stopped from outside")
+    return "succeeded", None
+
+
+def _papermill(
+    notebook: pathlib.Path,
+    path: pathlib.Path,
+    parameters: dict[str, Any],
+    root: pathlib.Path,
+    cell_timeout: int | None,
+    progress: bool,
+) -> None:
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    papermill_io.register(SCHEME, _WholeFiles())
+    quiet = Traits()
+    # ipykernel 7.3 and later warn in every run of a kernel that listens unencrypted.
+    quiet.KernelManager.transport_encryption = "auto"
+    papermill.execute_notebook(
+        _unformatted(notebook),
+        SCHEME + _unformatted(path),
+        parameters=parameters,
+        cwd=root,
+        progress_bar=progress,
+        execution_timeout=cell_timeout,
+        config=quiet,
+    )
+
+
+def _unformatted(path: pathlib.Path) -> str:
+    """A path as papermill takes it, for whom braces are format fields."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
+class _WholeFiles(LocalHandler):  # type: ignore[misc]
+    """Writes a notebook in one step. papermill writes it once per cell, in place, so that a
+    runner that is killed would leave half a file."""
+
+    def write(self, buf: str, path: str) -> None:
+        output.replace(pathlib.Path(path.removeprefix(SCHEME)), buf.encode())
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM. As a KeyboardInterrupt it passes through asyncio, which holds back others."""
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Turn SIGTERM into an exception, so that the kernel is stopped and the record written."""
+
+    def terminate(*_: object) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _exit_code(outcome: Outcome, cell: CellError | None) -> int:
+    if outcome == "succeeded":
+        return 0
+    if outcome == "interrupted":
+        return INTERRUPTED
+    if outcome == "exited" and cell is not None:
+        status = cell.message or "0"
+        return int(status) & 0xFF if status.isdigit() else 1
+    return exit_code_of(cell.error) if cell is not None else 1
+
+
+def _versions() -> dict[str, str]:
+    names = ("imagekit", "papermill", "nbclient", "ipykernel", "pandas")
+    return {"python": platform.python_version()} | {
+        name: importlib.metadata.version(name) for name in names
+    }
+
+
+# ---- what the executed notebook says
+
+
+def _read(path: pathlib.Path) -> Any:
+    if not path.exists():
+        return nbformat.v4.new_notebook()
+    return nbformat.read(path, as_version=4)
+
+
+def _outputs(executed: Any) -> Iterator[tuple[Any, Any]]:
+    for cell in executed.cells:
+        for out in cell.get("outputs", ()):
+            yield cell, out
+
+
+def _system_exit(executed: Any) -> CellError | None:
+    for cell, out in _outputs(executed):
+        if out.output_type == "error" and out.ename == "SystemExit":
+            return CellError(number=cell.execution_count, error=out.ename, message=out.evalue)
+    return None
+
+
+def _last_cell(path: pathlib.Path, error: str, message: str) -> CellError:
+    """The cell that was running: the first that papermill started and that has no count or,
+    where the kernel had taken it, the last that has one."""
+    counts = [cell.execution_count for cell in _read(path).cells if cell.get("execution_count")]
+    return CellError(number=counts[-1] if counts else None, error=error, message=message)
+
+
+def _result(executed: Any) -> dict[str, Any] | None:
+    found = [
+        out.data[RESULT_TYPE] for _, out in _outputs(executed) if RESULT_TYPE in out.get("data", {})
+    ]
+    return dict(found[-1]) if found else None
+
+
+def _shown(executed: Any) -> Iterator[str]:
+    """What the notebook showed, as text."""
+    for _, out in _outputs(executed):
+        text = out.get("text") or out.get("data", {}).get("text/plain", "")
+        if text:
+            yield str(text).rstrip("\n")

@@ -1,0 +1,122 @@
+"""The matrix, the plan and the document as pandas tables."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+import pandas as pd
+
+from imagekit.cells import Matrix
+from imagekit.changes import Changes
+from imagekit.config import AXES, Config
+from imagekit.images import Plan
+from imagekit.notebook.display import Table
+from imagekit.rows import MARKS, Row, counts, rows
+from imagekit.targets import cloudbuild
+
+NO_GPU = "no GPU"
+
+
+def axes(config: Config) -> Table:
+    """Every axis value with its build args, in the config's order."""
+    lines = [
+        (axis, name, " ".join(f"{key}={value}" for key, value in args.items()))
+        for axis in AXES
+        for name, args in config.axis(axis).items()
+    ]
+    frame = pd.DataFrame(lines, columns=["axis", "value", "build args"])
+    return Table(frame.set_index(["axis", "value"]), f"Axes of {config.repository}")
+
+
+def cells(matrix: Matrix, plan: Plan) -> Table:
+    """Every combination: what is built, in build order, and what is not and why."""
+    found = rows(matrix, plan)
+    frame = pd.DataFrame(
+        {
+            "status": [f"{MARKS[row.status]} {row.status}" for row in found],
+            **{axis: _ordered(matrix.config, axis, found) for axis in AXES},
+            "aliases": [", ".join(row.aliases) for row in found],
+            "reason": [row.reason for row in found],
+        },
+        index=pd.Index([row.tag for row in found], name="tag"),
+    )
+    return Table(frame, f"The matrix: {counts(found)}")
+
+
+def _ordered(config: Config, axis: str, found: list[Row]) -> pd.Categorical:
+    """A column of axis values in the config's order, in which py310 comes after py39."""
+    names = [getattr(row, axis) or "" for row in found]
+    order = ["", *(name for name in config.axis(axis) if name)]
+    return pd.Categorical(names, categories=order, ordered=True)
+
+
+def grid(matrix: Matrix, plan: Plan) -> Table:
+    """Rows base image and Python, columns CUDA: the tag, or why there is none."""
+    config = matrix.config
+    found = [row for row in rows(matrix, plan) if row.python is not None]
+    reasons = list(dict.fromkeys(row.reason for row in found if row.status != "built"))
+    lines = pd.DataFrame(
+        {
+            "base image": _ordered(config, "base_image", found),
+            "python": _ordered(config, "python", found),
+            "gpu": pd.Categorical(
+                [row.gpu or NO_GPU for row in found],
+                categories=[NO_GPU, *config.axis("gpu")],
+                ordered=True,
+            ),
+            "text": [_grid_text(row, reasons) for row in found],
+        }
+    )
+    keys = ["base image", "python"] if config.base_images else ["python"]
+    groups = lines.groupby([*keys, "gpu"], observed=True)["text"].agg("\n".join)
+    frame = groups.unstack("gpu").fillna("").rename_axis(columns=None)
+    notes = tuple(f"({number}) {reason}" for number, reason in enumerate(reasons, start=1))
+    return Table(frame, "Supported combinations: Python × CUDA on each base image", notes)
+
+
+def _grid_text(row: Row, reasons: list[str]) -> str:
+    if row.status == "built":
+        return f"{MARKS['built']} {row.tag}"
+    return f"{MARKS[row.status]} {row.status} ({reasons.index(row.reason) + 1})"
+
+
+def images(plan: Plan) -> Table:
+    """The images in build order, with what each stands on and is built with."""
+    frame = pd.DataFrame(
+        {
+            "tag": [image.tag for image in plan.images],
+            "stands on": [image.parent or "" for image in plan.images],
+            "Dockerfile": [image.dockerfile for image in plan.images],
+            "build args": [
+                " ".join(f"{key}={value}" for key, value in image.build_args.items())
+                for image in plan.images
+            ],
+        },
+        index=pd.RangeIndex(1, len(plan.images) + 1, name="order"),
+    )
+    return Table(frame, f"{len(plan.images)} images in build order")
+
+
+def changes(found: Changes) -> Table:
+    """What differs from the file that was there."""
+    marks = {"+": "added", "-": "removed", "~": "changed"}
+    lines = [(f"{line[0]} {marks[line[0]]}", line[2:]) for line in found.lines()]
+    frame = pd.DataFrame(lines, columns=["change", "what"]).set_index("change")
+    return Table(frame, f"Against the file that was there: {found.summary()}")
+
+
+def checks(path: str, plan: Plan) -> Table:
+    """What holds of the file as it stands on the disk.
+
+    Raises LimitError where Cloud Build would refuse it.
+    """
+    build = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+    found = cloudbuild.validate(build, plan.cloudbuild.limits)
+    frame = pd.DataFrame(
+        {"checked": ["✓ holds"] * len(found), "found": list(found.values())},
+        index=pd.Index(list(found), name="rule"),
+    )
+    return Table(frame, f"{path} keeps Cloud Build's rules")
+
+

@@ -1,0 +1,71 @@
+"""The one place that writes a document: compared with what is there, replaced whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import secrets
+from collections.abc import Iterator
+
+from imagekit.changes import Changes, compare
+from imagekit.errors import DriftError, UsageError
+
+
+def write(text: str, path: str | pathlib.Path, *, check: bool = False) -> Changes:
+    """Make a file hold a text, and tell what that changed.
+
+    With `check`, nothing is written, and DriftError says what is out of date.
+    Raises UsageError where the file cannot be read or written.
+    """
+    target = pathlib.Path(path)
+    before = _read(target)
+    changes = compare(before, text)
+    if check and changes:
+        difference = "\n".join(f"  {line}" for line in changes.lines())
+        raise DriftError(
+            f"{target} is out of date ({changes.summary()}):\n{difference}\n"
+            "Generate it again and commit it."
+        )
+    if before != text:
+        replace(target, text.encode())
+    return changes
+
+
+def replace(path: pathlib.Path, data: bytes) -> None:
+    """Put a whole file in place of another in one step, so that nobody ever sees half of it.
+
+    A link keeps pointing where it points, and the file keeps its mode.
+    """
+    target = pathlib.Path(os.path.realpath(path))
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        mode = target.stat().st_mode & 0o7777 if target.exists() else None
+        with _removed_on_failure(temporary), temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)
+            os.replace(temporary, target)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+@contextlib.contextmanager
+def _removed_on_failure(path: pathlib.Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _read(path: pathlib.Path) -> str | None:
+    try:
+        # What is no UTF-8 is no document of ours; it only has to differ.
+        return path.read_bytes().decode(errors="replace")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None

@@ -1,0 +1,119 @@
+"""The pipeline as a list of calls: a file in, a checked config, its matrix, its plan, its text."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from imagekit import cells, config, images
+from imagekit.cells import Matrix
+from imagekit.config import Config
+from imagekit.errors import ConfigError, Problem
+from imagekit.images import Plan
+from imagekit.source import Source, parse
+from imagekit.targets import cloudbuild
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """A config without errors, with what was derived from it and what deserves a look."""
+
+    config: Config
+    matrix: Matrix
+    plan: Plan
+    warnings: tuple[Problem, ...] = ()
+
+
+def load(
+    path: str | pathlib.Path, *, base_url: str | None = None, timeout: int | None = None
+) -> Config:
+    """The config in a YAML or JSON file.
+
+    `base_url` and `timeout` (seconds) stand in for the file's own; "" and 0 are "not given",
+    for a notebook's parameters have no None.
+    Raises ConfigError with every problem of the whole file, each with its place.
+    """
+    return check(path, base_url=base_url, timeout=timeout).config
+
+
+def check(
+    path: str | pathlib.Path, *, base_url: str | None = None, timeout: int | None = None
+) -> Checked:
+    """Like `load`, with the matrix, the plan and the warnings too."""
+    source = _read(path)
+    loaded, problems = config.config_from(source)
+    return _derive(_override(loaded, base_url, timeout), problems, source)
+
+
+def matrix(config: Config) -> Matrix:
+    """Every combination of a config's axes: built, or not built for a reason."""
+    return _derive(config).matrix
+
+
+def plan(config: Config, *, only: str | Sequence[str] = (), skip: str | Sequence[str] = ()) -> Plan:
+    """A config's images in build order, parents before children.
+
+    `only` and `skip` are globs on tags and aliases; an image's parents come along.
+    Raises ConfigError for a glob that matches nothing.
+    """
+    return images.select(_derive(config).plan, as_list(only), as_list(skip))
+
+
+def render(plan: Plan) -> str:
+    """A plan as the text of a `cloudbuild.json`. Raises LimitError where it is too large."""
+    return cloudbuild.render(plan)
+
+
+def as_list(globs: str | Sequence[str]) -> Sequence[str]:
+    """One glob or several; papermill's command line hands over a single one as text."""
+    return [globs] if isinstance(globs, str) and globs else list(globs)
+
+
+def _derive(
+    loaded: Config, problems: Iterable[Problem] = (), source: Source | None = None
+) -> Checked:
+    matrix_, matrix_problems = cells.expand(loaded)
+    plan_, plan_problems = images.arrange(matrix_)
+    found = [*problems, *config.check(loaded), *matrix_problems, *plan_problems]
+    warnings, errors = _sorted(found, source)
+    if errors:
+        raise ConfigError([*errors, *warnings])
+    return Checked(loaded, matrix_, plan_, tuple(warnings))
+
+
+def _sorted(
+    problems: Iterable[Problem], source: Source | None
+) -> tuple[list[Problem], list[Problem]]:
+    """Warnings and errors, each placed, once, and in the file's order."""
+    located = [source.locate(problem) if source else problem for problem in problems]
+    unique = {(str(problem), problem.severity): problem for problem in located}.values()
+    ordered = sorted(unique, key=lambda p: (p.place.line, p.place.column) if p.place else (0, 0))
+    return (
+        [problem for problem in ordered if problem.severity == "warning"],
+        [problem for problem in ordered if problem.severity == "error"],
+    )
+
+
+def _override(loaded: Config, base_url: str | None, timeout: int | None) -> Config:
+    changes: dict[str, object] = {}
+    if base_url:
+        if not config.is_repository(base_url):
+            message = f"{base_url!r} is no repository; write HOST/PATH in lower case, without a tag"
+            raise ConfigError([Problem(message=f"--base-url: {message}")])
+        changes["base_url"] = base_url
+    if timeout:
+        if config.seconds(str(timeout)) is None:
+            message = f"{timeout} is not between 1 and {config.MAX_TIMEOUT} seconds"
+            raise ConfigError([Problem(message=f"--timeout-sec: {message}")])
+        changes["cloudbuild"] = msgspec.structs.replace(loaded.cloudbuild, timeout=timeout)
+    return msgspec.structs.replace(loaded, **changes)
+
+
+def _read(path: str | pathlib.Path) -> Source:
+    try:
+        data = pathlib.Path(path).read_bytes()
+    except OSError as error:
+        message = f"{path}: cannot be read: {error.strerror}; name an existing config"
+        raise ConfigError([Problem(message=message)]) from None
+    return parse(data, str(path))

@@ -1,0 +1,87 @@
+"""The matrix as rows for people: what is built and what is not. For the CLI and the notebooks."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterator
+from typing import Literal
+
+import msgspec
+
+from imagekit.cells import Cell, Matrix
+from imagekit.images import Image, Plan, tag_of
+
+MARKS = {"built": "✓", "excluded": "✗", "not listed": "·", "not selected": "○"}
+"""A glyph for each status, so that nothing is told by colour alone."""
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One combination: built, with its tag, or not built, with the reason."""
+
+    status: Literal["built", "excluded", "not listed", "not selected"]
+    tag: str
+    base_image: str | None
+    python: str | None
+    gpu: str | None
+    recipe: str | None
+    parent: str | None = None
+    aliases: tuple[str, ...] = ()
+    reason: str = ""
+
+
+def rows(matrix: Matrix, plan: Plan) -> list[Row]:
+    """The plan's images in build order, then everything that is not built.
+
+    `plan` may be a selection from the matrix; what it leaves out is "not selected".
+    """
+    return [*_built(plan), *_not_built(matrix, plan)]
+
+
+def _built(plan: Plan) -> Iterator[Row]:
+    children = collections.Counter(image.parent for image in plan.images)
+    for image in plan.images:
+        number = children[image.tag]
+        reason = f"{number} image{'s' * (number != 1)} stand{'s' * (number == 1)} on it"
+        yield _row(image, "built", reason if not image.path else "")
+
+
+def _row(image: Image, status: Literal["built"], reason: str) -> Row:
+    return Row(
+        status=status,
+        tag=image.tag,
+        base_image=image.combination.base_image,
+        python=image.combination.python,
+        gpu=image.combination.gpu,
+        recipe=image.combination.recipe,
+        parent=image.parent,
+        aliases=image.aliases,
+        reason=reason,
+    )
+
+
+def _not_built(matrix: Matrix, plan: Plan) -> Iterator[Row]:
+    selected = {image.combination for image in plan.images}
+    for cell in matrix.cells:
+        if cell.combination in selected:
+            continue
+        status, reason = cell.status, cell.reason
+        yield Row(
+            status="not selected" if status == "built" else status,
+            tag=_tag(matrix, cell),
+            base_image=cell.combination.base_image,
+            python=cell.combination.python,
+            gpu=cell.combination.gpu,
+            recipe=cell.combination.recipe,
+            reason=reason or "left out by --only or --skip",
+        )
+
+
+def _tag(matrix: Matrix, cell: Cell) -> str:
+    """The tag that a combination would have."""
+    return tag_of(matrix, cell.combination)
+
+
+def counts(found: list[Row]) -> str:
+    """`45 built, 25 excluded`: how many rows of each status, where there are any."""
+    number = collections.Counter(row.status for row in found)
+    return ", ".join(f"{number[status]} {status}" for status in MARKS if number[status])
