@@ -12,6 +12,8 @@ RESULT_TYPE = "application/vnd.imagekit.run+json"
 """The media type under which a notebook keeps what it computed, for machines to read."""
 
 CELL_STYLE = "text-align: left; vertical-align: top"
+UNBROKEN = 60
+"""Characters up to which a cell stays on one line: a tag that breaks is hard to read and copy."""
 
 
 class Table:
@@ -51,7 +53,8 @@ class Table:
 def _cell(kind: str, value: Any, scope: str = "") -> str:
     attribute = f' scope="{scope}"' if scope else ""
     text = "<br>".join(html.escape(line) for line in str(value).split("\n"))
-    return f'<{kind}{attribute} style="{CELL_STYLE}">{text}</{kind}>'
+    wrap = "; white-space: nowrap" if len(str(value)) <= UNBROKEN else ""
+    return f'<{kind}{attribute} style="{CELL_STYLE}{wrap}">{text}</{kind}>'
 
 
 def _index_rows(frame: pd.DataFrame) -> list[list[Any]]:

@@ -14,6 +14,10 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+import papermill
+from nbformat.reader import NotJSONError
+from nbformat.validator import ValidationError
+
 from imagekit.errors import ProblemsError, Problem, UsageError, did_you_mean
 
 
@@ -50,12 +54,13 @@ def typed(notebook: pathlib.Path, given: Iterable[tuple[str, str]]) -> dict[str,
 
 def declared(notebook: pathlib.Path) -> dict[str, str]:
     """The parameters that a notebook takes, each with the name of its type."""
-    # papermill takes half a second to load.
-    import papermill
-
     # Braces in a path are format fields to papermill.
     path = str(notebook).replace("{", "{{").replace("}", "}}")
-    found = papermill.inspect_notebook(path)
+    try:
+        found = papermill.inspect_notebook(path)
+    except (NotJSONError, ValidationError, KeyError, AttributeError) as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UsageError(f"{notebook}: this is no notebook: {first}") from None
     return {name: _type(about) for name, about in found.items()}
 
 

@@ -62,8 +62,13 @@ def now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
 
 
-def new_run(store: pathlib.Path, notebook: pathlib.Path, started: datetime.datetime) -> str:
-    """A name in the store that sorts by time and is nobody else's."""
+def seconds_between(started: str, ended: datetime.datetime) -> float:
+    """How long it is from a record's time to another, to the millisecond."""
+    return round((ended - datetime.datetime.fromisoformat(started)).total_seconds(), 3)
+
+
+def new_run(notebook: pathlib.Path, started: datetime.datetime) -> str:
+    """A run's name: it sorts by time and is nobody else's."""
     stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", notebook.stem)
     return f"{started:%Y%m%dT%H%M%S.%fZ}-{stem}-{secrets.token_hex(4)}"
 

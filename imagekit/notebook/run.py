@@ -9,12 +9,14 @@ import os
 import pathlib
 import platform
 import signal
+import tempfile
 from collections.abc import Iterator
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 import nbformat
 import papermill
+from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from papermill.iorw import LocalHandler, papermill_io
@@ -63,7 +65,7 @@ def execute(
     """
     started = record.now()
     root = project.root()
-    name = record.new_run(store, notebook, started)
+    name = record.new_run(notebook, started)
     path = store.resolve() / f"{name}.ipynb"
     running = Record(
         run=name,
@@ -77,7 +79,8 @@ def execute(
         process=os.getpid(),
     )
     record.write(store, running)
-    outcome, cell = _outcome(notebook, path, parameters, root, cell_timeout, progress)
+    engine = {"parameters": parameters, "progress_bar": progress, "execution_timeout": cell_timeout}
+    outcome, cell = _outcome(notebook, path, root, engine)
     return _finish(running, outcome, cell, store, path)
 
 
@@ -93,13 +96,12 @@ def _finish(
     if outcome in ("succeeded", "failed") and exited is not None:
         outcome, cell = "exited", exited
     ended = record.now()
-    started = record.datetime.datetime.fromisoformat(running.started)
     finished = msgspec.structs.replace(
         running,
         outcome=outcome,
         cell=cell,
         finished=ended.isoformat(),
-        seconds=round((ended - started).total_seconds(), 3),
+        seconds=record.seconds_between(running.started, ended),
         exit_code=_exit_code(outcome, cell),
         process=None,
         result=_result(executed),
@@ -113,51 +115,59 @@ def _finish(
 
 
 def _outcome(
-    notebook: pathlib.Path,
-    path: pathlib.Path,
-    parameters: dict[str, Any],
-    root: pathlib.Path,
-    cell_timeout: int | None,
-    progress: bool,
+    notebook: pathlib.Path, path: pathlib.Path, root: pathlib.Path, engine: dict[str, Any]
 ) -> tuple[Outcome, CellError | None]:
-    try:
-        with _terminable():
-            _papermill(notebook, path, parameters, root, cell_timeout, progress)
-    except PapermillExecutionError as error:
-        return "failed", CellError(
-            number=error.exec_count, error=error.ename, message=error.evalue
-        )
-    except CellTimeoutError:
-        return "timed out", _last_cell(path, "CellTimeoutError", f"no end after {cell_timeout} s")
-    except DeadKernelError:
-        return "kernel died", _last_cell(path, "DeadKernelError", "the kernel was killed")
-    except KeyboardInterrupt as interrupt:
-        name = type(interrupt).__name__
-        return "interrupted", _last_cell(path, name, "stopped from outside")
+    with tempfile.TemporaryFile() as kernel_stderr:
+        try:
+            with _terminable():
+                _papermill(notebook, path, root, engine, kernel_stderr)
+        except PapermillExecutionError as error:
+            return "failed", CellError(
+                number=error.exec_count, error=error.ename, message=error.evalue
+            )
+        except CellTimeoutError:
+            limit = engine["execution_timeout"]
+            return "timed out", _last_cell(path, "CellTimeoutError", f"no end after {limit} s")
+        except DeadKernelError:
+            kernel_stderr.seek(0)
+            said = kernel_stderr.read().decode(errors="replace")[-2000:].strip()
+            message = "\n".join(["the kernel died", said]).strip()
+            return "kernel died", _last_cell(path, "DeadKernelError", message)
+        except KeyboardInterrupt as interrupt:
+            name = type(interrupt).__name__
+            return "interrupted", _last_cell(path, name, "stopped from outside")
+        except Exception as error:  # noqa: BLE001 - whatever papermill meets, the record says it
+            return "failed", _last_cell(path, type(error).__name__, str(error))
     return "succeeded", None
 
 
 def _papermill(
     notebook: pathlib.Path,
     path: pathlib.Path,
-    parameters: dict[str, Any],
     root: pathlib.Path,
-    cell_timeout: int | None,
-    progress: bool,
+    engine: dict[str, Any],
+    kernel_stderr: IO[bytes],
 ) -> None:
-    logging.getLogger("papermill").setLevel(logging.ERROR)
+    # What papermill would log, the record says.
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)
     papermill_io.register(SCHEME, _WholeFiles())
     quiet = Traits()
     # ipykernel 7.3 and later warn in every run of a kernel that listens unencrypted.
     quiet.KernelManager.transport_encryption = "auto"
+
+    class KernelManager(AsyncKernelManager):
+        """A kernel that is stopped in mid-cell writes tracebacks of its own to its stderr."""
+
+        async def start_kernel(self, **kwargs: Any) -> None:
+            await super().start_kernel(stderr=kernel_stderr, **kwargs)
+
     papermill.execute_notebook(
         _unformatted(notebook),
         SCHEME + _unformatted(path),
-        parameters=parameters,
         cwd=root,
-        progress_bar=progress,
-        execution_timeout=cell_timeout,
+        kernel_manager_class=KernelManager,
         config=quiet,
+        **engine,
     )
 
 
@@ -233,10 +243,11 @@ def _system_exit(executed: Any) -> CellError | None:
 
 
 def _last_cell(path: pathlib.Path, error: str, message: str) -> CellError:
-    """The cell that was running: the first that papermill started and that has no count or,
-    where the kernel had taken it, the last that has one."""
-    counts = [cell.execution_count for cell in _read(path).cells if cell.get("execution_count")]
-    return CellError(number=counts[-1] if counts else None, error=error, message=message)
+    """The last cell that papermill started; the kernel may not have lived to count it."""
+    code = [cell for cell in _read(path).cells if cell.cell_type == "code"]
+    about = [cell.metadata.get("papermill", {}) for cell in code]
+    started = [number for number, said in enumerate(about, 1) if said.get("start_time")]
+    return CellError(number=started[-1] if started else None, error=error, message=message)
 
 
 def _result(executed: Any) -> dict[str, Any] | None:
@@ -249,6 +260,8 @@ def _result(executed: Any) -> dict[str, Any] | None:
 def _shown(executed: Any) -> Iterator[str]:
     """What the notebook showed, as text."""
     for _, out in _outputs(executed):
+        if out.get("name") == "stderr":
+            continue
         text = out.get("text") or out.get("data", {}).get("text/plain", "")
         if text:
             yield str(text).rstrip("\n")

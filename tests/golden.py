@@ -1,0 +1,64 @@
+"""Golden cases: what `imagekit generate` says and writes for a config.
+
+A case is a folder `tests/golden/<case>/` with a config (`config.yaml` or `config.json`), perhaps
+`args` (more arguments, one a line), and what came of it: `output` (the exit code, then standard
+output and standard error), and `cloudbuild.json` if one was written. `make goldens` rewrites
+those; the tests only compare.
+"""
+
+import contextlib
+import io
+import os
+import pathlib
+import shutil
+import tempfile
+
+from imagekit.cli import main
+
+FOLDER = pathlib.Path(__file__).parent / "golden"
+CASES = sorted(path for path in FOLDER.iterdir() if path.is_dir())
+INPUTS = ("config.yaml", "config.json", "args", "before.json")
+
+
+def run(case: pathlib.Path) -> dict[str, bytes]:
+    """The files that a case's command leaves, with what it printed, in a folder of its own."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        here = pathlib.Path(folder)
+        for name in INPUTS:
+            if (case / name).exists():
+                # before.json is the file that an earlier run left.
+                shutil.copy(case / name, "cloudbuild.json" if name == "before.json" else name)
+        config = next(here.glob("config.*")).name
+        extra = pathlib.Path("args").read_text().splitlines() if pathlib.Path("args").exists() else []
+        printed = _printed(["generate", "--config", config, *extra])
+        written = here / "cloudbuild.json"
+        found = {"output": printed.encode()}
+        if written.exists():
+            found["cloudbuild.json"] = written.read_bytes()
+        names = {*INPUTS, "cloudbuild.json"}
+        assert set(os.listdir(here)) <= names, "a temporary file was left behind"
+        return found
+
+
+def _printed(args: list[str]) -> str:
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main(args)
+        except SystemExit as stop:
+            code = stop.code
+    return f"exit {code}\n--- stdout\n{out.getvalue()}--- stderr\n{err.getvalue()}"
+
+
+def rewrite() -> None:
+    """Make every golden what the code gives now. Look at the difference before committing it."""
+    for case in CASES:
+        found = run(case)
+        for name in ("output", "cloudbuild.json"):
+            (case / name).unlink(missing_ok=True)
+        for name, data in found.items():
+            (case / name).write_bytes(data)
+
+
+if __name__ == "__main__":
+    rewrite()
