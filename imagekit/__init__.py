@@ -1,9 +1,9 @@
 """imagekit: one small config in, a correct `cloudbuild.json` and a recorded run out.
 
-    config = imagekit.load("config/images.yaml")
-    plan = imagekit.plan(config, only=["gpu-*"])
-    text = imagekit.render(plan)
-    imagekit.write(text, "cloudbuild.json")
+config = imagekit.load("config/images.yaml")
+plan = imagekit.plan(config, only=["gpu-*"])
+text = imagekit.render(plan)
+imagekit.write(text, "cloudbuild.json")
 """
 
 from imagekit.output import write

@@ -91,9 +91,9 @@ def matches(rule: Exclude, combination: Combination) -> bool:
 
 def _not_listed(config: Config, named: tuple[Cell, ...]) -> Iterator[Cell]:
     seen = {_values(cell.combination) for cell in named}
-    axes = [tuple(config.axis(axis)) for axis in AXES]
-    axes = [axes[0] or (None,), axes[1] or (None,), (None, *axes[2])]
-    for values in itertools.product(*axes):
+    bases = list(config.base_images) or [None]
+    pythons = list(config.python_versions) or [None]
+    for values in itertools.product(bases, pythons, [None, *config.gpu_versions]):
         if values not in seen and any(values):
             chosen = dict(zip(AXES, values, strict=True))
             combination = Combination(recipe=default_recipe(chosen["gpu"]), **chosen)
@@ -153,7 +153,9 @@ def _check_recipe_names(matrix: Matrix) -> Iterator[Problem]:
         for index, name in enumerate(names):
             if name is not None and name not in matrix.recipes and name not in config.recipes:
                 near = did_you_mean(name, matrix.recipes)
-                message = f"no recipe is called {name!r}{near}; there is {', '.join(matrix.recipes)}"
+                message = (
+                    f"no recipe is called {name!r}{near}; there is {', '.join(matrix.recipes)}"
+                )
                 yield Problem(message=message, path=(*path, index))
 
 

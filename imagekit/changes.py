@@ -51,9 +51,7 @@ def compare(before: str | None, after: str) -> Changes:
         return Changes(added=tuple(_builds(new)), whole=("the file is new",))
     old = _read(before)
     if old is None:
-        return Changes(
-            added=tuple(_builds(new)), whole=("the file held no Cloud Build document",)
-        )
+        return Changes(added=tuple(_builds(new)), whole=("the file held no Cloud Build document",))
     builds, others = _builds(new), _builds(old)
     changed = {
         name: tuple(_step_changes(others[name], builds[name]))

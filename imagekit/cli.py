@@ -160,9 +160,7 @@ def run(
     values = parameters.typed(path, given)
     store = pathlib.Path(runs) if runs else root / "runs"
     progress = sys.stderr.isatty()
-    ended = runner.execute(
-        path, values, store=store, cell_timeout=cell_timeout, progress=progress
-    )
+    ended = runner.execute(path, values, store=store, cell_timeout=cell_timeout, progress=progress)
     for text in ended.shown:
         click.echo(f"{text}\n")
     record = ended.record
@@ -224,6 +222,6 @@ def main(args: list[str] | None = None) -> NoReturn:
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # The reader (`imagekit matrix | head`) has seen enough. Nothing may be written any more.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         sys.exit(0)
     sys.exit(0)

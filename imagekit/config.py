@@ -5,14 +5,14 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import yaml
 from msgspec import UNSET, Meta, UnsetType
 
 from imagekit.errors import Path, Problem, did_you_mean
-from imagekit.source import Report, Source, decode, elements, is_null, items, scalar
+from imagekit.source import Decoder, Report, Source, decode, elements, is_null, items, scalar
 
 Axis = Literal["base_image", "python", "gpu"]
 AXES: tuple[Axis, ...] = ("base_image", "python", "gpu")
@@ -40,11 +40,7 @@ Seconds = Annotated[int, Meta(ge=1, le=MAX_TIMEOUT, description="seconds, or 90m
 Count = Annotated[int, Meta(ge=1)]
 
 
-class _Struct(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What all of the config's values have in common."""
-
-
-class Combination(_Struct):
+class Combination(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One value of each axis, by name; None where the axis plays no part."""
 
     base_image: str | None = None
@@ -62,7 +58,7 @@ class Combination(_Struct):
         return f"{chosen} ({self.recipe})" if self.recipe else chosen
 
 
-class Entry(_Struct):
+class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One element of `images`: every combination of its axes' values is an image."""
 
     base_image: Choice = None
@@ -72,7 +68,7 @@ class Entry(_Struct):
     build_args: BuildArgs = {}
 
 
-class Exclude(_Struct):
+class Exclude(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A rule: the combinations that match every axis it names are not built, for a reason."""
 
     reason: str
@@ -82,19 +78,19 @@ class Exclude(_Struct):
     recipe: Choice = None
 
 
-class RecipeChange(_Struct):
+class RecipeChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the config says of a recipe; what it leaves out stays as the built-in has it."""
 
     dockerfile: str | None = None
     axes: tuple[Axis, ...] | None = None
-    parent: str | None | UnsetType = UNSET
+    parent: str | UnsetType | None = UNSET
     parent_arg: str | None = None
     tag: str | None = None
     omit: tuple[str, ...] | None = None
     build_args: BuildArgs = {}
 
 
-class Limits(_Struct):
+class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What Cloud Build refuses. Public sources differ; these are the smallest figures in them.
 
     Steps: GoogleContainerTools/distroless#435. Arguments: 100 a step, each 4,000 characters
@@ -106,7 +102,7 @@ class Limits(_Struct):
     arg_length: Count = 4_000
 
 
-class CloudBuild(_Struct):
+class CloudBuild(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Options of the build as a whole."""
 
     timeout: Seconds = MAX_TIMEOUT
@@ -118,7 +114,7 @@ class CloudBuild(_Struct):
     limits: Limits = Limits()
 
 
-class Config(_Struct):
+class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A whole configuration."""
 
     base_url: str | None = None
@@ -163,7 +159,9 @@ def _build_args(node: yaml.Node, path: Path, report: Report) -> dict[str, str]:
     if isinstance(node, yaml.SequenceNode):
         pairs = list(_listed_args(node, path, report))
     else:
-        pairs = [(key, scalar(value, at, report), at) for key, value, at in items(node, path, report)]
+        pairs = [
+            (key, scalar(value, at, report), at) for key, value, at in items(node, path, report)
+        ]
     args: dict[str, str] = {}
     for name, value, at in pairs:
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
@@ -232,7 +230,12 @@ def _count(node: yaml.Node, path: Path, report: Report) -> int | None:
     return None if text is None else int(text)
 
 
-SPECIAL = {BuildArgs: _build_args, Choice: _choice, Seconds: _seconds, Count: _count}
+SPECIAL: dict[Any, Decoder] = {
+    BuildArgs: _build_args,
+    Choice: _choice,
+    Seconds: _seconds,
+    Count: _count,
+}
 
 
 # ---- what a well-formed config must also hold to

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import re
 from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
@@ -11,7 +10,7 @@ import msgspec
 from imagekit.cells import Cell, Matrix, default_recipe, matches
 from imagekit.config import AXES, CloudBuild, Combination, is_tag
 from imagekit.errors import ConfigError, Path, Problem, did_you_mean
-from imagekit.recipes import identity, narrow
+from imagekit.recipes import ancestry, identity, narrow
 
 
 class Image(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,8 +30,10 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """All images, parents before children: those that others stand on first, by depth, then
-    the others in the config's order. `repository` is what their tags are tags of."""
+    """All images, parents before children, and the repository that their tags belong to.
+
+    Those that others stand on come first, by depth, then the others in the config's order.
+    """
 
     repository: str
     images: tuple[Image, ...]
@@ -80,14 +81,9 @@ def _is_sound(matrix: Matrix, combination: Combination) -> bool:
 
 def _ancestors(matrix: Matrix, cell: Cell) -> Iterator[Cell]:
     """The cells that a cell stands on, nearest first; they have no entry of their own here."""
-    recipe, seen = str(cell.combination.recipe), {str(cell.combination.recipe)}
-    while (parent := matrix.recipes[recipe].parent) in matrix.recipes and parent not in seen:
-        assert parent is not None
-        axes = identity(parent, matrix.recipes, matrix.config)
-        combination = narrow(cell.combination, parent, axes)
-        yield Cell(combination=combination, status="built")
-        seen.add(parent)
-        recipe = parent
+    for name in ancestry(str(cell.combination.recipe), matrix.recipes):
+        axes = identity(name, matrix.recipes, matrix.config)
+        yield Cell(combination=narrow(cell.combination, name, axes), status="built")
 
 
 def _image(matrix: Matrix, cell: Cell, problems: list[Problem]) -> Image:
@@ -113,9 +109,7 @@ def _image(matrix: Matrix, cell: Cell, problems: list[Problem]) -> Image:
     )
 
 
-def _axis_args(
-    matrix: Matrix, cell: Cell, problems: list[Problem]
-) -> Iterator[tuple[str, str]]:
+def _axis_args(matrix: Matrix, cell: Cell, problems: list[Problem]) -> Iterator[tuple[str, str]]:
     recipe = matrix.recipes[str(cell.combination.recipe)]
     seen: dict[str, tuple[str, str]] = {}
     for axis, name in cell.combination.values().items():
@@ -136,9 +130,10 @@ def _axis_args(
 
 def tag_of(matrix: Matrix, combination: Combination) -> str:
     """A combination's short tag, by its recipe's pattern."""
-    values = combination.values()
     pattern = matrix.recipes[str(combination.recipe)].tag
-    return re.sub(r"\{([^{}]*)\}", lambda m: str(values.get(m[1], m[0])), pattern)  # type: ignore[call-overload]
+    for axis, name in combination.values().items():
+        pattern = pattern.replace(f"{{{axis}}}", name)
+    return pattern
 
 
 def _in_order(matrix: Matrix, images: list[Image]) -> list[Image]:
@@ -172,7 +167,8 @@ def _with_aliases(
         combination = msgspec.structs.replace(alias, recipe=recipe)
         image = images.get(combination)
         if image is None:
-            message = f"alias {name!r} stands for {combination}, which is not built{_why(matrix, combination)}"
+            why = _why(matrix, combination)
+            message = f"alias {name!r} stands for {combination}, which is not built{why}"
             problems.append(Problem(message=message, path=("aliases", name), on_key=True))
         else:
             images[combination] = msgspec.structs.replace(image, aliases=(*image.aliases, name))
@@ -232,10 +228,9 @@ def _check_excluded(matrix: Matrix) -> Iterator[Problem]:
 
 
 def select(plan: Plan, only: Sequence[str] = (), skip: Sequence[str] = ()) -> Plan:
-    """The images whose tag or alias matches a glob of `only` (all, where it is empty) and none
-    of `skip`, with the images that they stand on.
+    """The images that globs on tags and aliases choose, with the images that they stand on.
 
-    Raises ConfigError, with everything that is wrong, where a glob matches no image, where
+    An empty `only` chooses all; `skip` takes away again. Raises ConfigError, with everything that is wrong, where a glob matches no image, where
     `skip` names an image that a remaining one stands on, and where nothing remains.
     """
     problems = [

@@ -1,4 +1,4 @@
-"""The one place that writes a document: compared with what is there, replaced whole or not at all."""
+"""Writing a file: compared with what is there, replaced whole or not at all."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def replace(path: pathlib.Path, data: bytes) -> None:
             os.fsync(file.fileno())
             if mode is not None:
                 os.fchmod(file.fileno(), mode)
-            os.replace(temporary, target)
+            temporary.replace(target)
     except OSError as error:
         raise UsageError(f"{path}: cannot be written: {error.strerror}") from None
 

@@ -100,8 +100,8 @@ def _check(name: str, recipes: Recipes, config: Config) -> Iterator[Problem]:
         message = f"no recipe is called {recipe.parent!r}{did_you_mean(recipe.parent, recipes)}"
         yield Problem(message=message, path=(*path, "parent"))
     line = [name, *ancestry(name, recipes)]
-    if name in line[1:]:
-        message = f"a recipe cannot stand on itself: {' → '.join(line)}"
+    if recipes[line[-1]].parent in line:
+        message = f"a recipe cannot stand on itself: {' → '.join([*line, name])}"
         yield Problem(message=message, path=(*path, "parent"))
     yield from _check_pattern(recipe.tag, config, (*path, "tag"))
 
@@ -118,13 +118,12 @@ def _check_pattern(pattern: str, config: Config, path: Path) -> Iterator[Problem
 
 
 def ancestry(name: str, recipes: Recipes) -> list[str]:
-    """A recipe's parent, its parent's parent and so on, as far as it goes without repeating."""
+    """A recipe's parent, its parent's parent and so on, up to one that repeats."""
     line: list[str] = []
-    while (parent := recipes[name].parent) in recipes and parent is not None:
+    parent = recipes[name].parent
+    while parent is not None and parent in recipes and parent not in (name, *line):
         line.append(parent)
-        if parent in line[:-1]:
-            break
-        name = parent
+        parent = recipes[parent].parent
     return line
 
 

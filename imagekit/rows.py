@@ -11,14 +11,16 @@ import msgspec
 from imagekit.cells import Cell, Matrix
 from imagekit.images import Image, Plan, tag_of
 
-MARKS = {"built": "✓", "excluded": "✗", "not listed": "·", "not selected": "○"}
+Status = Literal["built", "excluded", "not listed", "not selected"]
+
+MARKS: dict[Status, str] = {"built": "✓", "excluded": "✗", "not listed": "·", "not selected": "○"}
 """A glyph for each status, so that nothing is told by colour alone."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One combination: built, with its tag, or not built, with the reason."""
 
-    status: Literal["built", "excluded", "not listed", "not selected"]
+    status: Status
     tag: str
     base_image: str | None
     python: str | None
@@ -42,12 +44,12 @@ def _built(plan: Plan) -> Iterator[Row]:
     for image in plan.images:
         number = children[image.tag]
         reason = f"{number} image{'s' * (number != 1)} stand{'s' * (number == 1)} on it"
-        yield _row(image, "built", reason if not image.path else "")
+        yield _row(image, reason if not image.path else "")
 
 
-def _row(image: Image, status: Literal["built"], reason: str) -> Row:
+def _row(image: Image, reason: str) -> Row:
     return Row(
-        status=status,
+        status="built",
         tag=image.tag,
         base_image=image.combination.base_image,
         python=image.combination.python,

@@ -65,22 +65,24 @@ def parse(data: bytes, name: str) -> Source:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         context = f"{error.context}, " if error.context else ""
-        fail(f"this is not well-formed YAML: {context}{error.problem}", name, mark)
+        message = f"this is not well-formed YAML: {context}{error.problem}"
+        raise _one_problem(message, name, mark) from None
     except yaml.reader.ReaderError as error:
         line, column = _line_and_column(text[: error.position])
         message = f"the character {error.character!r} may not stand in a config"
         raise ConfigError([Problem(message=message, place=Place(name, line, column))]) from None
     if root is None:
-        fail("the file is empty; a config has at least 'python_versions' and 'images'", name)
+        raise _one_problem("the file is empty; a config has at least 'images'", name)
     if not isinstance(root, yaml.MappingNode):
-        fail(f"a config is a mapping, this is {KIND[type(root)]}", name, root.start_mark)
+        message = f"a config is a mapping, this is {KIND[type(root)]}"
+        raise _one_problem(message, name, root.start_mark)
     return Source(name, root)
 
 
-def fail(message: str, name: str, mark: yaml.Mark | None = None) -> Any:
-    """Raise one problem at a mark of the file, or at its start."""
+def _one_problem(message: str, name: str, mark: yaml.Mark | None = None) -> ConfigError:
+    """One problem at a mark of the file, or at its start."""
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    raise ConfigError([Problem(message=message, place=Place(name, line, column))]) from None
+    return ConfigError([Problem(message=message, place=Place(name, line, column))])
 
 
 def _decode_utf8(data: bytes, name: str) -> str:
@@ -155,27 +157,29 @@ def decode(
         return special[type_](node, path, report)
     origin, args = get_origin(type_), get_args(type_)
     if origin in (Union, types.UnionType):
-        if type(None) in args and is_null(node):
-            return None
-        return decode(node, args[0], path, report, special)
-    if isinstance(type_, type) and issubclass(type_, msgspec.Struct):
-        return _decode_struct(node, type_, path, report, special)
+        nothing = type(None) in args and is_null(node)
+        return None if nothing else decode(node, args[0], path, report, special)
     if origin is dict:
         pairs = items(node, path, report)
         return {key: decode(child, args[1], at, report, special) for key, child, at in pairs}
     if origin is tuple:
-        found = (
-            decode(child, args[0], at, report, special)
-            for child, at in elements(node, path, report)
-        )
+        members = elements(node, path, report)
+        found = [decode(child, args[0], at, report, special) for child, at in members]
         return tuple(value for value in found if value is not None)
+    if isinstance(type_, type) and issubclass(type_, msgspec.Struct):
+        return _decode_struct(node, type_, path, report, special)
+    return _decode_text(node, args if origin is Literal else None, path, report)
+
+
+def _decode_text(
+    node: yaml.Node, allowed: tuple[str, ...] | None, path: Path, report: Report
+) -> str | None:
     text = scalar(node, path, report)
-    if origin is Literal and text is not None and text not in args:
-        expected = ", ".join(args)
-        message = f"{text!r} is none of {expected}{did_you_mean(text, args)}"
-        report(Problem(message=message, path=path))
-        return None
-    return text
+    if text is None or allowed is None or text in allowed:
+        return text
+    expected = did_you_mean(text, allowed) or f"; it may be {', '.join(allowed)}"
+    report(Problem(message=f"{text!r} is not allowed here{expected}", path=path))
+    return None
 
 
 def _decode_struct(

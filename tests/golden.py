@@ -8,7 +8,6 @@ those; the tests only compare.
 
 import contextlib
 import io
-import os
 import pathlib
 import shutil
 import tempfile
@@ -29,14 +28,16 @@ def run(case: pathlib.Path) -> dict[str, bytes]:
                 # before.json is the file that an earlier run left.
                 shutil.copy(case / name, "cloudbuild.json" if name == "before.json" else name)
         config = next(here.glob("config.*")).name
-        extra = pathlib.Path("args").read_text().splitlines() if pathlib.Path("args").exists() else []
+        extra = (
+            pathlib.Path("args").read_text().splitlines() if pathlib.Path("args").exists() else []
+        )
         printed = _printed(["generate", "--config", config, *extra])
         written = here / "cloudbuild.json"
         found = {"output": printed.encode()}
         if written.exists():
             found["cloudbuild.json"] = written.read_bytes()
         names = {*INPUTS, "cloudbuild.json"}
-        assert set(os.listdir(here)) <= names, "a temporary file was left behind"
+        assert {path.name for path in here.iterdir()} <= names, "a temporary file was left behind"
         return found
 
 

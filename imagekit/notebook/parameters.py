@@ -18,7 +18,7 @@ import papermill
 from nbformat.reader import NotJSONError
 from nbformat.validator import ValidationError
 
-from imagekit.errors import ProblemsError, Problem, UsageError, did_you_mean
+from imagekit.errors import Problem, ProblemsError, UsageError, did_you_mean
 
 
 class ParametersError(ProblemsError, UsageError):

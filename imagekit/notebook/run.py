@@ -136,7 +136,7 @@ def _outcome(
         except KeyboardInterrupt as interrupt:
             name = type(interrupt).__name__
             return "interrupted", _last_cell(path, name, "stopped from outside")
-        except Exception as error:  # noqa: BLE001 - whatever papermill meets, the record says it
+        except Exception as error:
             return "failed", _last_cell(path, type(error).__name__, str(error))
     return "succeeded", None
 
@@ -158,7 +158,7 @@ def _papermill(
     class KernelManager(AsyncKernelManager):
         """A kernel that is stopped in mid-cell writes tracebacks of its own to its stderr."""
 
-        async def start_kernel(self, **kwargs: Any) -> None:
+        async def start_kernel(self, **kwargs: Any) -> None:  # type: ignore[override]
             await super().start_kernel(stderr=kernel_stderr, **kwargs)
 
     papermill.execute_notebook(
@@ -177,8 +177,10 @@ def _unformatted(path: pathlib.Path) -> str:
 
 
 class _WholeFiles(LocalHandler):  # type: ignore[misc]
-    """Writes a notebook in one step. papermill writes it once per cell, in place, so that a
-    runner that is killed would leave half a file."""
+    """Writes a notebook in one step.
+
+    papermill writes it once per cell, in place: a runner that is killed would leave half a file.
+    """
 
     def write(self, buf: str, path: str) -> None:
         output.replace(pathlib.Path(path.removeprefix(SCHEME)), buf.encode())

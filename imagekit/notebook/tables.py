@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+from typing import Any
 
 import pandas as pd
 
@@ -32,10 +33,11 @@ def axes(config: Config) -> Table:
 def cells(matrix: Matrix, plan: Plan) -> Table:
     """Every combination: what is built, in build order, and what is not and why."""
     found = rows(matrix, plan)
+    columns: dict[str, Any] = {axis: _ordered(matrix.config, axis, found) for axis in AXES}
     frame = pd.DataFrame(
         {
             "status": [f"{MARKS[row.status]} {row.status}" for row in found],
-            **{axis: _ordered(matrix.config, axis, found) for axis in AXES},
+            **columns,
             "aliases": [", ".join(row.aliases) for row in found],
             "reason": [row.reason for row in found],
         },
@@ -118,5 +120,3 @@ def checks(path: str, plan: Plan) -> Table:
         index=pd.Index(list(found), name="rule"),
     )
     return Table(frame, f"{path} keeps Cloud Build's rules")
-
-

@@ -89,7 +89,7 @@ def escape(text: str) -> str:
     return text.replace("$", "$$")
 
 
-def validate(build: Document, limits: Limits = Limits()) -> dict[str, str]:
+def validate(build: Document, limits: Limits) -> dict[str, str]:
     """What was checked of a build, and what was found: rule → figure.
 
     Raises LimitError, with everything that Cloud Build would refuse.

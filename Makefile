@@ -1,0 +1,53 @@
+# Every target sets up what it needs in .venv, from the versions in constraints.txt.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help generate test lint lab notebooks goldens lock clean
+
+help:  ## Show the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+generate: .venv/run  ## Write cloudbuild.json from config/images.yaml and record the run
+	@$(BIN)/imagekit run generate
+
+test: .venv/test lint  ## Run all tests
+	$(BIN)/pytest -q -n 2 --dist loadscope --cov --cov-report=
+	$(BIN)/coverage report --fail-under=100 --include='$(PURE)'
+
+# What is pure is tested in every branch; the edges are tested on the real thing.
+PURE := imagekit/errors.py,imagekit/source.py,imagekit/config.py,imagekit/recipes.py,imagekit/cells.py,imagekit/images.py,imagekit/targets/*.py,imagekit/pipeline.py,imagekit/changes.py,imagekit/rows.py
+
+lint: .venv/test  ## Check style, types and the order of the floors
+	$(BIN)/ruff check --quiet
+	$(BIN)/ruff format --check --quiet
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+lab: .venv/lab  ## Open JupyterLab on the notebooks
+	$(BIN)/jupyter lab --notebook-dir=. notebooks/explore.ipynb
+
+notebooks: .venv/test  ## Execute the committed notebooks again, in place
+	$(BIN)/python -m tests.executed
+
+goldens: .venv/test  ## Rewrite the golden files from what the code gives now
+	$(BIN)/python -m tests.golden
+
+lock: .venv/test  ## Choose new versions for constraints.txt
+	$(BIN)/pip install -q uv
+	$(BIN)/uv pip compile -q --universal --all-extras --python-version 3.11 --upgrade \
+	    --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+	    pyproject.toml -o constraints.txt
+
+clean:  ## Remove the environment and everything that tools leave
+	rm -rf .venv .coverage .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "imagekit needs Python 3.11 or later; name one: make PYTHON=python3.13 ..." >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+
+# One extra a stamp; a newer pin or dependency installs again.
+.venv/run .venv/test .venv/lab: .venv/%: pyproject.toml constraints.txt | .venv/bin/python
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[$*]'
+	@touch $@
