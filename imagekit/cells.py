@@ -91,8 +91,8 @@ def matches(rule: Exclude, combination: Combination) -> bool:
 
 def _not_listed(config: Config, named: tuple[Cell, ...]) -> Iterator[Cell]:
     seen = {_values(cell.combination) for cell in named}
-    bases = list(config.base_images) or [None]
-    pythons = list(config.python_versions) or [None]
+    bases: list[str | None] = [*config.base_images] or [None]
+    pythons: list[str | None] = [*config.python_versions] or [None]
     for values in itertools.product(bases, pythons, [None, *config.gpu_versions]):
         if values not in seen and any(values):
             chosen = dict(zip(AXES, values, strict=True))

@@ -230,8 +230,9 @@ def _check_excluded(matrix: Matrix) -> Iterator[Problem]:
 def select(plan: Plan, only: Sequence[str] = (), skip: Sequence[str] = ()) -> Plan:
     """The images that globs on tags and aliases choose, with the images that they stand on.
 
-    An empty `only` chooses all; `skip` takes away again. Raises ConfigError, with everything that is wrong, where a glob matches no image, where
-    `skip` names an image that a remaining one stands on, and where nothing remains.
+    An empty `only` chooses all; `skip` takes away again. Raises ConfigError, with everything
+    that is wrong, where a glob matches no image, where `skip` names an image that a remaining
+    one stands on, and where nothing remains.
     """
     problems = [
         Problem(message=f"{option} {glob!r} matches no image{did_you_mean(glob, plan.names())}")

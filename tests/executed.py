@@ -1,0 +1,66 @@
+"""The committed notebooks are executed ones: this makes them, and the tests compare with it.
+
+`make notebooks` executes each again and writes it back without what differs from run to run, so
+that executing twice changes nothing.
+"""
+
+import contextlib
+import logging
+import pathlib
+import re
+
+import nbformat
+import papermill
+from traitlets.config import Config as Traits
+
+from imagekit.notebook.display import RESULT_TYPE
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+COMMIT = "the commit that was checked out"
+
+
+def executed(notebook: pathlib.Path) -> str:
+    """The text of a notebook after it ran in the current directory, as it is to be committed."""
+    quiet = Traits()
+    quiet.KernelManager.transport_encryption = "auto"
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    ran = papermill.execute_notebook(
+        str(notebook), None, progress_bar=False, config=quiet, execution_timeout=120
+    )
+    return cleaned(ran)
+
+
+def cleaned(notebook) -> str:
+    """A notebook's text without times, machine, and the commit that it ran on."""
+    notebook.metadata.pop("papermill", None)
+    notebook.metadata["language_info"] = {"name": "python"}
+    for cell in notebook.cells:
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)
+        if not cell.metadata.get("tags"):
+            cell.metadata.pop("tags", None)
+        for output in cell.get("outputs", ()):
+            _without_commit(output.get("data", {}))
+    return nbformat.writes(notebook) + "\n"
+
+
+def _without_commit(data) -> None:
+    if RESULT_TYPE not in data:
+        return
+    data[RESULT_TYPE]["commit"] = COMMIT
+    # The quotes are escaped in the HTML of the same output.
+    for kind in ("text/plain", "text/html"):
+        pattern = r'(("|&quot;)commit\2: )(null|\2[^"&]*\2)'
+        data[kind] = re.sub(pattern, rf"\1\g<2>{COMMIT}\2", data[kind])
+
+
+def rewrite() -> None:
+    """Execute every committed notebook in its project and write it back."""
+    with contextlib.chdir(ROOT):
+        for notebook in NOTEBOOKS:
+            notebook.write_text(executed(notebook), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    rewrite()
