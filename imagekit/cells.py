@@ -8,9 +8,9 @@ from typing import Literal
 
 import msgspec
 
-from imagekit.config import AXES, SECTION, Axis, Combination, Config, Entry, Exclude
-from imagekit.errors import Path, Problem, did_you_mean
-from imagekit.recipes import Recipes, identity, recipes_of
+from imagekit.config import AXES, SECTION, Axis, Combination, Config, Entry, Exclude, names_an_axis
+from imagekit.errors import Path, Problem
+from imagekit.recipes import Recipes, ancestors, ancestry, default_recipe, identity
 
 Status = Literal["built", "excluded", "not listed"]
 NOT_LISTED = "no entry in 'images' names it"
@@ -42,15 +42,14 @@ class Matrix(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(cell for cell in self.cells if cell.status == "built")
 
 
-def expand(config: Config) -> tuple[Matrix, list[Problem]]:
+def expand(config: Config, recipes: Recipes) -> tuple[Matrix, list[Problem]]:
     """A config's cells, and what is wrong with the combinations it names."""
-    recipes, problems = recipes_of(config)
-    cells = tuple(_named(config, recipes))
+    cells = tuple(_named(config))
     matrix = Matrix(config=config, recipes=recipes, cells=(*cells, *_not_listed(config, cells)))
-    return matrix, [*problems, *_check(matrix)]
+    return matrix, list(_check(matrix))
 
 
-def _named(config: Config, recipes: Recipes) -> Iterator[Cell]:
+def _named(config: Config) -> Iterator[Cell]:
     for index, entry in enumerate(config.images):
         for combination in _product(entry):
             rule = _first_match(config.exclude, combination)
@@ -72,11 +71,6 @@ def _product(entry: Entry) -> Iterator[Combination]:
         yield Combination(recipe=recipe or default_recipe(chosen["gpu"]), **chosen)
 
 
-def default_recipe(gpu: str | None) -> str:
-    """What a combination is built with that names no recipe: no `gpu` means CPU-only."""
-    return "cpu" if gpu is None else "gpu"
-
-
 def _first_match(rules: tuple[Exclude, ...], combination: Combination) -> int | None:
     return next((i for i, rule in enumerate(rules) if matches(rule, combination)), None)
 
@@ -84,7 +78,7 @@ def _first_match(rules: tuple[Exclude, ...], combination: Combination) -> int | 
 def matches(rule: Exclude, combination: Combination) -> bool:
     """Whether a combination has one of the values that a rule names, on each axis it names."""
     choices = {name: getattr(rule, name) for name in (*AXES, "recipe")}
-    return all(
+    return names_an_axis(rule) and all(
         choice is None or getattr(combination, name) in choice for name, choice in choices.items()
     )
 
@@ -106,22 +100,27 @@ def _values(combination: Combination) -> tuple[str | None, ...]:
 
 # ---- what must hold
 
+SECTIONS: tuple[Path, ...] = tuple((section,) for section in SECTION.values())
+"""What a combination is made of; where one of these is broken, much does not fit."""
+
 
 def _check(matrix: Matrix) -> Iterator[Problem]:
+    config = matrix.config
     for cell in matrix.cells:
         if cell.path:
-            yield from _check_axes(matrix, cell)
-    yield from _check_recipe_names(matrix)
+            yield from _check_axes(matrix, cell.combination, cell.path)
+    for name, alias in config.aliases.items():
+        chosen = msgspec.structs.replace(alias, recipe=alias.recipe or default_recipe(alias.gpu))
+        yield from _check_axes(matrix, chosen, ("aliases", name))
     yield from _check_twice(matrix)
     yield from _check_rules(matrix)
     yield from _check_unused(matrix)
-    if matrix.config.images and not matrix.built():
+    if config.images and not matrix.built():
         message = "every image is excluded, so nothing would be built"
-        yield Problem(message=message, path=("exclude",))
+        yield Problem(message=message, path=("exclude",), follows=(("exclude",), ("images",)))
 
 
-def _check_axes(matrix: Matrix, cell: Cell) -> Iterator[Problem]:
-    combination = cell.combination
+def _check_axes(matrix: Matrix, combination: Combination, path: Path) -> Iterator[Problem]:
     recipe = str(combination.recipe)
     if recipe not in matrix.recipes:
         return
@@ -129,62 +128,56 @@ def _check_axes(matrix: Matrix, cell: Cell) -> Iterator[Problem]:
     given: dict[Axis, str] = combination.values()
     for axis in needed:
         if axis not in given:
-            message = f"recipe {recipe!r} needs a {axis!r} here: {_names(matrix.config, axis)}"
-            yield Problem(message=message, path=cell.path)
+            names = ", ".join(matrix.config.axis(axis))
+            message = f"recipe {recipe!r} needs a {axis!r} here, out of {names}"
+            yield Problem(message=message, path=path, follows=((*path, axis), ("recipes",)))
     for axis in given:
         # An axis without any values is a name that does not exist, which is said elsewhere.
         if axis not in needed and matrix.config.axis(axis):
             message = f"recipe {recipe!r} does not read the axis {axis!r}; leave it out"
-            yield Problem(message=message, path=(*cell.path, axis))
-
-
-def _names(config: Config, axis: Axis) -> str:
-    return f"one or more of {', '.join(config.axis(axis))}"
-
-
-def _check_recipe_names(matrix: Matrix) -> Iterator[Problem]:
-    config = matrix.config
-    places: list[tuple[Path, tuple[str | None, ...]]] = [
-        *((("images", i, "recipe"), entry.recipe or ()) for i, entry in enumerate(config.images)),
-        *((("exclude", i, "recipe"), rule.recipe or ()) for i, rule in enumerate(config.exclude)),
-        *((("aliases", n, "recipe"), (alias.recipe,)) for n, alias in config.aliases.items()),
-    ]
-    for path, names in places:
-        for index, name in enumerate(names):
-            if name is not None and name not in matrix.recipes and name not in config.recipes:
-                near = did_you_mean(name, matrix.recipes)
-                message = (
-                    f"no recipe is called {name!r}{near}; there is {', '.join(matrix.recipes)}"
-                )
-                yield Problem(message=message, path=(*path, index))
+            yield Problem(message=message, path=(*path, axis), follows=(("recipes",),))
 
 
 def _check_twice(matrix: Matrix) -> Iterator[Problem]:
     first: dict[Combination, Path] = {}
     for cell in matrix.cells:
         if cell.combination in first:
-            where = f"images[{first[cell.combination][1]}]"
-            message = f"{cell.combination} is named twice, first in {where}; remove one"
-            yield Problem(message=message, path=cell.path)
+            message = f"{cell.combination} is named twice; remove one"
+            see = first[cell.combination]
+            yield Problem(message=message, path=cell.path, see=see, follows=(cell.path,))
         first.setdefault(cell.combination, cell.path)
 
 
 def _check_rules(matrix: Matrix) -> Iterator[Problem]:
-    named = [cell.combination for cell in matrix.cells if cell.path]
-    for index, rule in enumerate(matrix.config.exclude):
+    config = matrix.config
+    listed = [cell.combination for cell in matrix.cells if cell.path]
+    known = [combination for combination in listed if combination.recipe in matrix.recipes]
+    below = [c for one in known for c in ancestors(one, matrix.recipes, config)]
+    for index, rule in enumerate(config.exclude):
+        at = ("exclude", index)
         if not rule.reason.strip():
             message = "'reason' is empty: say why, it is shown in the matrix"
-            yield Problem(message=message, path=("exclude", index, "reason"))
-        if not any(matches(rule, combination) for combination in named):
+            yield Problem(message=message, path=(*at, "reason"))
+        if names_an_axis(rule) and not any(matches(rule, c) for c in (*listed, *below)):
             message = "this rule matches no combination in 'images'; remove it or mend it"
-            yield Problem(message=message, path=("exclude", index))
+            axes: list[Path] = [(*at, name) for name in (*AXES, "recipe")]
+            follows = (*axes, ("images",), *SECTIONS)
+            yield Problem(message=message, path=at, follows=follows)
 
 
 def _check_unused(matrix: Matrix) -> Iterator[Problem]:
+    listed = [cell.combination for cell in matrix.cells if cell.path]
     for axis in AXES:
-        used = {getattr(cell.combination, axis) for cell in matrix.built()}
+        used = {getattr(combination, axis) for combination in listed}
         for name in matrix.config.axis(axis):
             if name not in used:
                 message = f"no image uses {name!r}; remove it from '{SECTION[axis]}' or build it"
                 path = (SECTION[axis], name)
                 yield Problem(message=message, path=path, on_key=True, severity="warning")
+    recipes = {str(combination.recipe) for combination in listed}
+    standing = {n for r in recipes & set(matrix.recipes) for n in ancestry(r, matrix.recipes)}
+    for name in matrix.config.recipes:
+        if name not in recipes | standing:
+            message = f"no image uses recipe {name!r}; remove it or name it in 'images'"
+            path = ("recipes", name)
+            yield Problem(message=message, path=path, on_key=True, severity="warning")

@@ -16,7 +16,7 @@ import imagekit
 from imagekit import output as output_file
 from imagekit import pipeline
 from imagekit.config import MAX_TIMEOUT
-from imagekit.errors import INTERRUPTED, ImagekitError
+from imagekit.errors import INTERRUPTED, ImagekitError, counted
 from imagekit.rows import MARKS, Row, counts, rows
 
 DEFAULT_CONFIG = "config/images.yaml"
@@ -106,7 +106,7 @@ def generate(
     for line in changes.lines():
         click.echo(line)
     verb = "is up to date" if check or not changes else "written"
-    click.echo(f"{output} {verb}: {len(plan.images)} images; {changes.summary()}")
+    click.echo(f"{output} {verb}: {counted(len(plan.images), 'image')}; {changes.summary()}")
 
 
 @cli.command()
@@ -220,8 +220,4 @@ def main(args: list[str] | None = None) -> NoReturn:
     except ImagekitError as error:
         click.echo(str(error), err=True)
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # The reader (`imagekit matrix | head`) has seen enough. Nothing may be written any more.
-        sys.stdout = None
-        sys.exit(0)
     sys.exit(0)

@@ -12,7 +12,7 @@ import yaml
 from msgspec import UNSET, Meta, UnsetType
 
 from imagekit.errors import Path, Problem, did_you_mean
-from imagekit.source import Decoder, Report, Source, decode, elements, is_null, items, scalar
+from imagekit.source import Decoder, Report, Source, decode, elements, is_null, items, kind, scalar
 
 Axis = Literal["base_image", "python", "gpu"]
 AXES: tuple[Axis, ...] = ("base_image", "python", "gpu")
@@ -36,6 +36,7 @@ Choice = Annotated[
     tuple[str | None, ...] | None,
     Meta(description="one name or a list of names; null stands for 'without this axis'"),
 ]
+ArgName = Annotated[str, Meta(pattern="^[A-Za-z_][A-Za-z0-9_]*$")]
 Seconds = Annotated[int, Meta(ge=1, le=MAX_TIMEOUT, description="seconds, or 90m, or 24h")]
 Count = Annotated[int, Meta(ge=1)]
 
@@ -84,7 +85,7 @@ class RecipeChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     dockerfile: str | None = None
     axes: tuple[Axis, ...] | None = None
     parent: str | UnsetType | None = UNSET
-    parent_arg: str | None = None
+    parent_arg: ArgName | None = None
     tag: str | None = None
     omit: tuple[str, ...] | None = None
     build_args: BuildArgs = {}
@@ -144,7 +145,19 @@ def config_from(source: Source) -> tuple[Config, list[Problem]]:
     What is wrong is left out of the Config, so that the rest can still be checked.
     """
     problems: list[Problem] = []
-    return decode(source.root, Config, (), problems.append, SPECIAL) or Config(), problems
+    _modernize(source.root)
+    return decode(source.root, Config, (), problems.append, SPECIAL), problems
+
+
+def _modernize(root: yaml.MappingNode) -> None:
+    """Give what the first original files call `cpu_versions` and `cpu` its later name."""
+    for key, value in root.value:
+        if key.value == "cpu_versions":
+            key.value = "python_versions"
+        entries = value.value if isinstance(value, yaml.SequenceNode) else []
+        for entry in entries if key.value == "images" else []:
+            for field, _ in entry.value if isinstance(entry, yaml.MappingNode) else []:
+                field.value = "python" if field.value == "cpu" else field.value
 
 
 def dump(config: Config) -> str:
@@ -156,17 +169,20 @@ def dump(config: Config) -> str:
 
 
 def _build_args(node: yaml.Node, path: Path, report: Report) -> dict[str, str]:
-    if isinstance(node, yaml.SequenceNode):
-        pairs = list(_listed_args(node, path, report))
-    else:
+    if isinstance(node, yaml.MappingNode):
         pairs = [
             (key, scalar(value, at, report), at) for key, value, at in items(node, path, report)
         ]
+    elif isinstance(node, yaml.SequenceNode):
+        pairs = list(_listed_args(node, path, report))
+    else:
+        message = f"expected NAME: VALUE, or a list of NAME=VALUE, found {kind(node)}"
+        report(Problem(message=message, path=path))
+        return {}
     args: dict[str, str] = {}
     for name, value, at in pairs:
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-            message = f"{name!r} cannot be the name of a build arg: use letters, digits and _"
-            report(Problem(message=message, path=at, on_key=True))
+        if not is_arg_name(name):
+            report(Problem(message=f"{name!r} {NO_ARG_NAME}", path=at, on_key=True))
         elif name in args:
             report(Problem(message=f"{name!r} is given twice; remove one", path=at))
         elif value is not None:
@@ -178,6 +194,9 @@ def _listed_args(
     node: yaml.SequenceNode, path: Path, report: Report
 ) -> Iterator[tuple[str, str | None, Path]]:
     for child, at in elements(node, path, report):
+        if not isinstance(child, yaml.ScalarNode):
+            report(Problem(message=f"expected NAME=VALUE, found {kind(child)}", path=at))
+            continue
         text = scalar(child, at, report)
         if text is None:
             continue
@@ -185,12 +204,28 @@ def _listed_args(
         if equals:
             yield name, value, at
         else:
-            report(Problem(message=f"{text!r} has no value: write {text}=VALUE", path=at))
+            report(Problem(message=f"{text!r} has no value; write NAME=VALUE", path=at))
+
+
+NO_ARG_NAME = (
+    "cannot be the name of a build arg: use letters, digits and '_', and no digit at the start"
+)
+
+
+def is_arg_name(text: str) -> bool:
+    """Whether a Dockerfile's ARG can be called this."""
+    return bool(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text))
+
+
+def _arg_name(node: yaml.Node, path: Path, report: Report) -> str | None:
+    text = scalar(node, path, report)
+    if text is not None and not is_arg_name(text):
+        report(Problem(message=f"{text!r} {NO_ARG_NAME}", path=path))
+        return None
+    return text
 
 
 def _choice(node: yaml.Node, path: Path, report: Report) -> tuple[str | None, ...] | None:
-    if is_null(node):
-        return (None,)
     if not isinstance(node, yaml.SequenceNode):
         name = scalar(node, path, report)
         return None if name is None else (name,)
@@ -198,7 +233,7 @@ def _choice(node: yaml.Node, path: Path, report: Report) -> tuple[str | None, ..
     for child, at in elements(node, path, report):
         name = None if is_null(child) else scalar(child, at, report)
         if name in names:
-            report(Problem(message=f"{name!r} is listed twice; remove one", path=at))
+            report(Problem(message=f"{name or 'null'!r} is listed twice; remove one", path=at))
         elif name is not None or is_null(child):
             names.append(name)
     if not node.value:
@@ -233,6 +268,7 @@ def _count(node: yaml.Node, path: Path, report: Report) -> int | None:
 SPECIAL: dict[Any, Decoder] = {
     BuildArgs: _build_args,
     Choice: _choice,
+    ArgName: _arg_name,
     Seconds: _seconds,
     Count: _count,
 }
@@ -244,28 +280,40 @@ SPECIAL: dict[Any, Decoder] = {
 def check(config: Config) -> Iterator[Problem]:
     """What is wrong with a config's own words: names that nothing has, an address that is none."""
     if not config.images:
-        yield Problem(message="'images' lists nothing, so nothing would be built")
-    if config.base_url is None:
+        message = "'images' names nothing, so nothing would be built"
+        yield Problem(message=message, path=("images",), follows=(("images",),))
+    yield from _check_base_url(config.base_url)
+    for axis in AXES:
+        for name in config.axis(axis):
+            if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+                message = f"{name!r} cannot be part of a tag: use letters, digits, '_', '.' and '-'"
+                yield Problem(message=message, path=(SECTION[axis], name), on_key=True)
+    for index, entry in enumerate(config.images):
+        yield from _check_names(config, entry, ("images", index))
+    for index, rule in enumerate(config.exclude):
+        yield from _check_names(config, rule, ("exclude", index))
+        if not names_an_axis(rule):
+            message = "this rule names no axis and would exclude everything; name at least one"
+            at = ("exclude", index)
+            yield Problem(message=message, path=at, follows=(at,))
+    for name, alias in config.aliases.items():
+        yield from _check_names(config, alias, ("aliases", name))
+
+
+def names_an_axis(rule: Exclude) -> bool:
+    """Whether a rule says what it excludes."""
+    return any(getattr(rule, name) is not None for name in (*AXES, "recipe"))
+
+
+def _check_base_url(url: str | None) -> Iterator[Problem]:
+    if url is None:
         message = (
             f"no 'base_url': images are tagged {ORIGINAL_BASE_URL}, as by the original "
             "generator; set it here or pass --base-url"
         )
         yield Problem(message=message, severity="warning")
-    elif not is_repository(config.base_url):
-        message = (
-            f"{config.base_url!r} is no repository that an image can be tagged with: write "
-            "lower-case HOST/PATH without a tag, such as us-docker.pkg.dev/PROJECT/REPO/IMAGE"
-        )
-        yield Problem(message=message, path=("base_url",))
-    for index, entry in enumerate(config.images):
-        yield from _check_names(config, entry, ("images", index))
-    for index, rule in enumerate(config.exclude):
-        yield from _check_names(config, rule, ("exclude", index))
-        if all(getattr(rule, name) is None for name in (*AXES, "recipe")):
-            message = "this rule names no axis and would exclude everything; name at least one"
-            yield Problem(message=message, path=("exclude", index))
-    for name, alias in config.aliases.items():
-        yield from _check_names(config, alias, ("aliases", name))
+    elif not is_repository(url):
+        yield Problem(message=f"{url!r} {no_repository(url)}", path=("base_url",))
 
 
 def _check_names(
@@ -278,12 +326,27 @@ def _check_names(
         for index, name in enumerate(names):
             if name is None or name in known:
                 continue
-            has = f"it has {', '.join(known)}" if known else "it is empty or missing"
+            has = f"; it has {', '.join(known)}" if known else ", which is empty or missing"
             message = (
-                f"{axis} {name!r} is not in '{SECTION[axis]}'"
-                f"{did_you_mean(name, known) or f'; {has}'}"
+                f"{axis} {name!r} is not in '{SECTION[axis]}'{did_you_mean(name, known) or has}"
             )
-            yield Problem(message=message, path=(*path, axis, index))
+            # Where the section's own key is misspelt, only that is worth telling.
+            at = (*path, axis, index)
+            yield Problem(message=message, path=at, meant=at, follows=((SECTION[axis],),))
+
+
+def no_repository(url: str) -> str:
+    """Why a text is no repository that an image can be tagged with, and what would be one."""
+    reasons = {
+        "it is longer than 255 characters": len(url) > 255,
+        "substitutions are not possible here": "$" in url,
+        "leave the scheme out": "://" in url,
+    }
+    reason = next((f" ({why})" for why, holds in reasons.items() if holds), "")
+    return (
+        f"is no repository that images can be tagged with{reason}: write lower-case HOST/PATH "
+        "without a tag, such as us-docker.pkg.dev/PROJECT/REPO/IMAGE"
+    )
 
 
 def is_repository(url: str) -> bool:
@@ -296,6 +359,9 @@ def is_repository(url: str) -> bool:
     host = rf"(?:{domain})(?:\.{domain})*(?::[0-9]+)?"
     part = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
     return len(url) <= 255 and bool(re.fullmatch(rf"(?:{host}/)?{part}(?:/{part})*", url))
+
+
+NO_TAG = "is no legal tag: letters, digits, '_', '.' and '-', not starting with '.' or '-'"
 
 
 def is_tag(text: str) -> bool:

@@ -26,13 +26,19 @@ class Place(msgspec.Struct, frozen=True):
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that is wrong: where, what, and what to do about it.
 
-    `on_key` says that the key at `path` is meant and not its value. `place` is filled in by
-    whoever knows the file; a config that was made in Python has none, and the path is shown.
+    `on_key` says that the key at `path` is meant and not its value. `see` is another place that
+    belongs to it. `meant` is where a misspelt key would have stood. A problem at or below one
+    of the paths in `follows` may be the cause of this one, which then is not worth telling.
+    `place` is filled in by whoever knows the file; a config that was made in Python has none,
+    and the path is shown.
     """
 
     message: str
     path: Path = ()
     on_key: bool = False
+    see: Path = ()
+    meant: Path = ()
+    follows: tuple[Path, ...] = ()
     severity: Literal["error", "warning"] = "error"
     place: Place | None = None
 
@@ -40,6 +46,21 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
         where = str(self.place or show_path(self.path))
         warning = "warning: " if self.severity == "warning" else ""
         return f"{where}: {warning}{self.message}" if where else f"{warning}{self.message}"
+
+
+def without_consequences(causes: Iterable[Problem], problems: Iterable[Problem]) -> list[Problem]:
+    """The problems that no other one of `causes` explains, for one mistake is to be told once."""
+    paths = [(cause, cause.meant or cause.path) for cause in causes]
+    return [
+        problem
+        for problem in problems
+        if not any(
+            path[: len(follow)] == follow
+            for follow in problem.follows
+            for cause, path in paths
+            if cause != problem
+        )
+    ]
 
 
 def show_path(path: Path) -> str:
@@ -50,10 +71,22 @@ def show_path(path: Path) -> str:
     return text
 
 
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that a misspelt one most likely stands for, if one is close."""
+    by_folded = {candidate.casefold(): candidate for candidate in known}
+    close = difflib.get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.6)
+    return by_folded[close[0]] if close else None
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`"; did you mean 'x'?"` where a known name is close, else nothing."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    near = closest(name, known)
+    return "" if near is None else f"; did you mean {near!r}?"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 image`, `2 images`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 class ImagekitError(Exception):

@@ -7,17 +7,17 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from imagekit.cells import Cell, Matrix, default_recipe, matches
-from imagekit.config import AXES, CloudBuild, Combination, is_tag
-from imagekit.errors import ConfigError, Path, Problem, did_you_mean
-from imagekit.recipes import ancestry, identity, narrow
+from imagekit.cells import Cell, Matrix, matches
+from imagekit.config import AXES, NO_TAG, SECTION, CloudBuild, Combination, is_tag
+from imagekit.errors import ConfigError, Path, Problem, did_you_mean, show_path
+from imagekit.recipes import ancestors, default_recipe, identity
 
 
 class Image(msgspec.Struct, frozen=True, kw_only=True):
     """One image of the plan. `tag`, `parent` and `aliases` are short, without the repository.
 
-    `path` is the entry of the config that names it; an image that is built only because
-    another stands on it has none.
+    `path` is the entry of the config that names it, or the first that needs it: an image that
+    is not `listed` is built only because another stands on it.
     """
 
     tag: str
@@ -27,6 +27,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     parent: str | None = None
     aliases: tuple[str, ...] = ()
     path: Path = ()
+    listed: bool = True
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,20 +52,24 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 def arrange(matrix: Matrix) -> tuple[Plan, list[Problem]]:
     """A matrix's images in build order, and what is wrong with them as a set."""
     problems: list[Problem] = []
-    images: dict[Combination, Image] = {}
-    for cell in matrix.built():
-        if _is_sound(matrix, cell.combination):
-            images.pop(cell.combination, None)
-            images[cell.combination] = _image(matrix, cell, problems)
-            for ancestor in _ancestors(matrix, cell):
-                images.setdefault(ancestor.combination, _image(matrix, ancestor, problems))
-    images, alias_problems = _with_aliases(matrix, images)
+    listed = {c.combination: c for c in matrix.built() if _is_sound(matrix, c.combination)}
+    needed: dict[Combination, Cell] = {}
+    for cell in listed.values():
+        for combination in ancestors(cell.combination, matrix.recipes, matrix.config):
+            if combination not in listed:
+                parent = Cell(combination=combination, status="built", path=cell.path)
+                needed.setdefault(combination, parent)
+    images = [
+        *(_image(matrix, cell, problems, listed=True) for cell in listed.values()),
+        *(_image(matrix, cell, problems, listed=False) for cell in needed.values()),
+    ]
+    by_combination = {image.combination: image for image in images}
     plan = Plan(
         repository=matrix.config.repository,
-        images=tuple(_in_order(matrix, list(images.values()))),
+        images=tuple(_in_order(matrix, _with_aliases(matrix, by_combination, problems))),
         cloudbuild=matrix.config.cloudbuild,
     )
-    return plan, [*problems, *alias_problems, *_check_names(plan), *_check_excluded(matrix)]
+    return plan, [*problems, *_check_names(plan), *_check_excluded(matrix, plan)]
 
 
 def _is_sound(matrix: Matrix, combination: Combination) -> bool:
@@ -79,25 +84,19 @@ def _is_sound(matrix: Matrix, combination: Combination) -> bool:
     )
 
 
-def _ancestors(matrix: Matrix, cell: Cell) -> Iterator[Cell]:
-    """The cells that a cell stands on, nearest first; they have no entry of their own here."""
-    for name in ancestry(str(cell.combination.recipe), matrix.recipes):
-        axes = identity(name, matrix.recipes, matrix.config)
-        yield Cell(combination=narrow(cell.combination, name, axes), status="built")
-
-
-def _image(matrix: Matrix, cell: Cell, problems: list[Problem]) -> Image:
-    recipe = matrix.recipes[str(cell.combination.recipe)]
-    parent = next((tag_of(matrix, above.combination) for above in _ancestors(matrix, cell)), None)
-    args = recipe.build_args | dict(_axis_args(matrix, cell, problems)) | cell.build_args
+def _image(matrix: Matrix, cell: Cell, problems: list[Problem], *, listed: bool) -> Image:
+    name = str(cell.combination.recipe)
+    recipe = matrix.recipes[name]
+    above = ancestors(cell.combination, matrix.recipes, matrix.config)
+    parent = tag_of(matrix, above[0]) if above else None
+    origins = _origins(matrix, cell, listed, problems)
+    args = {arg: value for arg, (value, _) in origins.items()}
     if parent is not None:
-        if recipe.parent_arg in args:
-            message = (
-                f"{recipe.parent_arg} would hide the parent of {cell.combination}, which arrives "
-                "under this name; remove it, or list it under the recipe's 'omit'"
-            )
-            path = cell.path or ("recipes", str(cell.combination.recipe))
-            problems.append(Problem(message=message, path=path))
+        if recipe.parent_arg in origins:
+            _, path = origins[recipe.parent_arg]
+            remedy = "remove it" + (f", or 'omit' it in recipe {name!r}" if len(path) == 3 else "")
+            message = f"{recipe.parent_arg} would hide the parent that recipe {name!r} stands on"
+            problems.append(Problem(message=f"{message}; {remedy}", path=path))
         args = {recipe.parent_arg: f"{matrix.config.repository}:{parent}"} | args
     return Image(
         tag=tag_of(matrix, cell.combination),
@@ -106,26 +105,39 @@ def _image(matrix: Matrix, cell: Cell, problems: list[Problem]) -> Image:
         build_args=args,
         parent=parent,
         path=cell.path,
+        listed=listed,
     )
 
 
-def _axis_args(matrix: Matrix, cell: Cell, problems: list[Problem]) -> Iterator[tuple[str, str]]:
-    recipe = matrix.recipes[str(cell.combination.recipe)]
-    seen: dict[str, tuple[str, str]] = {}
-    for axis, name in cell.combination.values().items():
+def _origins(
+    matrix: Matrix, cell: Cell, listed: bool, problems: list[Problem]
+) -> dict[str, tuple[str, Path]]:
+    """Each build arg of an image: its value, and where in the config that stands.
+
+    The recipe's own come first, then the axes', then the entry's; a later one wins.
+    """
+    name = str(cell.combination.recipe)
+    recipe = matrix.recipes[name]
+    own: Path = ("recipes", name, "build_args")
+    found = {arg: (value, (*own, arg)) for arg, value in recipe.build_args.items()}
+    from_axes: dict[str, tuple[str, Path]] = {}
+    settled = cell.build_args if listed else {}
+    for axis, chosen in cell.combination.values().items():
         if axis not in recipe.axes:
             continue
-        for arg, value in matrix.config.axis(axis)[name].items():
+        for arg, value in matrix.config.axis(axis)[chosen].items():
             if arg in recipe.omit:
                 continue
-            other, before = seen.setdefault(arg, (name, value))
-            if before != value and arg not in cell.build_args:
+            at: Path = (SECTION[axis], chosen, arg)
+            before, place = from_axes.setdefault(arg, (value, at))
+            if before != value and arg not in settled:
                 message = (
-                    f"{cell.combination}: {other!r} and {name!r} give {arg} two values, {before!r} "
-                    f"and {value!r}; give it once, or settle it in this entry's 'build_args'"
+                    f"{arg} is {value!r} here and {before!r} in '{show_path(place[:2])}', and "
+                    f"{cell.combination} has both; give it once, or in an entry's 'build_args'"
                 )
-                problems.append(Problem(message=message, path=cell.path))
-            yield arg, value
+                problems.append(Problem(message=message, path=at, see=place))
+    entry: Path = (*cell.path, "build_args")
+    return found | from_axes | {arg: (text, (*entry, arg)) for arg, text in settled.items()}
 
 
 def tag_of(matrix: Matrix, combination: Combination) -> str:
@@ -159,66 +171,83 @@ def _in_order(matrix: Matrix, images: list[Image]) -> list[Image]:
 
 
 def _with_aliases(
-    matrix: Matrix, images: dict[Combination, Image]
-) -> tuple[dict[Combination, Image], list[Problem]]:
-    images, problems = dict(images), []
+    matrix: Matrix, images: dict[Combination, Image], problems: list[Problem]
+) -> list[Image]:
+    images = dict(images)
     for name, alias in matrix.config.aliases.items():
         recipe = alias.recipe or default_recipe(alias.gpu)
         combination = msgspec.structs.replace(alias, recipe=recipe)
-        image = images.get(combination)
-        if image is None:
-            why = _why(matrix, combination)
-            message = f"alias {name!r} stands for {combination}, which is not built{why}"
-            problems.append(Problem(message=message, path=("aliases", name), on_key=True))
-        else:
+        at: Path = ("aliases", name)
+        if image := images.get(combination):
             images[combination] = msgspec.structs.replace(image, aliases=(*image.aliases, name))
-    return images, problems
-
-
-def _why(matrix: Matrix, combination: Combination) -> str:
-    cells = (cell for cell in matrix.cells if cell.combination == combination)
-    return next((f": {cell.reason}" for cell in cells), "; give it a combination that is")
+        elif _is_sound(matrix, combination):
+            cells = (cell for cell in matrix.cells if cell.combination == combination)
+            why = next((f": {cell.reason}" for cell in cells), "; name it in 'images'")
+            message = f"alias {name!r} stands for {combination}, which is not built{why}"
+            follows = (at, ("images",), ("exclude",))
+            problems.append(Problem(message=message, path=at, on_key=True, follows=follows))
+    return list(images.values())
 
 
 def _check_names(plan: Plan) -> Iterator[Problem]:
     owners: dict[str, tuple[str, Image]] = {}
+    patterns: set[Path] = set()
     for image in plan.images:
         for name in (image.tag, *image.aliases):
-            path: Path = image.path if name == image.tag else ("aliases", name)
             if not is_tag(name):
-                message = (
-                    f"{name!r} is no legal tag: at most 128 letters, digits, '_', '.' and '-', "
-                    "not starting with '.' or '-'"
-                )
-                yield Problem(message=message, path=path, on_key=name != image.tag)
+                yield _illegal(name, image)
             # A push step is called like its image with "-push" behind, so that name is taken.
             for step in (name, f"{name}-push"):
                 if step in owners:
-                    owner, other = owners[step]
-                    yield _collision(name, image, owner, other, path)
+                    problem = _collision(name, image, *owners[step])
+                    # One wrong pattern gives all images of its recipe one tag.
+                    if problem.path not in patterns:
+                        yield problem
+                    patterns |= {problem.path} if problem.path[0] == "recipes" else set()
                 owners.setdefault(step, (name, image))
 
 
-def _collision(name: str, image: Image, owner: str, other: Image, path: Path) -> Problem:
-    if name == owner:
-        message = (
-            f"{name!r} would name two images, {other.combination} and {image.combination}; "
-            "give one another tag"
-        )
+def _place_of(name: str, image: Image) -> Path:
+    """Where in the config a tag comes from: an alias, or the entry that needs the image."""
+    return ("aliases", name) if name in image.aliases else image.path
+
+
+def _illegal(name: str, image: Image) -> Problem:
+    recipe: Path = ("recipes", str(image.combination.recipe))
+    length = f" ({len(name)} characters, at most 128 are allowed)" if len(name) > 128 else ""
+    return Problem(
+        message=f"{name!r} {NO_TAG}{length}",
+        path=_place_of(name, image),
+        on_key=name in image.aliases,
+        follows=(recipe, *((section,) for section in SECTION.values())),
+    )
+
+
+def _collision(name: str, image: Image, owner: str, other: Image) -> Problem:
+    ours, theirs = image.combination, other.combination
+    path, on_key = _place_of(name, image), name in image.aliases
+    if owner in other.aliases and name == image.tag:
+        path, on_key = ("aliases", owner), True
+    if name != owner:
+        message = f"{name!r} and the push step of {owner!r} have one name; change one"
+    elif image is other:
+        message = f"alias {name!r} is the tag of that image already; remove it"
+    elif ours.recipe == theirs.recipe and name == image.tag and owner == other.tag:
+        missing = [axis for axis in AXES if getattr(ours, axis) != getattr(theirs, axis)]
+        path, on_key = ("recipes", str(ours.recipe), "tag"), False
+        message = f"{name!r} is the tag of both {theirs} and {ours}: put {{{missing[0]}}} into it"
     else:
-        message = f"{name!r} and the push step of {owner!r} have one name; give one another tag"
-    return Problem(message=message, path=path or other.path)
+        message = f"{name!r} would name both {theirs} and {ours}; change one"
+    return Problem(message=message, path=path, on_key=on_key, follows=(("recipes",),))
 
 
-def _check_excluded(matrix: Matrix) -> Iterator[Problem]:
-    for cell in matrix.built():
-        if not _is_sound(matrix, cell.combination):
-            continue
-        for ancestor in _ancestors(matrix, cell):
+def _check_excluded(matrix: Matrix, plan: Plan) -> Iterator[Problem]:
+    for image in plan.images:
+        for combination in ancestors(image.combination, matrix.recipes, matrix.config):
             for index, rule in enumerate(matrix.config.exclude):
-                if matches(rule, ancestor.combination):
+                if matches(rule, combination):
                     message = (
-                        f"this rule excludes {ancestor.combination}, which {cell.combination} "
+                        f"this rule excludes {combination}, which {image.combination} "
                         "stands on; exclude that too, or neither"
                     )
                     yield Problem(message=message, path=("exclude", index))
@@ -238,19 +267,19 @@ def select(plan: Plan, only: Sequence[str] = (), skip: Sequence[str] = ()) -> Pl
         Problem(message=f"{option} {glob!r} matches no image{did_you_mean(glob, plan.names())}")
         for option, globs in (("--only", only), ("--skip", skip))
         for glob in globs
-        if not any(_matches(image, [glob]) for image in plan.images)
+        if not any(_matches(plan, image, [glob]) for image in plan.images)
     ]
     wanted = [
         image.tag
         for image in plan.images
-        if (not only or _matches(image, only)) and not _matches(image, skip)
+        if (not only or _matches(plan, image, only)) and not _matches(plan, image, skip)
     ]
     kept = _with_parents(plan, wanted)
-    for image in plan.images:
-        if image.tag in kept and _matches(image, skip):
-            children = [i.tag for i in plan.images if i.parent == image.tag and i.tag in kept]
-            message = f"--skip leaves out {image.tag}, which {children[0]} stands on; skip that too"
-            problems.append(Problem(message=message))
+    skipped = [i.tag for i in plan.images if i.tag in kept and _matches(plan, i, skip)]
+    for tag in skipped:
+        child = next(name for name in wanted if tag in _with_parents(plan, [name]))
+        message = f"--skip leaves out {tag}, which {child} stands on; skip that too"
+        problems.append(Problem(message=message))
     if not wanted and not problems:
         problems.append(Problem(message="--only and --skip together leave no image"))
     if problems:
@@ -258,8 +287,9 @@ def select(plan: Plan, only: Sequence[str] = (), skip: Sequence[str] = ()) -> Pl
     return msgspec.structs.replace(plan, images=tuple(i for i in plan.images if i.tag in kept))
 
 
-def _matches(image: Image, globs: Iterable[str]) -> bool:
-    names = (image.tag, *image.aliases)
+def _matches(plan: Plan, image: Image, globs: Iterable[str]) -> bool:
+    short = (image.tag, *image.aliases)
+    names = (*short, *map(plan.reference, short))
     return any(fnmatch.fnmatchcase(name, glob) for glob in globs for name in names)
 
 

@@ -21,6 +21,8 @@ def write(text: str, path: str | pathlib.Path, *, check: bool = False) -> Change
     target = pathlib.Path(path)
     before = _read(target)
     changes = compare(before, text)
+    if check and before is None:
+        raise DriftError(f"{target} does not exist. Generate it and commit it.")
     if check and changes:
         difference = "\n".join(f"  {line}" for line in changes.lines())
         raise DriftError(

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from imagekit import cells, config, images
+from imagekit import cells, config, images, recipes
 from imagekit.cells import Matrix
 from imagekit.config import Config
-from imagekit.errors import ConfigError, Problem
+from imagekit.errors import ConfigError, Problem, UsageError, without_consequences
 from imagekit.images import Plan
 from imagekit.source import Source, parse
 from imagekit.targets import cloudbuild
@@ -32,7 +32,8 @@ def load(
 
     `base_url` and `timeout` (seconds) stand in for the file's own; "" and 0 are "not given",
     for a notebook's parameters have no None.
-    Raises ConfigError with every problem of the whole file, each with its place.
+    Raises ConfigError with every problem of the whole file, each with its place, and UsageError
+    where one of those two is wrong.
     """
     return check(path, base_url=base_url, timeout=timeout).config
 
@@ -73,39 +74,34 @@ def as_list(globs: str | Sequence[str]) -> Sequence[str]:
 def _derive(
     loaded: Config, problems: Iterable[Problem] = (), source: Source | None = None
 ) -> Checked:
-    matrix_, matrix_problems = cells.expand(loaded)
+    recipes_, recipe_problems = recipes.recipes_of(loaded)
+    causes = [*problems, *config.check(loaded), *recipe_problems]
+    matrix_, matrix_problems = cells.expand(loaded, recipes_)
     plan_, plan_problems = images.arrange(matrix_)
-    found = [*problems, *config.check(loaded), *matrix_problems, *plan_problems]
-    warnings, errors = _sorted(found, source)
+    found = without_consequences(causes, [*causes, *matrix_problems, *plan_problems])
+    located = [source.locate(problem) if source else problem for problem in found]
+    errors = _in_order(problem for problem in located if problem.severity == "error")
     if errors:
-        raise ConfigError([*errors, *warnings])
-    return Checked(loaded, matrix_, plan_, tuple(warnings))
+        raise ConfigError(errors)
+    return Checked(loaded, matrix_, plan_, tuple(_in_order(located)))
 
 
-def _sorted(
-    problems: Iterable[Problem], source: Source | None
-) -> tuple[list[Problem], list[Problem]]:
-    """Warnings and errors, each placed, once, and in the file's order."""
-    located = [source.locate(problem) if source else problem for problem in problems]
-    unique = {(str(problem), problem.severity): problem for problem in located}.values()
-    ordered = sorted(unique, key=lambda p: (p.place.line, p.place.column) if p.place else (0, 0))
-    return (
-        [problem for problem in ordered if problem.severity == "warning"],
-        [problem for problem in ordered if problem.severity == "error"],
-    )
+def _in_order(problems: Iterable[Problem]) -> list[Problem]:
+    """Each problem once, in the file's order."""
+    unique = {str(problem): problem for problem in problems}.values()
+    return sorted(unique, key=lambda p: (p.place.line, p.place.column) if p.place else (0, 0))
 
 
 def _override(loaded: Config, base_url: str | None, timeout: int | None) -> Config:
     changes: dict[str, object] = {}
     if base_url:
         if not config.is_repository(base_url):
-            message = f"{base_url!r} is no repository; write HOST/PATH in lower case, without a tag"
-            raise ConfigError([Problem(message=f"--base-url: {message}")])
+            raise UsageError(f"--base-url: {base_url!r} {config.no_repository(base_url)}")
         changes["base_url"] = base_url
     if timeout:
         if config.seconds(str(timeout)) is None:
             message = f"{timeout} is not between 1 and {config.MAX_TIMEOUT} seconds"
-            raise ConfigError([Problem(message=f"--timeout-sec: {message}")])
+            raise UsageError(f"--timeout-sec: {message}")
         changes["cloudbuild"] = msgspec.structs.replace(loaded.cloudbuild, timeout=timeout)
     return msgspec.structs.replace(loaded, **changes)
 

@@ -8,7 +8,16 @@ from collections.abc import Iterator
 import msgspec
 from msgspec import UNSET
 
-from imagekit.config import AXES, Axis, Combination, Config, is_inside_context
+from imagekit.config import (
+    AXES,
+    NO_TAG,
+    SECTION,
+    Axis,
+    Combination,
+    Config,
+    is_inside_context,
+    is_tag,
+)
 from imagekit.errors import Path, Problem, did_you_mean
 
 CPU_BASE_IMAGE = "ubuntu:18.04"
@@ -85,7 +94,45 @@ def recipes_of(config: Config) -> tuple[Recipes, list[Problem]]:
     for name in config.recipes:
         if name in recipes:
             problems += _check(name, recipes, config)
-    return recipes, problems
+    checks = (*_check_names(config, recipes), *_check_sections(config, recipes))
+    return recipes, [*problems, *checks]
+
+
+def default_recipe(gpu: str | None) -> str:
+    """What a combination is built with that names no recipe: no `gpu` means CPU-only."""
+    return "cpu" if gpu is None else "gpu"
+
+
+def _check_sections(config: Config, recipes: Recipes) -> Iterator[Problem]:
+    """Axes that recipes of the config's images read and that have no values.
+
+    A config may do without base images, as the original's first ones do.
+    """
+    named = [(name, entry.gpu) for entry in config.images for name in entry.recipe or (None,)]
+    used = {name or default_recipe(gpu[0] if gpu else None) for name, gpu in named}
+    for recipe in sorted(used & set(recipes)):
+        kinds = (recipe, *ancestry(recipe, recipes))
+        for axis in ("python", "gpu"):
+            if any(axis in recipes[kind].axes for kind in kinds) and not config.axis(axis):
+                section = SECTION[axis]
+                message = f"{section!r} is missing or empty, and recipe {recipe!r} reads it"
+                follows: tuple[Path, ...] = ((section,), ("images",))
+                yield Problem(message=message, path=(section,), follows=follows)
+
+
+def _check_names(config: Config, recipes: Recipes) -> Iterator[Problem]:
+    places: list[tuple[Path, tuple[str | None, ...]]] = [
+        *((("images", i, "recipe"), entry.recipe or ()) for i, entry in enumerate(config.images)),
+        *((("exclude", i, "recipe"), rule.recipe or ()) for i, rule in enumerate(config.exclude)),
+        *((("aliases", n, "recipe"), (alias.recipe,)) for n, alias in config.aliases.items()),
+    ]
+    for path, names in places:
+        for index, name in enumerate(names):
+            if name is not None and name not in recipes:
+                listed = f"; there is {', '.join(recipes)}"
+                near = did_you_mean(name, recipes) or listed
+                message = f"no recipe is called {name!r}{near}"
+                yield Problem(message=message, path=(*path, index), follows=(("recipes",),))
 
 
 def _check(name: str, recipes: Recipes, config: Config) -> Iterator[Problem]:
@@ -98,23 +145,43 @@ def _check(name: str, recipes: Recipes, config: Config) -> Iterator[Problem]:
         yield Problem(message=message, path=(*path, "dockerfile"))
     if recipe.parent is not None and recipe.parent not in recipes:
         message = f"no recipe is called {recipe.parent!r}{did_you_mean(recipe.parent, recipes)}"
-        yield Problem(message=message, path=(*path, "parent"))
+        at: Path = (*path, "parent")
+        yield Problem(message=message, path=at, follows=(("recipes", recipe.parent),))
     line = [name, *ancestry(name, recipes)]
-    if recipes[line[-1]].parent in line:
+    # Every recipe of a circle meets it; the first in the config tells it.
+    if recipes[line[-1]].parent in line and name == next(n for n in config.recipes if n in line):
         message = f"a recipe cannot stand on itself: {' → '.join([*line, name])}"
         yield Problem(message=message, path=(*path, "parent"))
-    yield from _check_pattern(recipe.tag, config, (*path, "tag"))
+    yield from _check_pattern(name, recipes, config)
 
 
-def _check_pattern(pattern: str, config: Config, path: Path) -> Iterator[Problem]:
-    for name in re.findall(r"\{([^{}]*)\}", pattern):
-        if name not in AXES:
-            known = ", ".join(f"{{{axis}}}" for axis in AXES)
-            message = f"{{{name}}} is no axis{did_you_mean(name, AXES)}; a tag may hold {known}"
+def _check_pattern(name: str, recipes: Recipes, config: Config) -> Iterator[Problem]:
+    path, rest = ("recipes", name, "tag"), recipes[name].tag
+    line = (name, *ancestry(name, recipes), recipes[name].parent or "")
+    broken: tuple[Path, ...] = tuple(
+        ("recipes", kind, key) for kind in line for key in ("axes", "parent", "dockerfile")
+    )
+    for axis in re.findall(r"\{([^{}]*)\}", rest):
+        rest = rest.replace(f"{{{axis}}}", "x")
+        if axis not in AXES:
+            known = ", ".join(f"{{{known}}}" for known in AXES)
+            message = (
+                f"{{{axis}}} is no axis{did_you_mean(axis, AXES) or f'; a tag may hold {known}'}"
+            )
             yield Problem(message=message, path=path)
-        elif not config.axis(name):
-            message = f"{{{name}}} has no values in this config; leave it out of the tag"
+        elif not config.axis(axis):
+            message = f"{{{axis}}} has no values in this config; leave it out of the tag"
+            yield Problem(message=message, path=path, follows=(*broken, (SECTION[axis],)))
+        elif axis not in identity(name, recipes, config):
+            message = (
+                f"recipe {name!r} does not read the axis {axis!r}, so no tag can hold {{{axis}}}"
+            )
             yield Problem(message=message, path=path)
+    if "{" in rest or "}" in rest:
+        message = "a brace stands alone; axes stand in pairs of braces, such as {python}"
+        yield Problem(message=message, path=path)
+    elif not is_tag(rest):
+        yield Problem(message=f"{recipes[name].tag!r} {NO_TAG}", path=path)
 
 
 def ancestry(name: str, recipes: Recipes) -> list[str]:
@@ -131,6 +198,14 @@ def identity(name: str, recipes: Recipes, config: Config) -> tuple[Axis, ...]:
     """The axes that tell a recipe's images apart: its own and its ancestors', where they exist."""
     own = {axis for kind in (name, *ancestry(name, recipes)) for axis in recipes[kind].axes}
     return tuple(axis for axis in AXES if axis in own and config.axis(axis))
+
+
+def ancestors(combination: Combination, recipes: Recipes, config: Config) -> list[Combination]:
+    """The combinations that one stands on, nearest first."""
+    return [
+        narrow(combination, name, identity(name, recipes, config))
+        for name in ancestry(str(combination.recipe), recipes)
+    ]
 
 
 def narrow(combination: Combination, recipe: str, axes: tuple[Axis, ...]) -> Combination:

@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from imagekit.cells import Cell, Matrix
+from imagekit.errors import counted
 from imagekit.images import Image, Plan, tag_of
 
 Status = Literal["built", "excluded", "not listed", "not selected"]
@@ -43,8 +44,8 @@ def _built(plan: Plan) -> Iterator[Row]:
     children = collections.Counter(image.parent for image in plan.images)
     for image in plan.images:
         number = children[image.tag]
-        reason = f"{number} image{'s' * (number != 1)} stand{'s' * (number == 1)} on it"
-        yield _row(image, reason if not image.path else "")
+        verb = "stands" if number == 1 else "stand"
+        yield _row(image, "" if image.listed else f"{counted(number, 'image')} {verb} on it")
 
 
 def _row(image: Image, reason: str) -> Row:

@@ -2,51 +2,76 @@
 
 from __future__ import annotations
 
+import json
 import types
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 import yaml
+from msgspec import UNSET
 
-from imagekit.errors import ConfigError, Path, Place, Problem, did_you_mean
+from imagekit.errors import ConfigError, Path, Place, Problem, closest, did_you_mean
 
 Report = Callable[[Problem], None]
 Decoder = Callable[[yaml.Node, Path, Report], Any]
 
 KIND = {yaml.MappingNode: "a mapping", yaml.SequenceNode: "a list", yaml.ScalarNode: "text"}
-NULL = "tag:yaml.org,2002:null"
+YAML = "tag:yaml.org,2002:"
+PLAIN_TAGS = {YAML + kind for kind in ("str", "int", "float", "bool", "null", "timestamp", "value")}
+
+LINE_BREAKS = {"\x85", "\u2028", "\u2029"}
+"""Characters that YAML 1.1 takes for line breaks, and editors, JSON and YAML 1.2 do not."""
+
+HINTS = {
+    "'\\t'": "indent with blanks, not with tabs",
+    "mapping values are not allowed": "quote a text that holds ': '",
+    "that cannot start any token": "quote a text that starts with this character",
+}
 
 
 class Source:
     """A file that was read: its name, its text's tree, and where each thing stands in it."""
 
-    def __init__(self, name: str, root: yaml.Node) -> None:
+    def __init__(self, name: str, text: str, root: yaml.MappingNode) -> None:
         self.name = name
+        self.text = text
         self.root = root
 
     def locate(self, problem: Problem) -> Problem:
         """The same problem with its place: the node at its path, or the nearest one above."""
+        message = problem.message
+        if problem.see:
+            message = f"{message} (see line {self._place(problem.see, on_key=False).line})"
+        place = problem.place or self._place(problem.path, problem.on_key)
+        # What was found while reading knows its position, and not the file's name.
+        place = msgspec.structs.replace(place, file=self.name)
+        return msgspec.structs.replace(problem, message=message, place=place)
+
+    def _place(self, path: Path, on_key: bool) -> Place:
         mark, node = self.root.start_mark, self.root
-        for part in problem.path:
+        for part in path:
             key, child = _step(node, part)
             if child is None:
                 break
-            on_key = problem.on_key and part == problem.path[-1] and key is not None
-            mark, node = (key if on_key else child).start_mark, child
-        return msgspec.structs.replace(
-            problem, place=Place(self.name, mark.line + 1, mark.column + 1)
-        )
+            wants_key = on_key and part == path[-1] and key is not None
+            mark, node = (key if wants_key else child).start_mark, child
+        return _place(self.name, self.text, mark.index)
 
 
 def _step(node: yaml.Node, part: str | int) -> tuple[Any, Any]:
     if isinstance(node, yaml.MappingNode):
-        found = [pair for pair in node.value if pair[0].value == part]
-        # The last of two equal keys is the one to point at: it is the one too many.
-        return found[-1] if found else (None, None)
+        # Of two equal keys the first is the one that is read.
+        return next((pair for pair in node.value if _text(pair[0]) == part), (None, None))
     if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
         return None, node.value[part]
     return None, None
+
+
+def _place(name: str, text: str, index: int) -> Place:
+    """The place of a character. PyYAML counts more characters as line breaks than editors do."""
+    before = text[:index]
+    return Place(name, before.count("\n") + 1, index - (before.rfind("\n") + 1) + 1)
 
 
 def parse(data: bytes, name: str) -> Source:
@@ -56,80 +81,123 @@ def parse(data: bytes, name: str) -> Source:
     empty, or holds something other than a mapping.
     """
     text = _decode_utf8(data, name)
-    if text.lstrip()[:1] in ("{", "["):
+    is_json = text.lstrip()[:1] in ("{", "[")
+    for index, character in enumerate(text):
+        if character in LINE_BREAKS:
+            raise _refused(name, text, index, character)
+    if is_json:
         # JSON allows tabs between its tokens and YAML does not; inside a JSON string a tab
         # is written \t, so every real one stands between tokens.
         text = text.replace("\t", " ")
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        context = f"{error.context}, " if error.context else ""
-        message = f"this is not well-formed YAML: {context}{error.problem}"
-        raise _one_problem(message, name, mark) from None
+        raise _malformed(error, name, text, is_json) from None
     except yaml.reader.ReaderError as error:
-        line, column = _line_and_column(text[: error.position])
-        message = f"the character {error.character!r} may not stand in a config"
-        raise ConfigError([Problem(message=message, place=Place(name, line, column))]) from None
+        raise _refused(name, text, error.position, text[error.position]) from None
+    except RecursionError:
+        raise _one_problem("this is nested too deeply for a config", name, text) from None
     if root is None:
-        raise _one_problem("the file is empty; a config has at least 'images'", name)
+        raise _one_problem("the file is empty; a config has at least 'images'", name, text)
     if not isinstance(root, yaml.MappingNode):
         message = f"a config is a mapping, this is {KIND[type(root)]}"
-        raise _one_problem(message, name, root.start_mark)
-    return Source(name, root)
-
-
-def _one_problem(message: str, name: str, mark: yaml.Mark | None = None) -> ConfigError:
-    """One problem at a mark of the file, or at its start."""
-    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    return ConfigError([Problem(message=message, place=Place(name, line, column))])
+        raise _one_problem(message, name, text, root.start_mark.index)
+    return Source(name, text, root)
 
 
 def _decode_utf8(data: bytes, name: str) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line, column = _line_and_column(data[: error.start].decode("utf-8", "replace"))
+        before = data[: error.start].decode("utf-8-sig")
         message = f"byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8"
-        raise ConfigError([Problem(message=message, place=Place(name, line, column))]) from None
+        raise _one_problem(message, name, before, len(before)) from None
 
 
-def _line_and_column(before: str) -> tuple[int, int]:
-    return before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
+def _malformed(error: yaml.MarkedYAMLError, name: str, text: str, is_json: bool) -> ConfigError:
+    if is_json:
+        try:
+            json.loads(text)
+        except json.JSONDecodeError as reason:
+            message = f"this is not well-formed JSON: {reason.msg}"
+            return _one_problem(message, name, text, reason.pos)
+    mark = error.problem_mark or error.context_mark
+    context = ""
+    if error.context and error.context_mark:
+        line = _place(name, text, error.context_mark.index).line
+        context = f" ({error.context}, from line {line} on)"
+    hint = next((f"; {hint}" for sign, hint in HINTS.items() if sign in str(error.problem)), "")
+    message = f"this is not well-formed YAML: {error.problem}{context}{hint}"
+    return _one_problem(message, name, text, mark.index if mark else 0)
+
+
+def _refused(name: str, text: str, index: int, character: str) -> ConfigError:
+    message = (
+        f"the character U+{ord(character):04X} may not stand in a config; remove it, or write it "
+        f'as "\\u{ord(character):04X}" in double quotes'
+    )
+    return _one_problem(message, name, text, index)
+
+
+def _one_problem(message: str, name: str, text: str, index: int = 0) -> ConfigError:
+    return ConfigError([Problem(message=message, place=_place(name, text, index))])
 
 
 def is_null(node: yaml.Node) -> bool:
     """Whether a node is an unquoted null (`null`, `~` or nothing)."""
-    return node.tag == NULL
+    return bool(node.tag == YAML + "null")
+
+
+def kind(node: yaml.Node) -> str:
+    """What a node is, in a word for messages."""
+    return "nothing" if is_null(node) else KIND[type(node)]
+
+
+def _text(node: yaml.Node) -> str | None:
+    """A scalar's characters. JSON writes one above U+FFFF as two escapes, which YAML leaves."""
+    if not isinstance(node, yaml.ScalarNode):
+        return None
+    return str(node.value).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def scalar(node: yaml.Node, path: Path, report: Report) -> str | None:
     """The text that stands in the file, so that 3.10 stays "3.10" and no stays "no"."""
-    if not isinstance(node, yaml.ScalarNode):
-        report(Problem(message=f"expected text, found {KIND[type(node)]}", path=path))
-        return None
-    # JSON writes a character above U+FFFF as two escapes, which YAML reads as two characters.
-    text = node.value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if "\0" in text or "\N{REPLACEMENT CHARACTER}" in text:
-        report(Problem(message="holds a character that no program can be given", path=path))
-        return None
-    return str(text)
+    text = _text(node)
+    if text is None:
+        report(Problem(message=f"expected text, found {kind(node)}", path=path))
+    elif node.tag not in PLAIN_TAGS:
+        tag = node.tag.replace(YAML, "!!")
+        report(Problem(message=f"the tag {tag} is not supported; write the text itself", path=path))
+    elif "\0" in text or "\N{REPLACEMENT CHARACTER}" in text:
+        which = "NUL" if "\0" in text else "half of a surrogate pair"
+        report(Problem(message=f"holds {which}, which no program can be given", path=path))
+    else:
+        return text
+    return None
 
 
 def items(node: yaml.Node, path: Path, report: Report) -> Iterator[tuple[str, yaml.Node, Path]]:
     """A mapping's keys and values; a key that is given twice or is no text is a problem."""
     if not isinstance(node, yaml.MappingNode):
-        report(Problem(message=f"expected a mapping, found {KIND[type(node)]}", path=path))
+        report(Problem(message=f"expected a mapping, found {kind(node)}", path=path))
         return
     seen: set[str] = set()
     for key_node, value in node.value:
-        if not isinstance(key_node, yaml.ScalarNode):
-            report(Problem(message="a key must be text", path=path))
+        place = Place("", key_node.start_mark.line + 1, key_node.start_mark.column + 1)
+
+        def report_key(problem: Problem, place: Place = place) -> None:
+            report(msgspec.structs.replace(problem, place=place))
+
+        if key_node.tag == YAML + "merge":
+            message = "merge keys are not supported; write the keys out"
+            report_key(Problem(message=message, path=path))
             continue
-        key = key_node.value
+        key = scalar(key_node, path, report_key)
+        if key is None:
+            continue
         if key in seen:
-            message = f"{key!r} is given twice; the first is lost, remove one"
-            report(Problem(message=message, path=(*path, key), on_key=True))
+            message = f"{key!r} is given twice; remove one"
+            report_key(Problem(message=message, path=(*path, key), see=(*path, key)))
             continue
         seen.add(key)
         yield key, value, (*path, key)
@@ -138,7 +206,7 @@ def items(node: yaml.Node, path: Path, report: Report) -> Iterator[tuple[str, ya
 def elements(node: yaml.Node, path: Path, report: Report) -> Iterator[tuple[yaml.Node, Path]]:
     """A list's elements."""
     if not isinstance(node, yaml.SequenceNode):
-        report(Problem(message=f"expected a list, found {KIND[type(node)]}", path=path))
+        report(Problem(message=f"expected a list, found {kind(node)}", path=path))
         return
     for index, child in enumerate(node.value):
         yield child, (*path, index)
@@ -157,15 +225,15 @@ def decode(
         return special[type_](node, path, report)
     origin, args = get_origin(type_), get_args(type_)
     if origin in (Union, types.UnionType):
-        nothing = type(None) in args and is_null(node)
-        return None if nothing else decode(node, args[0], path, report, special)
+        return None if is_null(node) else decode(node, args[0], path, report, special)
     if origin is dict:
         pairs = items(node, path, report)
-        return {key: decode(child, args[1], at, report, special) for key, child, at in pairs}
+        found = {key: decode(child, args[1], at, report, special) for key, child, at in pairs}
+        return {key: value for key, value in found.items() if value is not None}
     if origin is tuple:
         members = elements(node, path, report)
-        found = [decode(child, args[0], at, report, special) for child, at in members]
-        return tuple(value for value in found if value is not None)
+        values = [decode(child, args[0], at, report, special) for child, at in members]
+        return tuple(value for value in values if value is not None)
     if isinstance(type_, type) and issubclass(type_, msgspec.Struct):
         return _decode_struct(node, type_, path, report, special)
     return _decode_text(node, args if origin is Literal else None, path, report)
@@ -189,17 +257,17 @@ def _decode_struct(
     report: Report,
     special: dict[Any, Decoder],
 ) -> Any:
+    """A mapping as a Struct. A key without a value is as good as left out."""
     hints = get_type_hints(type_, include_extras=True)
     fields = {field.name: field for field in msgspec.structs.fields(type_)}
     values: dict[str, Any] = {}
-    given: set[str] = set()
     for key, child, at in items(node, path, report):
         if key not in fields:
-            known = ", ".join(fields)
-            message = f"unknown key {key!r}{did_you_mean(key, fields) or f'; known are {known}'}"
-            report(Problem(message=message, path=at, on_key=True))
+            report(_unknown_key(key, list(fields), at))
             continue
-        given.add(key)
+        # Only where a field may be UNSET is null a value: it takes the built-in one away.
+        if is_null(child) and fields[key].default is not UNSET:
+            continue
         value = decode(child, hints[key], at, report, special)
         if value is not None or is_null(child):
             values[key] = value
@@ -207,6 +275,16 @@ def _decode_struct(
         return None
     missing = [name for name, field in fields.items() if field.required and name not in values]
     for name in missing:
-        if name not in given:
-            report(Problem(message=f"{name!r} is missing", path=path))
+        at = (*path, name)
+        report(Problem(message=f"{name!r} is missing", path=path, follows=(at,)))
     return None if missing else type_(**values)
+
+
+def _unknown_key(key: str, known: list[str], path: Path) -> Problem:
+    listed = did_you_mean(key, known) or f"; known are {', '.join(known)}"
+    return Problem(
+        message=f"unknown key {key!r}{listed}",
+        path=path,
+        on_key=True,
+        meant=(*path[:-1], closest(key, known) or key),
+    )

@@ -2,7 +2,7 @@
 
 import ast
 import contextlib
-import json
+import hashlib
 import os
 import pathlib
 import shutil
@@ -12,6 +12,8 @@ import sys
 import nbformat
 import pytest
 
+import imagekit
+from imagekit.notebook.display import RESULT_TYPE
 from tests.executed import NOTEBOOKS, ROOT, executed
 
 NAMES = [path.name for path in NOTEBOOKS]
@@ -134,12 +136,9 @@ def test_no_notebook_names_the_machine_it_ran_on():
 
 def test_the_committed_result_is_data():
     outputs = [out for cell in code_cells("generate.ipynb") for out in cell.outputs]
-    found = [
-        out.data["application/vnd.imagekit.run+json"]
-        for out in outputs
-        if "application/vnd.imagekit.run+json" in out.data
-    ]
-    assert json.dumps(found).count("sha256") == 0
-    assert len(found) == 1
-    assert set(found[0]) == {"inputs", "outputs", "images", "changes", "commit", "imagekit"}
-    assert found[0]["images"]["total"] == 45
+    (found,) = [out.data[RESULT_TYPE] for out in outputs if RESULT_TYPE in out.data]
+    assert set(found) == {"inputs", "outputs", "images", "changes", "commit", "imagekit"}
+    plan = imagekit.plan(imagekit.load(ROOT / "config/images.yaml"))
+    assert found["images"]["total"] == len(plan.images)
+    written = hashlib.sha256((ROOT / "cloudbuild.json").read_bytes()).hexdigest()
+    assert found["outputs"] == {"cloudbuild.json": written}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterator
 
+from imagekit.errors import counted
 from imagekit.images import Image, Plan
 from imagekit.notebook.display import Picture
 
@@ -18,7 +19,9 @@ def build_graph(plan: Plan) -> Picture:
     for image in plan.images:
         children.setdefault(image.parent, []).append(image)
     roots = children.get(None, [])
-    title = f"Build graph: {len(plan.images)} images, {len(roots)} of them on a base from outside"
+    title = (
+        f"Build graph: {counted(len(plan.images), 'image')}, {len(roots)} on a base from outside"
+    )
     return Picture(_svg(title, roots, children), "\n".join([title, *_tree(roots, children)]))
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from imagekit.cells import Matrix
 from imagekit.changes import Changes
 from imagekit.config import AXES, Config
+from imagekit.errors import counted
 from imagekit.images import Plan
 from imagekit.notebook.display import Table
 from imagekit.rows import MARKS, Row, counts, rows
@@ -97,7 +98,7 @@ def images(plan: Plan) -> Table:
         },
         index=pd.RangeIndex(1, len(plan.images) + 1, name="order"),
     )
-    return Table(frame, f"{len(plan.images)} images in build order")
+    return Table(frame, f"{counted(len(plan.images), 'image')} in build order")
 
 
 def changes(found: Changes) -> Table:

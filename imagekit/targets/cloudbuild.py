@@ -140,6 +140,6 @@ def _over_limits(steps: list[Step], limits: Limits) -> Iterator[Problem]:
         if len(longest) > limits.arg_length:
             yield Problem(
                 message=f"step {step['id']} has an argument of {len(longest)} characters, at most "
-                f"{limits.arg_length} are accepted; shorten {longest[:40]!r}…, "
+                f"{limits.arg_length} are accepted; shorten what starts with {longest[:40]!r}, "
                 f"{remedy.format('arg_length')}"
             )

@@ -1,0 +1,168 @@
+"""How runs end. Each behaviour has a tiny notebook in tests/notebooks."""
+
+import json
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import nbformat
+import pytest
+
+from imagekit.errors import UsageError
+from imagekit.notebook import run
+
+HERE = pathlib.Path(__file__).resolve().parent.parent / "notebooks"
+
+pytestmark = pytest.mark.edge
+
+
+def execute(name, store, **options):
+    return run.execute(HERE / f"{name}.ipynb", {}, store=store, **options)
+
+
+def stored(store):
+    (record,) = store.glob("*.json")
+    (notebook,) = store.glob("*.ipynb")
+    assert record.stem == notebook.stem
+    found = nbformat.read(notebook, as_version=4)
+    nbformat.validate(found)
+    return json.loads(record.read_text()), found
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome", "code", "cell"),
+    [
+        ("succeeds", "succeeded", 0, None),
+        (
+            "raises",
+            "failed",
+            1,
+            {"number": 2, "error": "ZeroDivisionError", "message": "division by zero"},
+        ),
+        (
+            "drifts",
+            "failed",
+            4,
+            {"number": 2, "error": "DriftError", "message": "cloudbuild.json is out of date"},
+        ),
+        ("exits", "exited", 0, {"number": 2, "error": "SystemExit", "message": "0"}),
+        ("exits_with_3", "exited", 3, {"number": 1, "error": "SystemExit", "message": "3"}),
+        (
+            "kills_its_kernel",
+            "kernel died",
+            1,
+            {"number": 2, "error": "DeadKernelError", "message": "the kernel died"},
+        ),
+    ],
+)
+def test_each_end_is_recorded_as_what_it_was(name, outcome, code, cell, tmp_path):
+    ended = execute(name, tmp_path)
+    record, notebook = stored(tmp_path)
+    assert (record["outcome"], record["exit_code"], record.get("cell")) == (outcome, code, cell)
+    assert notebook.metadata.imagekit == {"run": record["run"], "outcome": outcome}
+    assert ended.record.outcome == outcome
+
+
+def test_a_cell_that_takes_too_long(tmp_path):
+    execute("sleeps", tmp_path, cell_timeout=1)
+    record, notebook = stored(tmp_path)
+    assert (record["outcome"], record["exit_code"]) == ("timed out", 1)
+    assert record["cell"] == {
+        "number": 2,
+        "error": "CellTimeoutError",
+        "message": "no end after 1 s",
+    }
+    assert notebook.cells[0].outputs
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_interrupted_run_is_recorded_and_leaves_no_kernel(number, tmp_path):
+    command = [sys.executable, "-m", "imagekit", "run", str(HERE / "sleeps.ipynb")]
+    runner = subprocess.Popen(
+        [*command, "--runs", str(tmp_path)], stderr=subprocess.PIPE, text=True
+    )
+    wait_until(lambda: "time.sleep" in text_of(tmp_path) and '"running"' in text_of(tmp_path))
+    (running,) = tmp_path.glob("*.json")
+    assert json.loads(running.read_text())["outcome"] == "running"
+    children = pathlib.Path(f"/proc/{runner.pid}/task/{runner.pid}/children").read_text().split()
+    runner.send_signal(number)
+    _, err = runner.communicate(timeout=60)
+    record, _ = stored(tmp_path)
+    assert runner.returncode == 130
+    assert (record["outcome"], record["exit_code"], record["cell"]["number"]) == (
+        "interrupted",
+        130,
+        2,
+    )
+    assert "Traceback" not in err
+    assert children
+    assert not [child for child in children if pathlib.Path(f"/proc/{child}").exists()]
+
+
+def text_of(store):
+    return "".join(path.read_text() for path in store.glob("*.ipynb"))
+
+
+def wait_until(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came about"
+        time.sleep(0.05)
+
+
+def test_a_runner_that_is_killed_leaves_a_record_that_says_running(tmp_path):
+    command = [sys.executable, "-m", "imagekit", "run", str(HERE / "sleeps.ipynb")]
+    runner = subprocess.Popen([*command, "--runs", str(tmp_path)])
+    wait_until(lambda: '"running"' in text_of(tmp_path))
+    children = pathlib.Path(f"/proc/{runner.pid}/task/{runner.pid}/children").read_text().split()
+    runner.kill()
+    runner.wait()
+    for child in children:
+        subprocess.run(["kill", "-9", child], check=True)
+    record, _ = stored(tmp_path)
+    assert record["outcome"] == "running"
+    assert record["process"] == runner.pid
+
+
+def test_a_kernel_that_does_not_exist_is_a_failed_run(tmp_path):
+    notebook = nbformat.read(HERE / "succeeds.ipynb", as_version=4)
+    notebook.metadata.kernelspec.name = "nonsense"
+    path = tmp_path / "other.ipynb"
+    nbformat.write(notebook, path)
+    ended = run.execute(path, {}, store=tmp_path / "runs")
+    assert ended.record.outcome == "failed"
+    assert ended.record.cell.message == "No such kernel named nonsense"
+
+
+def test_names_sort_by_time_and_never_collide(tmp_path):
+    first, second = (execute("succeeds", tmp_path).record.run for _ in range(2))
+    assert first < second
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_braces_in_a_path_are_only_braces(tmp_path):
+    store = tmp_path / "{odd}"
+    assert execute("succeeds", store).record.outcome == "succeeded"
+    stored(store)
+
+
+def test_the_record_holds_what_came_in_and_what_came_out(tmp_path, root, monkeypatch):
+    monkeypatch.chdir(root)
+    parameters = {"output": str(tmp_path / "c.json"), "only": ["cpu"]}
+    ended = run.execute(root / "notebooks/generate.ipynb", parameters, store=tmp_path / "runs")
+    record, _ = stored(tmp_path / "runs")
+    assert record["parameters"] == parameters
+    assert record["notebook"] == "notebooks/generate.ipynb"
+    assert record["result"]["images"] == {"total": 1, "cpu": 1}
+    assert record["started"] < record["finished"]
+    assert record["seconds"] > 0
+    assert "papermill" in record["versions"]
+    assert any("✓ built" in text for text in ended.shown)
+
+
+def test_a_store_that_cannot_be_is_said(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="cannot be a run store"):
+        execute("succeeds", tmp_path / "file")

@@ -1,0 +1,261 @@
+"""What holds for the document of every sound config."""
+
+import json
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imagekit import cells, changes, pipeline
+from imagekit.config import AXES, Combination
+from imagekit.recipes import CPU_BASE_IMAGE
+from imagekit.rows import counts, rows
+from tests.properties.strategies import EXTRA, combinations, configs, variants
+
+
+def steps_of(config):
+    return json.loads(pipeline.render(pipeline.plan(config)))["steps"]
+
+
+def builds_of(text):
+    """Id → step of the steps that build an image."""
+    return {s["id"]: s for s in json.loads(text)["steps"] if s["args"][0] == "build"}
+
+
+@given(configs())
+def test_ids_are_unique_and_every_step_waits_for_an_earlier_one(config):
+    steps = steps_of(config)
+    ids = [step["id"] for step in steps]
+    assert len(set(ids)) == len(ids)
+    for index, step in enumerate(steps):
+        assert step["waitFor"], "an empty list means: wait for everything before"
+        assert set(step["waitFor"]) <= {"-", *ids[:index]}
+
+
+@given(configs())
+def test_every_tag_is_built_once_and_pushed_once_after_that(config):
+    steps = steps_of(config)
+    plan = pipeline.plan(config)
+    pushes = [step for step in steps if step["args"][0] == "push"]
+    builds = [step for step in steps if step["args"][0] == "build"]
+    names = [plan.reference(name) for name in plan.names()]
+    tagged = {
+        tag: step["id"]
+        for step in builds
+        for flag, tag in zip(step["args"], step["args"][1:], strict=False)
+        if flag == "-t"
+    }
+    assert sorted(step["args"][1] for step in pushes) == sorted(names) == sorted(tagged)
+    assert len(builds) + len(pushes) == len(steps)
+    for push in pushes:
+        assert push["id"] == f"{push['args'][1]}-push"
+        assert tagged[push["args"][1]] in push["waitFor"]
+
+
+@given(configs())
+def test_publishing_together_waits_for_every_build_and_each_for_its_own(config):
+    steps = steps_of(config)
+    builds = [step["id"] for step in steps if step["args"][0] == "build"]
+    waits = {len(step["waitFor"]) for step in steps if step["args"][0] == "push"}
+    assert waits == {{"together": len(builds), "each": 1}[config.cloudbuild.publish]}
+
+
+@given(configs())
+def test_parents_stand_before_their_children(config):
+    tags = [image.tag for image in pipeline.plan(config).images]
+    for index, image in enumerate(pipeline.plan(config).images):
+        assert {image.parent} - {None} <= set(tags[:index])
+
+
+# ---- build args
+
+
+def expected_images(config):
+    """Combination → build args of every image, worked out from the config in another way."""
+    entries = {
+        combination: entry.build_args
+        for entry in config.images
+        for combination in combinations(entry)
+    }
+    built = {cell.combination for cell in cells.expand(config)[0].built()}
+    images = {combination: args for combination, args in entries.items() if combination in built}
+    for combination in list(images):
+        for below in stands_on(combination):
+            images.setdefault(below, entries.get(below, {}))
+    return {
+        combination: own_args(config, combination) | args for combination, args in images.items()
+    }
+
+
+def stands_on(combination):
+    base_image, python, gpu = (getattr(combination, axis) for axis in AXES)
+    below = {
+        "gpu-base": Combination(base_image=base_image, gpu=gpu, recipe="gpu-base"),
+        "gpu": Combination(base_image=base_image, python=python, gpu=gpu, recipe="gpu"),
+    }
+    parents = {"gpu": ["gpu-base"], EXTRA: ["gpu", "gpu-base"]}
+    return [below[recipe] for recipe in parents.get(combination.recipe, [])]
+
+
+def own_args(config, combination):
+    extra = config.recipes.get(EXTRA)
+    legacy = {} if config.base_images else {"BASE_IMAGE": CPU_BASE_IMAGE}
+    axes, omit, args = {
+        "cpu": (("base_image", "python"), ("UBUNTU_VERSION",), legacy),
+        "gpu-base": (("base_image", "gpu"), ("BASE_IMAGE",), {}),
+        "gpu": (("python",), (), {}),
+        EXTRA: extra and (extra.axes, extra.omit, extra.build_args),
+    }[combination.recipe]
+    found = dict(args)
+    for axis in AXES:
+        values = config.axis(axis).get(getattr(combination, axis), {}) if axis in axes else {}
+        found |= {name: value for name, value in values.items() if name not in omit}
+    return found
+
+
+def parent_args(config, tags, combination):
+    named = {"gpu": "BASE_IMAGE", EXTRA: config.recipes[EXTRA].parent_arg if config.recipes else ""}
+    reference = [f"{config.repository}:{tags[below]}" for below in stands_on(combination)[:1]]
+    return {named[combination.recipe]: parent for parent in reference}
+
+
+@given(configs())
+def test_every_build_arg_arrives_as_it_stands_in_the_config(config):
+    tags = {image.combination: image.tag for image in pipeline.plan(config).images}
+    steps = {step["id"]: step["args"] for step in steps_of(config)}
+    expected = expected_images(config)
+    assert tags.keys() == expected.keys()
+    for combination, args in expected.items():
+        given_args = steps[f"{config.repository}:{tags[combination]}"]
+        for arg in given_args:
+            assert "$" not in arg.replace("$$", ""), "Cloud Build would substitute something"
+        arrived = [
+            value.replace("$$", "$").split("=", 1)
+            for flag, value in zip(given_args, given_args[1:], strict=False)
+            if flag == "--build-arg"
+        ]
+        assert len(dict(arrived)) == len(arrived), "an arg is given twice"
+        assert dict(arrived) == args | parent_args(config, tags, combination)
+
+
+# ---- selections
+
+
+def ancestors(plan, tag):
+    parents = {image.tag: image.parent for image in plan.images}
+    found = []
+    while (tag := parents[tag]) is not None:
+        found.append(tag)
+    return found
+
+
+@given(configs(), st.data())
+def test_selecting_one_image_takes_exactly_its_ancestors_along(config, data):
+    plan = pipeline.plan(config)
+    image = data.draw(st.sampled_from(plan.images))
+    name = data.draw(st.sampled_from([image.tag, *image.aliases]))
+    chosen = pipeline.plan(config, only=[name])
+    kept = {image.tag, *ancestors(plan, image.tag)}
+    assert {i.tag for i in chosen.images} == kept
+    assert chosen.images == tuple(i for i in plan.images if i.tag in kept)
+
+
+@given(configs(), st.data())
+def test_a_selection_has_every_parent_and_keeps_the_order(config, data):
+    plan = pipeline.plan(config)
+    names = data.draw(st.lists(st.sampled_from(plan.names()), min_size=1, max_size=3))
+    globs = [name[: data.draw(st.integers(0, len(name)))] + "*" for name in names]
+    chosen = pipeline.plan(config, only=globs).images
+    tags = [image.tag for image in chosen]
+    for glob in globs:
+        fits = re.compile(re.escape(glob[:-1]))
+        hit = {i.tag for i in plan.images if any(map(fits.match, (i.tag, *i.aliases)))}
+        assert hit <= set(tags)
+    assert {image.parent for image in chosen} - {None} <= set(tags)
+    assert chosen == tuple(image for image in plan.images if image.tag in tags)
+    pipeline.render(pipeline.plan(config, only=globs))
+
+
+@given(configs(), st.data())
+def test_skipping_an_image_that_none_stands_on_leaves_all_others(config, data):
+    plan = pipeline.plan(config)
+    parents = {image.parent for image in plan.images}
+    leaf = data.draw(st.sampled_from([i for i in plan.images if i.tag not in parents]))
+    others = tuple(image for image in plan.images if image is not leaf)
+    # Where nothing would remain there is an error, which has a test of its own.
+    chosen = pipeline.plan(config, skip=[leaf.tag]).images if others else ()
+    assert chosen == others
+
+
+# ---- changes
+
+
+@given(configs())
+def test_a_document_does_not_differ_from_itself(config):
+    text = pipeline.render(pipeline.plan(config))
+    again = pipeline.render(pipeline.plan(config))
+    assert again == text
+    assert changes.compare(text, again) == changes.Changes()
+    assert not changes.compare(text, again)
+
+
+@given(variants())
+def test_a_comparison_is_the_difference_of_the_two_sets_of_images(pair):
+    before, after = (pipeline.render(pipeline.plan(config)) for config in pair)
+    found = changes.compare(before, after)
+    old, new = builds_of(before), builds_of(after)
+    assert bool(found) == (before != after)
+    assert set(found.added) == new.keys() - old.keys()
+    assert set(found.removed) == old.keys() - new.keys()
+    assert found.changed.keys() == {n for n in new.keys() & old.keys() if new[n] != old[n]}
+    assert all(found.changed.values())
+
+
+@given(variants())
+def test_a_comparison_shows_one_line_a_change(pair):
+    before, after = (pipeline.render(pipeline.plan(config)) for config in pair)
+    found = changes.compare(before, after)
+    for line in [*found.lines(), found.summary()]:
+        assert len(line.splitlines()) == 1, "a value's line break reads as another change"
+
+
+# ---- rows
+
+
+def grid(config):
+    """Every combination of the axes' values, with a GPU and without."""
+    return {
+        (base_image, python, gpu)
+        for base_image in config.base_images or [None]
+        for python in config.python_versions or [None]
+        for gpu in [None, *config.gpu_versions]
+    }
+
+
+def combination_of(row):
+    return row.base_image, row.python, row.gpu, row.recipe
+
+
+@given(configs())
+def test_every_combination_is_one_row_with_a_reason_where_it_is_not_built(config):
+    plan = pipeline.plan(config)
+    found = rows(pipeline.matrix(config), plan)
+    keys = [combination_of(row) for row in found]
+    assert len(set(keys)) == len(keys)
+    assert grid(config) <= {key[:3] for key in keys}
+    built = [row for row in found if row.status == "built"]
+    assert [(row.tag, row.parent) for row in built] == [(i.tag, i.parent) for i in plan.images]
+    assert all(row.reason.strip() for row in found if row.status != "built")
+    assert sum(map(int, re.findall(r"\d+", counts(found)))) == len(found)
+
+
+@given(configs(), st.data())
+def test_a_selection_s_rows_are_the_same_combinations(config, data):
+    plan, matrix = pipeline.plan(config), pipeline.matrix(config)
+    chosen = pipeline.plan(config, only=[data.draw(st.sampled_from(plan.names()))])
+    found = rows(matrix, chosen)
+    everything = rows(matrix, plan)
+    assert {combination_of(row) for row in found} == {combination_of(row) for row in everything}
+    assert len(found) == len(everything)
+    assert [row.tag for row in found if row.status == "built"] == [i.tag for i in chosen.images]
+    assert all(row.reason.strip() for row in found if row.status != "built")

@@ -1,0 +1,110 @@
+"""What holds for every file that is given as a config, sound or not."""
+
+import itertools
+import re
+
+import pytest
+import yaml
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from imagekit import pipeline
+from imagekit.config import Config, config_from, dump
+from imagekit.errors import ConfigError, LimitError
+from imagekit.source import parse
+from tests.properties.strategies import as_json, configs, files, plain, texts, well_formed
+
+NAME = "images.yaml"
+
+
+def read(text):
+    """A text's config; its form must be right."""
+    source = parse(text.encode(), NAME)
+    config, problems = config_from(source)
+    assert [str(source.locate(problem)) for problem in problems] == []
+    return config
+
+
+@given(configs() | well_formed)
+def test_a_config_reads_back_from_its_yaml(config):
+    assert read(dump(config)) == config
+
+
+@given(configs() | well_formed, st.sampled_from(range(6)))
+@example(Config(base_images={"🐍": {}}), 0).via("a key beyond U+FFFF, as two JSON escapes")
+@example(Config(base_url="a\u2028b"), 3).via("a line break to YAML, a character to JSON")
+@example(Config(base_url="\x7f"), 3).via("no YAML character, but a JSON one")
+def test_a_config_reads_back_from_json(config, way):
+    assert read(as_json(plain(config))[way]) == config
+
+
+@given(st.dictionaries(st.sampled_from(["A", "b_1", "_"]), texts, max_size=3))
+def test_build_args_read_the_same_from_a_mapping_and_from_a_list(args):
+    listed = {"python_versions": {"py": [f"{name}={value}" for name, value in args.items()]}}
+    mapped = {"python_versions": {"py": args}}
+    assert read(yaml.safe_dump(listed)) == read(yaml.safe_dump(mapped))
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return tmp_path_factory.mktemp("files") / NAME
+
+
+def problems_of(path, data):
+    """What is said of a file with these bytes; any exception but the two expected ones is a bug."""
+    path.write_bytes(data)
+    try:
+        checked = pipeline.check(path)
+    except ConfigError as error:
+        assert [p for p in error.problems if p.severity == "error"], "refused without a problem"
+        return error.problems
+    try:
+        assert pipeline.render(checked.plan).encode()
+    except LimitError as error:
+        assert error.problems
+    return checked.warnings
+
+
+def room(data):
+    """Line → the columns that a message may name in it, one past the end included.
+
+    Lines end as in every editor: at \\n, \\r\\n or \\r.
+    """
+    lines = re.split(r"\r\n|\n|\r", data.decode("utf-8-sig", "replace"))
+    return {number: len(line) + 1 for number, line in enumerate(lines, 1)}
+
+
+@settings(max_examples=150)
+@given(files)
+@example(b"\xff")
+@example(b"")
+@example(b"[" * 2_000).via("deeper than Python's stack")
+@example(b'a: "\\UFFFFFFFF"').via("an escape beyond Unicode")
+@example(b'a: "\\U00110000"').via("an escape beyond Unicode")
+@example(b'{"\\ud83d": 1}').via("half a character, which cannot be printed")
+@example("# \u2028\na: [".encode()).via("a line break to YAML and to nothing else")
+@example(b"a: 1\ra: \x07").via("a line break to YAML and to every editor")
+@example(b"images: &a [*a]").via("a list that holds itself")
+@example(b"recipes: &a {cpu: *a}").via("a mapping that holds itself")
+def test_every_file_is_a_sound_config_or_told_what_is_wrong_and_where(path, data):
+    lines = room(data)
+    for problem in problems_of(path, data):
+        shown = str(problem)
+        assert shown.startswith(f"{path}:{problem.place.line}:{problem.place.column}: ")
+        assert 1 <= problem.place.column <= lines[problem.place.line]
+        assert shown.encode(), "what cannot be encoded cannot be printed"
+
+
+@given(files)
+def test_every_problem_is_one_line(path, data):
+    for problem in problems_of(path, data):
+        assert len(str(problem).splitlines()) == 1
+
+
+@given(files)
+def test_what_is_said_of_a_file_is_said_once_and_in_its_order(path, data):
+    problems = problems_of(path, data)
+    for _, group in itertools.groupby(problems, key=lambda problem: problem.severity):
+        places = [(problem.place.line, problem.place.column) for problem in group]
+        assert places == sorted(places)
+    assert len(set(map(str, problems))) == len(problems)

@@ -1,0 +1,126 @@
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from imagekit import output
+from imagekit.errors import DriftError, UsageError
+
+BUILD = '{"steps": [{"id": "r:a", "args": ["build", "-t", "r:a", "."]}], "timeout": "60s"}\n'
+OTHER = BUILD.replace("60s", "90s")
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "cloudbuild.json"
+
+
+def test_a_new_file_is_written(file):
+    changes = output.write(BUILD, file)
+    assert file.read_text() == BUILD
+    assert changes.added == ("r:a",)
+
+
+def test_an_equal_file_is_left_alone(file):
+    output.write(BUILD, file)
+    before = file.stat()
+    assert not output.write(BUILD, file)
+    assert (file.stat().st_ino, file.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_check_passes_on_an_equal_file(file):
+    file.write_text(BUILD)
+    assert not output.write(BUILD, file, check=True)
+
+
+@pytest.mark.parametrize("before", [OTHER, "", "no JSON", None])
+def test_check_refuses_what_is_out_of_date_and_writes_nothing(file, before):
+    if before is not None:
+        file.write_text(before)
+    with pytest.raises(DriftError, match="is out of date"):
+        output.write(BUILD, file, check=True)
+    assert (file.read_text() if file.exists() else None) == before
+
+
+def test_what_is_no_utf8_is_replaced(file):
+    file.write_bytes(b"\xff\xfe")
+    assert output.write(BUILD, file).whole == ("the file held no Cloud Build document",)
+    assert file.read_text() == BUILD
+
+
+def test_the_mode_is_kept(file):
+    file.write_text(OTHER)
+    file.chmod(0o640)
+    output.write(BUILD, file)
+    assert file.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_new_file_has_the_mode_that_the_umask_gives(file):
+    before = os.umask(0o027)
+    try:
+        output.write(BUILD, file)
+    finally:
+        os.umask(before)
+    assert file.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_link_stays_a_link(tmp_path, file):
+    real = tmp_path / "real.json"
+    real.write_text(OTHER)
+    file.symlink_to(real)
+    output.write(BUILD, file)
+    assert file.is_symlink()
+    assert real.read_text() == BUILD
+
+
+def test_a_missing_folder_is_said(tmp_path):
+    with pytest.raises(UsageError, match=r"nowhere/x.json: cannot be written: No such file"):
+        output.write(BUILD, tmp_path / "nowhere/x.json")
+
+
+def test_a_folder_in_place_of_the_file_is_said(tmp_path):
+    with pytest.raises(UsageError, match="cannot be read: Is a directory"):
+        output.write(BUILD, tmp_path)
+
+
+def test_a_failure_leaves_the_old_file_and_nothing_else(file, monkeypatch):
+    file.write_text(OTHER)
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UsageError, match="No space left on device"):
+        output.write(BUILD, file)
+    assert file.read_text() == OTHER
+    assert list(file.parent.iterdir()) == [file]
+
+
+@pytest.mark.edge
+def test_a_writer_that_is_killed_leaves_a_whole_file(file):
+    # Large enough that the killing strikes in the middle of writing.
+    program = (
+        "import pathlib, sys; from imagekit import output\n"
+        "while True:\n"
+        "    for letter in b'ab':\n"
+        "        output.replace(pathlib.Path(sys.argv[1]), bytes([letter]) * 3_000_000)\n"
+    )
+    for round_ in range(8):
+        writer = subprocess.Popen([sys.executable, "-c", program, str(file)])
+        while not file.exists():
+            time.sleep(0.01)
+        time.sleep(0.05 + 0.013 * round_)
+        writer.send_signal(signal.SIGKILL)
+        writer.wait()
+        data = file.read_bytes()
+        assert data in (b"a" * 3_000_000, b"b" * 3_000_000)
+
+
+def test_paths_may_be_relative(file, monkeypatch):
+    monkeypatch.chdir(file.parent)
+    output.write(BUILD, pathlib.Path(file.name))
+    assert file.read_text() == BUILD

@@ -1,0 +1,74 @@
+"""The files around the code: dependencies, Dockerfiles, what may stand in them."""
+
+import pathlib
+import re
+import subprocess
+import sys
+import tomllib
+
+import pytest
+import yaml
+
+PINNED = re.compile(r"[a-z0-9-]+==[A-Za-z0-9.!+]+( ; [a-z0-9_ .'()=<>!*]+)?", re.ASCII)
+
+
+@pytest.fixture
+def pyproject(root):
+    return tomllib.loads((root / "pyproject.toml").read_text())
+
+
+def test_constraints_are_names_and_versions_only(root):
+    lines = (root / "constraints.txt").read_text().splitlines()
+    assert lines
+    assert [line for line in lines if not PINNED.fullmatch(line)] == []
+
+
+def test_every_dependency_is_pinned(root, pyproject):
+    project = pyproject["project"]
+    wanted = [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]
+    names = {re.match(r"[A-Za-z0-9-]+", line)[0].lower() for line in wanted} - {"imagekit"}
+    pinned = {line.split("==")[0] for line in (root / "constraints.txt").read_text().splitlines()}
+    assert names - pinned == set()
+
+
+def test_conda_gets_every_extra_that_pip_gets(root, pyproject):
+    environment = yaml.safe_load((root / "environment.yml").read_text())
+    conda = [name for name in environment["dependencies"] if isinstance(name, str)]
+    (pip,) = [part["pip"] for part in environment["dependencies"] if isinstance(part, dict)]
+    extras = ",".join(pyproject["project"]["optional-dependencies"])
+    assert pip == ["-c constraints.txt", f"-e .[{extras}]"]
+    (python,) = [name for name in conda if name.startswith("python=")]
+    lowest = pyproject["project"]["requires-python"].removeprefix(">=")
+    assert _version(python.split("=")[1]) >= _version(lowest)
+
+
+def _version(text):
+    return tuple(map(int, text.split(".")))
+
+
+@pytest.mark.edge
+@pytest.mark.parametrize("name", ["Dockerfile", "Dockerfile.gpu"])
+def test_dockerfiles_pass_hadolint(name, root):
+    hadolint = pathlib.Path(sys.executable).with_name("hadolint")
+    done = subprocess.run(
+        [hadolint, root / "dockerfiles" / name], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", "Dockerfile.gpu"])
+def test_every_build_arg_is_explained(name, root):
+    text = (root / "dockerfiles" / name).read_text()
+    declared = set(re.findall(r"^ARG (\w+)", text, re.MULTILINE))
+    explained = set(re.findall(r"^#   (\w+)  ", text, re.MULTILINE))
+    assert declared == explained
+
+
+@pytest.mark.parametrize("config", ["images.yaml", "caliban.json"])
+def test_every_build_arg_of_the_configs_is_declared(config, root):
+    import imagekit
+
+    for image in imagekit.plan(imagekit.load(root / "config" / config)).images:
+        text = (root / image.dockerfile).read_text()
+        declared = set(re.findall(r"^ARG (\w+)", text, re.MULTILINE))
+        assert set(image.build_args) <= declared, image.tag
