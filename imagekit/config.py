@@ -226,6 +226,8 @@ def _arg_name(node: yaml.Node, path: Path, report: Report) -> str | None:
 
 
 def _choice(node: yaml.Node, path: Path, report: Report) -> tuple[str | None, ...] | None:
+    if is_null(node):
+        return (None,)
     if not isinstance(node, yaml.SequenceNode):
         name = scalar(node, path, report)
         return None if name is None else (name,)

@@ -157,10 +157,9 @@ def _check(name: str, recipes: Recipes, config: Config) -> Iterator[Problem]:
 
 def _check_pattern(name: str, recipes: Recipes, config: Config) -> Iterator[Problem]:
     path, rest = ("recipes", name, "tag"), recipes[name].tag
-    line = (name, *ancestry(name, recipes), recipes[name].parent or "")
-    broken: tuple[Path, ...] = tuple(
-        ("recipes", kind, key) for kind in line for key in ("axes", "parent", "dockerfile")
-    )
+    line = [name, *ancestry(name, recipes)]
+    broken: list[Path] = [("recipes", kind, key) for kind in line for key in ("axes", "parent")]
+    broken.append(("recipes", recipes[line[-1]].parent or ""))
     for axis in re.findall(r"\{([^{}]*)\}", rest):
         rest = rest.replace(f"{{{axis}}}", "x")
         if axis not in AXES:
@@ -176,7 +175,7 @@ def _check_pattern(name: str, recipes: Recipes, config: Config) -> Iterator[Prob
             message = (
                 f"recipe {name!r} does not read the axis {axis!r}, so no tag can hold {{{axis}}}"
             )
-            yield Problem(message=message, path=path)
+            yield Problem(message=message, path=path, follows=tuple(broken))
     if "{" in rest or "}" in rest:
         message = "a brace stands alone; axes stand in pairs of braces, such as {python}"
         yield Problem(message=message, path=path)

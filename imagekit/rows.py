@@ -10,7 +10,7 @@ import msgspec
 
 from imagekit.cells import Cell, Matrix
 from imagekit.errors import counted
-from imagekit.images import Image, Plan, tag_of
+from imagekit.images import Image, Plan, arrange, tag_of
 
 Status = Literal["built", "excluded", "not listed", "not selected"]
 
@@ -37,20 +37,27 @@ def rows(matrix: Matrix, plan: Plan) -> list[Row]:
 
     `plan` may be a selection from the matrix; what it leaves out is "not selected".
     """
-    return [*_built(plan), *_not_built(matrix, plan)]
+    everything, _ = arrange(matrix)
+    selected = {image.tag for image in plan.images}
+    left_out = [image for image in everything.images if image.tag not in selected]
+    return [
+        *(_row(image, "built", why) for image, why in _with_reasons(plan)),
+        *(_row(image, "not selected", "left out by --only or --skip") for image in left_out),
+        *(_not_built(matrix, cell) for cell in matrix.cells if cell.status != "built"),
+    ]
 
 
-def _built(plan: Plan) -> Iterator[Row]:
+def _with_reasons(plan: Plan) -> Iterator[tuple[Image, str]]:
     children = collections.Counter(image.parent for image in plan.images)
     for image in plan.images:
         number = children[image.tag]
         verb = "stands" if number == 1 else "stand"
-        yield _row(image, "" if image.listed else f"{counted(number, 'image')} {verb} on it")
+        yield image, "" if image.listed else f"{counted(number, 'image')} {verb} on it"
 
 
-def _row(image: Image, reason: str) -> Row:
+def _row(image: Image, status: Status, reason: str) -> Row:
     return Row(
-        status="built",
+        status=status,
         tag=image.tag,
         base_image=image.combination.base_image,
         python=image.combination.python,
@@ -62,26 +69,16 @@ def _row(image: Image, reason: str) -> Row:
     )
 
 
-def _not_built(matrix: Matrix, plan: Plan) -> Iterator[Row]:
-    selected = {image.combination for image in plan.images}
-    for cell in matrix.cells:
-        if cell.combination in selected:
-            continue
-        status, reason = cell.status, cell.reason
-        yield Row(
-            status="not selected" if status == "built" else status,
-            tag=_tag(matrix, cell),
-            base_image=cell.combination.base_image,
-            python=cell.combination.python,
-            gpu=cell.combination.gpu,
-            recipe=cell.combination.recipe,
-            reason=reason or "left out by --only or --skip",
-        )
-
-
-def _tag(matrix: Matrix, cell: Cell) -> str:
-    """The tag that a combination would have."""
-    return tag_of(matrix, cell.combination)
+def _not_built(matrix: Matrix, cell: Cell) -> Row:
+    return Row(
+        status=cell.status,
+        tag=tag_of(matrix, cell.combination),
+        base_image=cell.combination.base_image,
+        python=cell.combination.python,
+        gpu=cell.combination.gpu,
+        recipe=cell.combination.recipe,
+        reason=cell.reason,
+    )
 
 
 def counts(found: list[Row]) -> str:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import types
 from collections.abc import Callable, Iterator
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 import yaml
-from msgspec import UNSET
 
 from imagekit.errors import ConfigError, Path, Place, Problem, closest, did_you_mean
 
@@ -95,6 +94,10 @@ def parse(data: bytes, name: str) -> Source:
         raise _malformed(error, name, text, is_json) from None
     except yaml.reader.ReaderError as error:
         raise _refused(name, text, error.position, text[error.position]) from None
+    except (ValueError, OverflowError):
+        # PyYAML hands what stands behind \U to chr() as it is.
+        message = "an escape \\U… in double quotes names a character that does not exist"
+        raise _one_problem(message, name, text) from None
     except RecursionError:
         raise _one_problem("this is nested too deeply for a config", name, text) from None
     if root is None:
@@ -257,7 +260,7 @@ def _decode_struct(
     report: Report,
     special: dict[Any, Decoder],
 ) -> Any:
-    """A mapping as a Struct. A key without a value is as good as left out."""
+    """A mapping as a Struct. A key without a value is left out, unless null is a value of it."""
     hints = get_type_hints(type_, include_extras=True)
     fields = {field.name: field for field in msgspec.structs.fields(type_)}
     values: dict[str, Any] = {}
@@ -265,8 +268,7 @@ def _decode_struct(
         if key not in fields:
             report(_unknown_key(key, list(fields), at))
             continue
-        # Only where a field may be UNSET is null a value: it takes the built-in one away.
-        if is_null(child) and fields[key].default is not UNSET:
+        if is_null(child) and not _admits_null(hints[key]):
             continue
         value = decode(child, hints[key], at, report, special)
         if value is not None or is_null(child):
@@ -278,6 +280,11 @@ def _decode_struct(
         at = (*path, name)
         report(Problem(message=f"{name!r} is missing", path=path, follows=(at,)))
     return None if missing else type_(**values)
+
+
+def _admits_null(hint: Any) -> bool:
+    plain = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    return type(None) in get_args(plain)
 
 
 def _unknown_key(key: str, known: list[str], path: Path) -> Problem:

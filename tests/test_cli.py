@@ -90,7 +90,7 @@ def test_check_needs_a_file(call):
         (["generate", "-c", "absent.yaml"], 3, "absent.yaml: cannot be read: No such file"),
         (["generate", "-c", "images.yaml", "--timeout-sec", "0"], 2, "0 is not in the range"),
         (["generate", "-c", "images.yaml", "--only", "cpu-py93"], 3, "did you mean 'cpu-py39'?"),
-        (["generate", "-c", "images.yaml", "--base-url", "Bad"], 3, "--base-url: 'Bad' is no rep"),
+        (["generate", "-c", "images.yaml", "--base-url", "Bad"], 2, "--base-url: 'Bad' is no rep"),
         (["generate", "-c", "images.yaml", "--nonsense"], 2, "No such option"),
         (["generate", "-c", "images.yaml", "-o", "no/where.json"], 2, "no/where.json: cannot be"),
         (["nonsense"], 2, "No such command"),
@@ -221,7 +221,7 @@ def test_running_the_generate_notebook_is_the_main_job(project, root):
 def test_a_run_that_finds_drift_exits_like_the_command(project):
     done = program("run", "generate", "-p", "check", "true", cwd=project)
     assert done.returncode == 4
-    assert "DriftError: cloudbuild.json is out of date" in done.stderr
+    assert "DriftError: cloudbuild.json does not exist" in done.stderr
     assert not (project / "cloudbuild.json").exists()
     assert len(list(project.glob("runs/*.ipynb"))) == 1
 

@@ -116,8 +116,8 @@ def test_images_are_in_build_order_with_parents(plan):
 def test_changes_are_told_with_a_word_and_not_by_a_sign_alone(plan):
     found = compare(None, imagekit.render(plan))
     frame = tables.changes(found).frame
-    assert list(frame.index)[0] == "+ added"
-    assert list(frame.index)[-1] == "~ changed"
+    assert frame.index[0] == "+ added"
+    assert frame.index[-1] == "~ changed"
 
 
 def test_checks_read_the_file_that_was_written(plan, tmp_path):
@@ -159,7 +159,8 @@ def test_boxes_of_the_graph_do_not_overlap_and_stay_inside(plan):
             assert x2 >= x + w or x2 + w <= x or abs(y - y2) >= h
 
 
-def test_the_result_is_data_for_machines_and_text_for_people(plan, config_file):
+@pytest.mark.edge
+def test_the_result_is_data_for_machines_and_text_for_people(plan):
     imagekit.write(imagekit.render(plan), "out.json")
     found = result.of(plan, compare(None, "{}"), config="images.yaml", output="out.json")
     bundle = found._repr_mimebundle_()

@@ -83,7 +83,7 @@ def test_an_interrupted_run_is_recorded_and_leaves_no_kernel(number, tmp_path):
     runner = subprocess.Popen(
         [*command, "--runs", str(tmp_path)], stderr=subprocess.PIPE, text=True
     )
-    wait_until(lambda: "time.sleep" in text_of(tmp_path) and '"running"' in text_of(tmp_path))
+    wait_until(lambda: is_in_second_cell(tmp_path))
     (running,) = tmp_path.glob("*.json")
     assert json.loads(running.read_text())["outcome"] == "running"
     children = pathlib.Path(f"/proc/{runner.pid}/task/{runner.pid}/children").read_text().split()
@@ -101,8 +101,9 @@ def test_an_interrupted_run_is_recorded_and_leaves_no_kernel(number, tmp_path):
     assert not [child for child in children if pathlib.Path(f"/proc/{child}").exists()]
 
 
-def text_of(store):
-    return "".join(path.read_text() for path in store.glob("*.ipynb"))
+def is_in_second_cell(store):
+    text = "".join(path.read_text() for path in store.glob("*.ipynb"))
+    return "execute_result" in text and '"status": "running"' in text
 
 
 def wait_until(condition, seconds=60):
@@ -115,7 +116,7 @@ def wait_until(condition, seconds=60):
 def test_a_runner_that_is_killed_leaves_a_record_that_says_running(tmp_path):
     command = [sys.executable, "-m", "imagekit", "run", str(HERE / "sleeps.ipynb")]
     runner = subprocess.Popen([*command, "--runs", str(tmp_path)])
-    wait_until(lambda: '"running"' in text_of(tmp_path))
+    wait_until(lambda: is_in_second_cell(tmp_path))
     children = pathlib.Path(f"/proc/{runner.pid}/task/{runner.pid}/children").read_text().split()
     runner.kill()
     runner.wait()

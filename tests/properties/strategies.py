@@ -132,7 +132,8 @@ def combinations(entry):
         yield Combination(base_image=base_image, python=python, gpu=gpu, recipe=recipe or default)
 
 
-def _is_hit(rule, combination):
+def is_hit(rule, combination):
+    """Whether a rule excludes a combination: the oracle's own reading of it."""
     choices = {name: getattr(rule, name) for name in (*AXES, "recipe")}
     return all(c is None or getattr(combination, name) in c for name, c in choices.items())
 
@@ -149,7 +150,7 @@ def _excludes(draw, entries):
         chosen = {axis: (getattr(hit, axis),) for axis in axes}
         reason = draw(texts.filter(str.strip))
         rules.append(Exclude(reason=reason, **chosen))
-    return tuple(rule for rule in rules if not _is_hit(rule, survivor))
+    return tuple(rule for rule in rules if not is_hit(rule, survivor))
 
 
 @st.composite
@@ -168,7 +169,7 @@ def configs(draw):
         combination
         for entry in entries
         for combination in combinations(entry)
-        if not any(_is_hit(rule, combination) for rule in exclude)
+        if not any(is_hit(rule, combination) for rule in exclude)
     ]
     extra = draw(_extra())
     if not bases:
@@ -227,6 +228,7 @@ def variants(draw):
 # ---- configs of which only the form is right
 
 
+_arg_names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,9}", fullmatch=True)
 _arg_names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,9}", fullmatch=True)
 _args = st.dictionaries(_arg_names, texts, max_size=3)
 _choices = st.none() | st.lists(st.none() | texts, min_size=1, max_size=3, unique=True).map(tuple)
@@ -312,10 +314,15 @@ def plain(config):
     return msgspec.to_builtins(config)
 
 
+def _children(data):
+    if isinstance(data, dict):
+        return data.items()
+    return enumerate(data) if isinstance(data, list | tuple) else ()
+
+
 def _paths(data, path=()):
     yield path
-    pairs = data.items() if isinstance(data, dict) else enumerate(data)
-    for key, value in pairs if isinstance(data, dict | list | tuple) else ():
+    for key, value in _children(data):
         yield from _paths(value, (*path, key))
 
 
@@ -328,57 +335,43 @@ def _changed(data, path, change):
 
 
 def _rekeyed(data, keys):
-    # The keys of a mapping in new words, as many as there are; a list loses its first element.
-    return dict(zip(keys, data.values(), strict=False)) if isinstance(data, dict) else data[1:]
+    # The values of a mapping under other keys; what is no mapping becomes a key.
+    return dict(zip(keys, data.values(), strict=False)) if isinstance(data, dict) else keys[0]
+
+
+def _added(data, key, value):
+    return {**data, key: value} if isinstance(data, dict) else [data, value]
+
+
+def _pick(draw, values):
+    # Not sampled_from, whose repr of many long values would cost more than the test.
+    return values[draw(st.integers(0, len(values) - 1))]
 
 
 @st.composite
 def _restructured(draw):
     data = plain(draw(configs()))
     for _ in range(draw(st.integers(1, 3))):
-        path = draw(st.sampled_from(sorted(_paths(data), key=str)))
-        new = draw(json_values)
-        keys = draw(st.permutations(KEYS))
-        change = draw(st.sampled_from(["replace", "rekey", "add"]))
-        if change == "rekey" or change == "add":
-            holders = [p for p in _paths(data) if isinstance(_at(data, p), dict)]
-            path = draw(st.sampled_from(sorted(holders, key=str))) if holders else ()
-        if not isinstance(_at(data, path), dict):
-            change = "replace"
-        data = _changed(
-            data,
-            path,
-            {
-                "replace": lambda _, new=new: new,
-                "rekey": lambda old, keys=keys: _rekeyed(old, keys),
-                "add": lambda old, new=new, keys=keys: {**old, keys[0]: new},
-            }[change],
-        )
+        path = _pick(draw, list(_paths(data)))
+        new, keys = draw(json_values), draw(st.permutations(KEYS))
+        replaced = _changed(data, path, lambda _, new=new: new)
+        rekeyed = _changed(data, path, lambda old, keys=keys: _rekeyed(old, keys))
+        added = _changed(data, path, lambda old, new=new, keys=keys: _added(old, keys[0], new))
+        data = _pick(draw, [replaced, rekeyed, added])
     return data
 
 
-def _at(data, path):
-    for part in path:
-        data = data[part]
-    return data
-
-
-def as_json(data):
+def as_json(data, ensure_ascii):
     """The ways in which people's programs write JSON."""
-    return tuple(
-        json.dumps(data, ensure_ascii=ascii_only, indent=indent)
-        for ascii_only in (True, False)
-        for indent in (None, 2, "\t")
-    )
+    return [json.dumps(data, ensure_ascii=ensure_ascii, indent=n) for n in (None, 2, "\t")]
 
 
 @st.composite
 def _written(draw, data):
     found = draw(data)
-    how = draw(st.integers(0, 7))
-    if how < 6:
-        return as_json(found)[how]
-    return yaml.safe_dump(found, sort_keys=False, allow_unicode=how == 6)
+    as_they_are = draw(st.booleans())
+    in_yaml = yaml.safe_dump(found, sort_keys=False, allow_unicode=as_they_are)
+    return _pick(draw, [in_yaml, *as_json(found, ensure_ascii=not as_they_are)])
 
 
 @st.composite
@@ -398,18 +391,15 @@ def _bad_lines(draw):
         index = draw(st.integers(0, len(lines) - 1))
         line = lines[index]
         key = draw(st.sampled_from(KEYS))
-        lines[index : index + 1] = draw(
-            st.sampled_from(
-                [
-                    [],
-                    [line, line],
-                    [" " + line],
-                    [line.lstrip()],
-                    [re.sub(r"\w+(?=\"?:)", key, line, count=1)],
-                    [line, " " * (len(line) - len(line.lstrip())) + f"{key}: {key}"],
-                ]
-            )
-        ) or [""]
+        changes = [
+            [],
+            [line, line],
+            [" " + line],
+            [line.lstrip()],
+            [re.sub(r"\w+(?=\"?:)", key, line, count=1)],
+            [line, " " * (len(line) - len(line.lstrip())) + f"{key}: {key}"],
+        ]
+        lines[index : index + 1] = _pick(draw, changes) or [""]
     return draw(st.sampled_from(["\n", "\r\n", "\r"])).join(lines)
 
 
