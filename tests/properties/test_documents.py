@@ -4,11 +4,11 @@ import itertools
 import json
 import re
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from imagekit import changes, pipeline
-from imagekit.config import AXES, Combination
+from imagekit.config import AXES, Combination, Config, Entry
 from imagekit.recipes import CPU_BASE_IMAGE
 from imagekit.rows import counts, rows
 from tests.properties.strategies import EXTRA, combinations, configs, is_hit, variants
@@ -215,7 +215,14 @@ def test_a_comparison_is_the_difference_of_the_two_sets_of_images(pair):
     assert all(found.changed.values())
 
 
+def one_image(value):
+    entry = Entry(python=("py",), build_args={"A": value})
+    return Config(python_versions={"py": {}}, images=(entry,))
+
+
 @given(variants())
+@example((one_image("a"), one_image("a\nb")))
+@example((one_image("a"), one_image("a\rb")))
 def test_a_comparison_shows_one_line_a_change(pair):
     before, after = (pipeline.render(pipeline.plan(config)) for config in pair)
     found = changes.compare(before, after)
