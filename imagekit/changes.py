@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from imagekit.errors import one_line
+
 
 class Changes(msgspec.Struct, frozen=True, kw_only=True):
     """Images that came, went or changed, by full name; `changed` says what in each.
@@ -25,10 +27,10 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
 
     def lines(self) -> Iterator[str]:
         """One line a change, in the manner of a diff: + added, - removed, ~ changed."""
-        yield from (f"+ {name}" for name in self.added)
-        yield from (f"- {name}" for name in self.removed)
-        yield from (f"~ {name}: {'; '.join(what)}" for name, what in self.changed.items())
-        yield from (f"~ {what}" for what in self.whole)
+        yield from (one_line(f"+ {name}") for name in self.added)
+        yield from (one_line(f"- {name}") for name in self.removed)
+        yield from (one_line(f"~ {name}: {'; '.join(what)}") for name, what in self.changed.items())
+        yield from (one_line(f"~ {what}") for what in self.whole)
 
     def summary(self) -> str:
         """The changes in one line."""

@@ -187,7 +187,7 @@ def _print_table(found: list[Row]) -> None:
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("", "tag", "aliases", "stands on", "why"):
+    for column in ("status", "tag", "aliases", "stands on", "why"):
         table.add_column(column, overflow="fold")
     styles = {"built": "", "excluded": "yellow", "not listed": "dim", "not selected": "dim"}
     for row in found:

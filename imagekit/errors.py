@@ -45,7 +45,9 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         where = str(self.place or show_path(self.path))
         warning = "warning: " if self.severity == "warning" else ""
-        return f"{where}: {warning}{self.message}" if where else f"{warning}{self.message}"
+        return one_line(
+            f"{where}: {warning}{self.message}" if where else f"{warning}{self.message}"
+        )
 
 
 def without_consequences(causes: Iterable[Problem], problems: Iterable[Problem]) -> list[Problem]:
@@ -69,6 +71,11 @@ def show_path(path: Path) -> str:
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
     return text
+
+
+def one_line(text: str) -> str:
+    """A text with its line breaks and other invisible characters as escapes."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import types
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -19,8 +20,8 @@ KIND = {yaml.MappingNode: "a mapping", yaml.SequenceNode: "a list", yaml.ScalarN
 YAML = "tag:yaml.org,2002:"
 PLAIN_TAGS = {YAML + kind for kind in ("str", "int", "float", "bool", "null", "timestamp", "value")}
 
-LINE_BREAKS = {"\x85", "\u2028", "\u2029"}
-"""Characters that YAML 1.1 takes for line breaks, and editors, JSON and YAML 1.2 do not."""
+LINE_BREAKS = re.compile("\r(?!\n)|[\x85\u2028\u2029]")
+"""What YAML 1.1 takes for the end of a line, and git, grep and most editors do not."""
 
 HINTS = {
     "'\\t'": "indent with blanks, not with tabs",
@@ -81,9 +82,8 @@ def parse(data: bytes, name: str) -> Source:
     """
     text = _decode_utf8(data, name)
     is_json = text.lstrip()[:1] in ("{", "[")
-    for index, character in enumerate(text):
-        if character in LINE_BREAKS:
-            raise _refused(name, text, index, character)
+    if found := LINE_BREAKS.search(text):
+        raise _refused(name, text, found.start(), found[0])
     if is_json:
         # JSON allows tabs between its tokens and YAML does not; inside a JSON string a tab
         # is written \t, so every real one stands between tokens.

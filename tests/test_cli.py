@@ -126,7 +126,7 @@ def test_matrix_of_a_selection_says_what_was_left_out(call):
     _, out, _ = call("matrix", "-c", "images.yaml", "--only", "cpu-*", "--skip", "*39")
     assert "cpu-py39" in out
     assert "left out by --only or --skip" in out
-    assert out.endswith("1 built, 1 excluded, 2 not selected\n")
+    assert out.endswith("1 built, 1 excluded, 3 not selected\n")
 
 
 def test_warnings_go_to_standard_error(call):

@@ -41,7 +41,7 @@ def test_check_passes_on_an_equal_file(file):
 def test_check_refuses_what_is_out_of_date_and_writes_nothing(file, before):
     if before is not None:
         file.write_text(before)
-    with pytest.raises(DriftError, match="is out of date|does not exist"):
+    with pytest.raises(DriftError, match=r"is out of date|does not exist"):
         output.write(BUILD, file, check=True)
     assert (file.read_text() if file.exists() else None) == before
 

@@ -1,0 +1,71 @@
+import pytest
+
+from imagekit import errors
+from imagekit.errors import Place, Problem
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ((), ""),
+        (("images",), "images"),
+        (("images", 3, "gpu", 0), "images[3].gpu[0]"),
+        (("recipes", "gpu-base", "tag"), "recipes.gpu-base.tag"),
+    ],
+)
+def test_a_path_reads_like_code(path, text):
+    assert errors.show_path(path) == text
+
+
+def test_a_problem_says_where_it_is():
+    assert str(Problem(message="wrong")) == "wrong"
+    assert str(Problem(message="wrong", path=("images", 0))) == "images[0]: wrong"
+    placed = Problem(message="wrong", path=("images", 0), place=Place("c.yaml", 3, 5))
+    assert str(placed) == "c.yaml:3:5: wrong"
+    assert str(Problem(message="odd", severity="warning")) == "warning: odd"
+
+
+def test_a_consequence_is_dropped_and_its_cause_is_not():
+    cause = Problem(message="cause", path=("images", 0, "gpus"), meant=("images", 0, "gpu"))
+    consequence = Problem(message="then", path=("images", 0), follows=(("images", 0, "gpu"),))
+    other = Problem(message="other", path=("images", 1), follows=(("images", 1, "gpu"),))
+    found = errors.without_consequences([cause], [cause, consequence, other])
+    assert found == [cause, other]
+
+
+def test_a_problem_is_not_its_own_cause():
+    problem = Problem(message="empty", path=("images",), follows=(("images",),))
+    assert errors.without_consequences([problem], [problem]) == [problem]
+
+
+@pytest.mark.parametrize(
+    ("name", "near"), [("imagse", "images"), ("IMAGES", "images"), ("zzz", None), ("", None)]
+)
+def test_the_closest_name(name, near):
+    assert errors.closest(name, ["images", "exclude"]) == near
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("UsageError", 2),
+        ("ParametersError", 2),
+        ("ConfigError", 3),
+        ("DriftError", 4),
+        ("LimitError", 5),
+        ("ValueError", 1),
+    ],
+)
+def test_an_error_known_by_name_keeps_its_exit_code(name, code):
+    import imagekit.notebook.parameters  # noqa: F401 - it adds ParametersError
+
+    assert errors.exit_code_of(name) == code
+
+
+def test_jupyter_shows_the_message_and_no_traceback():
+    error = errors.ConfigError([Problem(message="a"), Problem(message="b")])
+    assert error._render_traceback_() == ["ConfigError: a\nb"]
+
+
+def test_counted():
+    assert [errors.counted(n, "image") for n in (0, 1, 2)] == ["0 images", "1 image", "2 images"]
