@@ -16,7 +16,7 @@ test: .venv/test lint  ## Run all tests
 	$(BIN)/coverage report --fail-under=100 --include='$(PURE)'
 
 # What is pure is tested in every branch; the edges are tested on the real thing.
-PURE := imagekit/errors.py,imagekit/source.py,imagekit/config.py,imagekit/recipes.py,imagekit/cells.py,imagekit/images.py,imagekit/targets/*.py,imagekit/pipeline.py,imagekit/changes.py,imagekit/rows.py
+PURE := imagekit/errors.py,imagekit/source.py,imagekit/dockerfile.py,imagekit/checks.py,imagekit/config.py,imagekit/recipes.py,imagekit/cells.py,imagekit/images.py,imagekit/targets/*.py,imagekit/pipeline.py,imagekit/changes.py,imagekit/rows.py,imagekit/engine/steps.py,imagekit/engine/content.py,imagekit/engine/timing.py
 
 lint: .venv/test  ## Check style, types and the order of the floors
 	$(BIN)/ruff check --quiet
@@ -34,7 +34,6 @@ goldens: .venv/test  ## Rewrite the golden files from what the code gives now
 	$(BIN)/python -m tests.golden
 
 lock: .venv/test  ## Choose new versions for constraints.txt
-	$(BIN)/pip install -q uv
 	$(BIN)/uv pip compile -q --universal --all-extras --python-version 3.11 --upgrade \
 	    --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 	    pyproject.toml -o constraints.txt

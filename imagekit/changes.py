@@ -81,9 +81,18 @@ def _read(text: str) -> dict[str, Any] | None:
 
 
 def _builds(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Name → step of the steps that build an image."""
-    steps = document.get("steps", [])
-    return {step["id"]: step for step in steps if step["args"][:1] == ["build"]}
+    """Name → step of the steps that build an image, with the files that it is tested by."""
+    steps = {step["id"]: step for step in document.get("steps", [])}
+    tests = {
+        name.removesuffix("-test"): " ".join(map(str, step["args"][3:]))
+        for name, step in steps.items()
+        if name.endswith("-test")
+    }
+    return {
+        name: step | {"test": tests[name]} if name in tests else step
+        for name, step in steps.items()
+        if step["args"][:1] == ["build"]
+    }
 
 
 def _options(step: dict[str, Any]) -> dict[str, str]:
@@ -99,6 +108,7 @@ def _options(step: dict[str, Any]) -> dict[str, str]:
             found[f"tag {value}"] = "yes"
         else:
             found["Dockerfile" if arg in ("-f", "--file") else arg] = value
+    found["test"] = step.get("test", "(none)")
     found["waits for"] = ", ".join(step.get("waitFor") or ["everything before"])
     return found
 

@@ -13,13 +13,16 @@ import click
 import msgspec
 
 import imagekit
+from imagekit import checks, pipeline
 from imagekit import output as output_file
-from imagekit import pipeline
 from imagekit.config import MAX_TIMEOUT
 from imagekit.errors import INTERRUPTED, ImagekitError, counted
 from imagekit.rows import MARKS, Row, counts, rows
 
 DEFAULT_CONFIG = "config/images.yaml"
+
+NARROW = 120
+"""Columns of a terminal under which the table leaves out what each image stands on."""
 
 Command = Callable[..., Any]
 
@@ -98,6 +101,8 @@ def generate(
         raise click.UsageError("--check compares with a file; name one with --output")
     checked = _checked(config, base_url, timeout_sec)
     plan = imagekit.plan(checked.config, only=only, skip=skip)
+    for warning in checks.dockerfiles(plan, pathlib.Path()):
+        click.echo(warning, err=True)
     text = imagekit.render(plan)
     if output == "-":
         click.echo(text, nl=False)
@@ -125,6 +130,45 @@ def matrix(
     else:
         _print_table(found)
         click.echo(counts(found))
+
+
+@cli.command()
+@_config_options
+@click.option("--file", "-f", "build_file", metavar="FILE", help="Any Cloud Build file to run.")
+@click.option("--jobs", "-j", type=click.IntRange(1), default=os.cpu_count(), show_default="cores")
+@click.option("--push", is_flag=True, help="Push, too; without it, nothing leaves the machine.")
+@click.option("--force", is_flag=True, help="Build images that stand already, too.")
+@click.option("--fail-fast", is_flag=True, help="Stop everything when a step fails.")
+@click.option("--network", metavar="MODE", help="Network of the builds, such as host.")
+@click.option("--secret", "secrets", multiple=True, metavar="SPEC", help="Secret of the builds.")
+@click.option("--substitution", "given", multiple=True, metavar="NAME=VALUE")
+@click.option("--docker", default="docker", envvar="IMAGEKIT_DOCKER", show_default=True)
+@click.option("--logs", default="runs/build", show_default=True, metavar="FOLDER")
+def build(
+    config: str,
+    base_url: str | None,
+    only: tuple[str, ...],
+    skip: tuple[str, ...],
+    build_file: str | None,
+    given: tuple[str, ...],
+    logs: str,
+    **options: Any,
+) -> None:
+    """Build the images on this machine's Docker engine, as Cloud Build would."""
+    if build_file is None:
+        checked = _checked(config, base_url)
+        text = imagekit.render(imagekit.plan(checked.config, only=only, skip=skip))
+    elif only or skip or base_url:
+        raise click.UsageError(
+            "--file is built as it is; --only, --skip, --base-url go with --config"
+        )
+    else:
+        text = output_file.read(build_file)
+    values = dict(text.partition("=")[::2] for text in given)
+    # asyncio and the engine are for this command only.
+    from imagekit.engine import command
+
+    sys.exit(command.run(text, build_file or config, values, pathlib.Path(logs), options))
 
 
 @cli.command()
@@ -163,6 +207,8 @@ def run(
     ended = runner.execute(path, values, store=store, cell_timeout=cell_timeout, progress=progress)
     for text in ended.shown:
         click.echo(f"{text}\n")
+    for text in ended.warned:
+        click.echo(text, err=True)
     record = ended.record
     if record.cell is not None:
         where = f"cell {record.cell.number}" if record.cell.number else "before the first cell"
@@ -186,16 +232,24 @@ def _print_table(found: list[Row]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    console = Console(highlight=False)
+    columns = ["status", "tag", "aliases", "stands on", "why"]
+    if console.is_terminal and console.width < NARROW:
+        columns.remove("stands on")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("status", "tag", "aliases", "stands on", "why"):
-        table.add_column(column, overflow="fold")
+    for column in columns:
+        # A tag that breaks cannot be copied.
+        table.add_column(column, no_wrap=column == "tag", overflow="fold")
     styles = {"built": "", "excluded": "yellow", "not listed": "dim", "not selected": "dim"}
     for row in found:
-        status = f"{MARKS[row.status]} {row.status}"
-        aliases = ", ".join(row.aliases)
-        values = (status, row.tag, aliases, row.parent or "", row.reason)
-        table.add_row(*values, style=styles[row.status])
-    console = Console(highlight=False)
+        values = {
+            "status": f"{MARKS[row.status]} {row.status}",
+            "tag": row.tag,
+            "aliases": ", ".join(row.aliases),
+            "stands on": row.parent or "",
+            "why": row.reason,
+        }
+        table.add_row(*(values[column] for column in columns), style=styles[row.status])
     if console.is_terminal:
         console.print(table)
         return
@@ -220,4 +274,7 @@ def main(args: list[str] | None = None) -> NoReturn:
     except ImagekitError as error:
         click.echo(str(error), err=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        click.echo(f"imagekit: {error.strerror}: {error.filename or 'output'}", err=True)
+        sys.exit(1)
     sys.exit(0)

@@ -37,6 +37,9 @@ Choice = Annotated[
     Meta(description="one name or a list of names; null stands for 'without this axis'"),
 ]
 ArgName = Annotated[str, Meta(pattern="^[A-Za-z_][A-Za-z0-9_]*$")]
+Paths = Annotated[
+    tuple[str, ...] | None, Meta(description="a path or a list of paths, from the build context")
+]
 Seconds = Annotated[int, Meta(ge=1, le=MAX_TIMEOUT, description="seconds, or 90m, or 24h")]
 Count = Annotated[int, Meta(ge=1)]
 
@@ -89,6 +92,7 @@ class RecipeChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     tag: str | None = None
     omit: tuple[str, ...] | None = None
     build_args: BuildArgs = {}
+    test: Paths = None
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -119,6 +123,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A whole configuration."""
 
     base_url: str | None = None
+    source: str | None = None
     base_images: dict[str, BuildArgs] = {}
     python_versions: dict[str, BuildArgs] = {}
     gpu_versions: dict[str, BuildArgs] = {}
@@ -250,6 +255,14 @@ def seconds(text: str) -> int | None:
     return amount if 1 <= amount <= MAX_TIMEOUT else None
 
 
+def _paths(node: yaml.Node, path: Path, report: Report) -> tuple[str, ...] | None:
+    if isinstance(node, yaml.SequenceNode):
+        found = [scalar(child, at, report) for child, at in elements(node, path, report)]
+        return tuple(name for name in found if name is not None)
+    name = None if is_null(node) else scalar(node, path, report)
+    return None if name is None else (name,)
+
+
 def _seconds(node: yaml.Node, path: Path, report: Report) -> int | None:
     text = scalar(node, path, report)
     amount = seconds(text) if text is not None else None
@@ -270,6 +283,7 @@ def _count(node: yaml.Node, path: Path, report: Report) -> int | None:
 SPECIAL: dict[Any, Decoder] = {
     BuildArgs: _build_args,
     Choice: _choice,
+    Paths: _paths,
     ArgName: _arg_name,
     Seconds: _seconds,
     Count: _count,
@@ -347,7 +361,7 @@ def no_repository(url: str) -> str:
     reason = next((f" ({why})" for why, holds in reasons.items() if holds), "")
     return (
         f"is no repository that images can be tagged with{reason}: write lower-case HOST/PATH "
-        "without a tag, such as us-docker.pkg.dev/PROJECT/REPO/IMAGE"
+        "without a tag, such as us-docker.pkg.dev/my-project/my-repository/ml"
     )
 
 

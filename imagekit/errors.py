@@ -138,6 +138,22 @@ class LimitError(ProblemsError):
     exit_code = 5
 
 
+class BuildFileError(ProblemsError):
+    """A build file asks for what the engine here cannot do."""
+
+    exit_code = 5
+
+
+class EngineError(ImagekitError):
+    """There is no Docker engine, or it does not do what a build needs."""
+
+    exit_code = 6
+
+
+class ConfigWarning(UserWarning):
+    """Something in a config that works and deserves a look."""
+
+
 INTERRUPTED = 130
 """The exit code after Ctrl-C or SIGTERM."""
 

@@ -26,6 +26,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     build_args: dict[str, str]
     parent: str | None = None
     aliases: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
     path: Path = ()
     listed: bool = True
 
@@ -38,6 +39,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     repository: str
     images: tuple[Image, ...]
+    source: str | None = None
     cloudbuild: CloudBuild = CloudBuild()
 
     def reference(self, tag: str) -> str:
@@ -66,6 +68,7 @@ def arrange(matrix: Matrix) -> tuple[Plan, list[Problem]]:
     by_combination = {image.combination: image for image in images}
     plan = Plan(
         repository=matrix.config.repository,
+        source=matrix.config.source,
         images=tuple(_in_order(matrix, _with_aliases(matrix, by_combination, problems))),
         cloudbuild=matrix.config.cloudbuild,
     )
@@ -104,6 +107,7 @@ def _image(matrix: Matrix, cell: Cell, problems: list[Problem], *, listed: bool)
         dockerfile=recipe.dockerfile,
         build_args=args,
         parent=parent,
+        test=recipe.test,
         path=cell.path,
         listed=listed,
     )
@@ -196,8 +200,8 @@ def _check_names(plan: Plan) -> Iterator[Problem]:
         for name in (image.tag, *image.aliases):
             if not is_tag(name):
                 yield _illegal(name, image)
-            # A push step is called like its image with "-push" behind, so that name is taken.
-            for step in (name, f"{name}-push"):
+            # The steps of an image are called like it, with "-push" and "-test" behind.
+            for step in (name, f"{name}-push", f"{name}-test"):
                 if step in owners:
                     problem = _collision(name, image, *owners[step])
                     # One wrong pattern gives all images of its recipe one tag.
@@ -229,7 +233,7 @@ def _collision(name: str, image: Image, owner: str, other: Image) -> Problem:
     if owner in other.aliases and name == image.tag:
         path, on_key = ("aliases", owner), True
     if name != owner:
-        message = f"{name!r} and the push step of {owner!r} have one name; change one"
+        message = f"{name!r} and a step of {owner!r} have one name; change one"
     elif image is other:
         message = f"alias {name!r} is the tag of that image already; remove it"
     elif ours.recipe == theirs.recipe and name == image.tag and owner == other.tag:
@@ -264,8 +268,8 @@ def select(plan: Plan, only: Sequence[str] = (), skip: Sequence[str] = ()) -> Pl
     one stands on, and where nothing remains.
     """
     problems = [
-        Problem(message=f"{option} {glob!r} matches no image{did_you_mean(glob, plan.names())}")
-        for option, globs in (("--only", only), ("--skip", skip))
+        Problem(message=f"{option}: {glob!r} matches no image{did_you_mean(glob, plan.names())}")
+        for option, globs in (("only", only), ("skip", skip))
         for glob in globs
         if not any(_matches(plan, image, [glob]) for image in plan.images)
     ]
@@ -278,10 +282,10 @@ def select(plan: Plan, only: Sequence[str] = (), skip: Sequence[str] = ()) -> Pl
     skipped = [i.tag for i in plan.images if i.tag in kept and _matches(plan, i, skip)]
     for tag in skipped:
         child = next(name for name in wanted if tag in _with_parents(plan, [name]))
-        message = f"--skip leaves out {tag}, which {child} stands on; skip that too"
+        message = f"skip: it leaves out {tag}, which {child} stands on; skip that too"
         problems.append(Problem(message=message))
     if not wanted and not problems:
-        problems.append(Problem(message="--only and --skip together leave no image"))
+        problems.append(Problem(message="the selection leaves no image"))
     if problems:
         raise ConfigError(problems)
     return msgspec.structs.replace(plan, images=tuple(i for i in plan.images if i.tag in kept))

@@ -19,6 +19,8 @@ def write(text: str, path: str | pathlib.Path, *, check: bool = False) -> Change
     Raises UsageError where the file cannot be read or written.
     """
     target = pathlib.Path(path)
+    if target.is_dir():
+        raise UsageError(f"{path}: cannot be written: it is a folder")
     before = _read(target)
     changes = compare(before, text)
     if check and before is None:
@@ -37,9 +39,13 @@ def write(text: str, path: str | pathlib.Path, *, check: bool = False) -> Change
 def replace(path: pathlib.Path, data: bytes) -> None:
     """Put a whole file in place of another in one step, so that nobody ever sees half of it.
 
-    A link keeps pointing where it points, and the file keeps its mode.
+    A link keeps pointing where it points, and the file keeps its mode. What is no file, such as
+    /dev/stdout or a pipe, is written to as it is.
     """
     target = pathlib.Path(os.path.realpath(path))
+    if _is_special(target):
+        _write_to(target, data)
+        return
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
         mode = target.stat().st_mode & 0o7777 if target.exists() else None
@@ -54,6 +60,18 @@ def replace(path: pathlib.Path, data: bytes) -> None:
         raise UsageError(f"{path}: cannot be written: {error.strerror}") from None
 
 
+def _is_special(path: pathlib.Path) -> bool:
+    return path.exists() and not path.is_file()
+
+
+def _write_to(path: pathlib.Path, data: bytes) -> None:
+    try:
+        with path.open("wb") as file:
+            file.write(data)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror}") from None
+
+
 @contextlib.contextmanager
 def _removed_on_failure(path: pathlib.Path) -> Iterator[None]:
     try:
@@ -63,7 +81,18 @@ def _removed_on_failure(path: pathlib.Path) -> Iterator[None]:
         raise
 
 
+def read(path: str | pathlib.Path) -> str:
+    """A file's text. Raises UsageError where it cannot be read."""
+    text = _read(pathlib.Path(path))
+    if text is None:
+        raise UsageError(f"{path}: cannot be read: there is no such file")
+    return text
+
+
 def _read(path: pathlib.Path) -> str | None:
+    if _is_special(path) and not path.is_dir():
+        # Nothing stays in a device or a pipe that a new document could be compared with.
+        return None
     try:
         # What is no UTF-8 is no document of ours; it only has to differ.
         return path.read_bytes().decode(errors="replace")

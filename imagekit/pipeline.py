@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import warnings
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -10,7 +11,7 @@ import msgspec
 from imagekit import cells, config, images, recipes
 from imagekit.cells import Matrix
 from imagekit.config import Config
-from imagekit.errors import ConfigError, Problem, UsageError, without_consequences
+from imagekit.errors import ConfigError, ConfigWarning, Problem, UsageError, without_consequences
 from imagekit.images import Plan
 from imagekit.source import Source, parse
 from imagekit.targets import cloudbuild
@@ -33,9 +34,12 @@ def load(
     `base_url` and `timeout` (seconds) stand in for the file's own; "" and 0 are "not given",
     for a notebook's parameters have no None.
     Raises ConfigError with every problem of the whole file, each with its place, and UsageError
-    where one of those two is wrong.
+    where one of those two is wrong. What only deserves a look is warned of (ConfigWarning).
     """
-    return check(path, base_url=base_url, timeout=timeout).config
+    checked = check(path, base_url=base_url, timeout=timeout)
+    for warning in checked.warnings:
+        warnings.warn(str(warning), ConfigWarning, stacklevel=2)
+    return checked.config
 
 
 def check(
@@ -96,12 +100,12 @@ def _override(loaded: Config, base_url: str | None, timeout: int | None) -> Conf
     changes: dict[str, object] = {}
     if base_url:
         if not config.is_repository(base_url):
-            raise UsageError(f"--base-url: {base_url!r} {config.no_repository(base_url)}")
+            raise UsageError(f"base_url: {base_url!r} {config.no_repository(base_url)}")
         changes["base_url"] = base_url
     if timeout:
         if config.seconds(str(timeout)) is None:
             message = f"{timeout} is not between 1 and {config.MAX_TIMEOUT} seconds"
-            raise UsageError(f"--timeout-sec: {message}")
+            raise UsageError(f"timeout: {message}")
         changes["cloudbuild"] = msgspec.structs.replace(loaded.cloudbuild, timeout=timeout)
     return msgspec.structs.replace(loaded, **changes)
 

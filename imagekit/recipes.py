@@ -32,6 +32,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     tag: the pattern of its tags, with axes in braces.
     omit: build args of its axes that are meant for other recipes.
     build_args: its own, which the axes' win over.
+    test: container-structure-test files that every image of its must pass before it is pushed.
     """
 
     dockerfile: str
@@ -41,6 +42,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     parent_arg: str = "BASE_IMAGE"
     omit: tuple[str, ...] = ()
     build_args: dict[str, str] = {}
+    test: tuple[str, ...] = ()
 
 
 Recipes = dict[str, Recipe]
@@ -137,12 +139,14 @@ def _check_names(config: Config, recipes: Recipes) -> Iterator[Problem]:
 
 def _check(name: str, recipes: Recipes, config: Config) -> Iterator[Problem]:
     recipe, path = recipes[name], ("recipes", name)
-    if not is_inside_context(recipe.dockerfile):
-        message = (
-            f"{recipe.dockerfile!r} lies outside the build context: give a path below the "
-            "directory that the build is submitted from"
-        )
-        yield Problem(message=message, path=(*path, "dockerfile"))
+    files = [("dockerfile", recipe.dockerfile), *(("test", name) for name in recipe.test)]
+    for key, file in files:
+        if not is_inside_context(file):
+            message = (
+                f"{file!r} lies outside the build context: give a path below the "
+                "directory that the build is submitted from"
+            )
+            yield Problem(message=message, path=(*path, key))
     if recipe.parent is not None and recipe.parent not in recipes:
         message = f"no recipe is called {recipe.parent!r}{did_you_mean(recipe.parent, recipes)}"
         at: Path = (*path, "parent")

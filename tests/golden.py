@@ -15,6 +15,7 @@ import tempfile
 from imagekit.cli import main
 
 FOLDER = pathlib.Path(__file__).parent / "golden"
+DOCKERFILES = FOLDER.parent.parent / "dockerfiles"
 CASES = sorted(path for path in FOLDER.iterdir() if path.is_dir())
 INPUTS = ("config.yaml", "config.json", "args", "before.json")
 
@@ -27,6 +28,7 @@ def run(case: pathlib.Path) -> dict[str, bytes]:
             if (case / name).exists():
                 # before.json is the file that an earlier run left.
                 shutil.copy(case / name, "cloudbuild.json" if name == "before.json" else name)
+        pathlib.Path("dockerfiles").symlink_to(DOCKERFILES)
         config = next(here.glob("config.*")).name
         extra = (
             pathlib.Path("args").read_text().splitlines() if pathlib.Path("args").exists() else []
@@ -36,7 +38,7 @@ def run(case: pathlib.Path) -> dict[str, bytes]:
         found = {"output": printed.encode()}
         if written.exists():
             found["cloudbuild.json"] = written.read_bytes()
-        names = {*INPUTS, "cloudbuild.json"}
+        names = {*INPUTS, "cloudbuild.json", "dockerfiles"}
         assert {path.name for path in here.iterdir()} <= names, "a temporary file was left behind"
         return found
 

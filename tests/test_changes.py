@@ -54,6 +54,12 @@ def test_what_differs_outside_the_images():
     assert changes.whole == ('timeout "1s" → "2s"',)
 
 
+def test_a_test_that_came():
+    test = {"id": "a-test", "args": ["test", "--image", "a", "--config", "t.yaml"]}
+    changes = compare(text(build("a")), text(build("a"), test))
+    assert changes.changed == {"a": ("test (none) → --config t.yaml",)}
+
+
 def test_only_the_layout_differs():
     changes = compare(text(build("a")), text(build("a")) + "\n")
     assert changes.summary() == "only order, push steps or layout differ"

@@ -1,3 +1,4 @@
+import contextlib
 import os
 import pathlib
 import signal
@@ -83,7 +84,7 @@ def test_a_missing_folder_is_said(tmp_path):
 
 
 def test_a_folder_in_place_of_the_file_is_said(tmp_path):
-    with pytest.raises(UsageError, match="cannot be read: Is a directory"):
+    with pytest.raises(UsageError, match="cannot be written: it is a folder"):
         output.write(BUILD, tmp_path)
 
 
@@ -124,3 +125,23 @@ def test_paths_may_be_relative(file, monkeypatch):
     monkeypatch.chdir(file.parent)
     output.write(BUILD, pathlib.Path(file.name))
     assert file.read_text() == BUILD
+
+
+@pytest.mark.parametrize("device", ["/dev/null", "/dev/full"])
+def test_a_device_stays_a_device(device, tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to(device)
+    with contextlib.suppress(UsageError):
+        output.write(BUILD, link)
+    assert pathlib.Path(device).is_char_device()
+
+
+def test_a_pipe_is_written_to(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert output.write(BUILD, pipe).added == ("r:a",)
+        assert os.read(reader, 10_000).decode() == BUILD
+    finally:
+        os.close(reader)

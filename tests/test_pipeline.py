@@ -5,7 +5,7 @@ import pytest
 import imagekit
 from imagekit import pipeline
 from imagekit.config import Combination, Config, Entry, Exclude
-from imagekit.errors import ConfigError, LimitError, UsageError
+from imagekit.errors import ConfigError, ConfigWarning, LimitError, UsageError
 
 CONFIG = """
 base_url: example.com/image
@@ -56,9 +56,9 @@ def test_what_is_given_stands_in_for_the_file_s_own(config_file, url, timeout):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"base_url": "UPPER"}, "--base-url: 'UPPER' is no repository"),
-        ({"timeout": 86_401}, "--timeout-sec: 86401 is not between 1 and 86400 seconds"),
-        ({"timeout": -1}, "--timeout-sec: -1 is not between"),
+        ({"base_url": "UPPER"}, "base_url: 'UPPER' is no repository"),
+        ({"timeout": 86_401}, "timeout: 86401 is not between 1 and 86400 seconds"),
+        ({"timeout": -1}, "timeout: -1 is not between"),
     ],
 )
 def test_what_is_given_wrongly_is_refused(config_file, options, message):
@@ -87,6 +87,11 @@ def test_warnings_do_not_stop(config_file):
         "images.yaml:2:1",
         "images.yaml:2:16",
     ]
+
+
+def test_loading_warns_of_what_deserves_a_look(config_file):
+    with pytest.warns(ConfigWarning, match="1:1: warning: no 'base_url'"):
+        imagekit.load(config_file(CONFIG.replace("base_url: example.com/image", "").strip()))
 
 
 def test_limits_hold_for_the_selection_and_not_for_the_matrix(config_file):

@@ -38,6 +38,7 @@ class Run(msgspec.Struct, frozen=True):
     record: Record
     notebook: pathlib.Path
     shown: tuple[str, ...]
+    warned: tuple[str, ...]
 
 
 def find(name: str, root: pathlib.Path) -> pathlib.Path:
@@ -111,7 +112,8 @@ def _finish(
         executed.metadata["imagekit"] = {"run": finished.run, "outcome": outcome}
         output.replace(path, nbformat.writes(executed).encode())
     record.write(store, finished)
-    return Run(finished, path, tuple(_shown(executed)))
+    warned = tuple(_texts(executed, stderr=True))
+    return Run(finished, path, tuple(_texts(executed, stderr=False)), warned)
 
 
 def _outcome(
@@ -187,21 +189,22 @@ class _WholeFiles(LocalHandler):  # type: ignore[misc]
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM. As a KeyboardInterrupt it passes through asyncio, which holds back others."""
+    """SIGTERM or SIGHUP. A KeyboardInterrupt passes through asyncio, which holds back others."""
 
 
 @contextlib.contextmanager
 def _terminable() -> Iterator[None]:
-    """Turn SIGTERM into an exception, so that the kernel is stopped and the record written."""
+    """Turn SIGTERM and a closed terminal into an exception: kernel stopped, record written."""
 
     def terminate(*_: object) -> None:
         raise Terminated
 
-    before = signal.signal(signal.SIGTERM, terminate)
+    before = {n: signal.signal(n, terminate) for n in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _exit_code(outcome: Outcome, cell: CellError | None) -> int:
@@ -259,11 +262,9 @@ def _result(executed: Any) -> dict[str, Any] | None:
     return dict(found[-1]) if found else None
 
 
-def _shown(executed: Any) -> Iterator[str]:
-    """What the notebook showed, as text."""
+def _texts(executed: Any, *, stderr: bool) -> Iterator[str]:
+    """What the notebook showed, as text, or what it wrote to stderr."""
     for _, out in _outputs(executed):
-        if out.get("name") == "stderr":
-            continue
         text = out.get("text") or out.get("data", {}).get("text/plain", "")
-        if text:
+        if text and (out.get("name") == "stderr") == stderr:
             yield str(text).rstrip("\n")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from imagekit import checks as preflight
 from imagekit.cells import Matrix
 from imagekit.changes import Changes
 from imagekit.config import AXES, Config
@@ -116,8 +117,10 @@ def checks(path: str, plan: Plan) -> Table:
     """
     build = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
     found = cloudbuild.validate(build, plan.cloudbuild.limits)
-    frame = pd.DataFrame(
-        {"checked": ["✓ holds"] * len(found), "found": list(found.values())},
-        index=pd.Index(list(found), name="rule"),
-    )
-    return Table(frame, f"{path} keeps Cloud Build's rules")
+    warnings = [problem.message for problem in preflight.dockerfiles(plan, pathlib.Path())]
+    lines = [(rule, "✓ holds", what) for rule, what in found.items()]
+    lines += [("Dockerfiles", "! look at this", what) for what in warnings]
+    if not warnings:
+        lines.append(("Dockerfiles", "✓ holds", "all there, and declare every build arg"))
+    frame = pd.DataFrame(lines, columns=["rule", "checked", "found"]).set_index("rule")
+    return Table(frame, f"{path}: what can be known before the build")

@@ -15,6 +15,7 @@ from imagekit.errors import LimitError, Problem
 from imagekit.images import Image, Plan
 
 BUILDER = "gcr.io/cloud-builders/docker"
+STRUCTURE_TEST = "gcr.io/gcp-runtimes/container-structure-test"
 
 Step = dict[str, Any]
 Document = dict[str, Any]
@@ -41,19 +42,33 @@ def render(plan: Plan) -> str:
 
 
 def _steps(plan: Plan) -> list[Step]:
-    builds = {image.tag: _build_step(plan, image) for image in plan.images}
-    everything = [step["id"] for step in builds.values()]
+    made = {
+        image.tag: [_build_step(plan, image), *_test_step(plan, image)] for image in plan.images
+    }
+    ready = {tag: steps[-1]["id"] for tag, steps in made.items()}
     together = plan.cloudbuild.publish == "together"
     pushes = {
         image.tag: [
-            _push_step(plan, name, everything if together else [plan.reference(image.tag)])
+            _push_step(
+                plan, name, list(ready.values()) if together else _proofs(image, plan, ready)
+            )
             for name in (image.tag, *image.aliases)
         ]
         for image in plan.images
     }
     if together:
-        return [*builds.values(), *(step for steps in pushes.values() for step in steps)]
-    return [step for tag, build in builds.items() for step in (build, *pushes[tag])]
+        return [step for steps in (*made.values(), *pushes.values()) for step in steps]
+    return [step for tag in made for step in (*made[tag], *pushes[tag])]
+
+
+def _proofs(image: Image, plan: Plan, ready: dict[str, str]) -> list[str]:
+    """What a push waits for: its image, and the tests of those that it stands on."""
+    by_tag = {other.tag: other for other in plan.images}
+    found = [ready[image.tag]]
+    while image.parent is not None:
+        image = by_tag[image.parent]
+        found += [ready[image.tag]] if image.test else []
+    return found
 
 
 def _build_step(plan: Plan, image: Image) -> Step:
@@ -64,14 +79,40 @@ def _build_step(plan: Plan, image: Image) -> Step:
         *(part for tag in tags for part in ("-t", tag)),
         *("-f", image.dockerfile),
         *(part for build_arg in build_args for part in ("--build-arg", build_arg)),
-        ".",
     ]
     return {
         "id": tags[0],
         "name": BUILDER,
-        "args": [escape(arg) for arg in args],
+        "args": [*(escape(arg) for arg in args), *_labels(plan), "."],
         "waitFor": ["-" if image.parent is None else plan.reference(image.parent)],
     }
+
+
+def _labels(plan: Plan) -> list[str]:
+    """Where an image comes from, for who finds it; Cloud Build fills in the commit of a trigger.
+
+    Keys: github.com/opencontainers/image-spec, annotations.md.
+    """
+    if plan.source is None:
+        return []
+    source = f"org.opencontainers.image.source={escape(plan.source)}"
+    return ["--label", source, "--label", "org.opencontainers.image.revision=$COMMIT_SHA"]
+
+
+def _test_step(plan: Plan, image: Image) -> list[Step]:
+    """The step that an image must pass before it is pushed, where its recipe names a test."""
+    if not image.test:
+        return []
+    reference = plan.reference(image.tag)
+    files = [part for name in image.test for part in ("--config", escape(name))]
+    return [
+        {
+            "id": f"{reference}-test",
+            "name": STRUCTURE_TEST,
+            "args": ["test", "--image", reference, *files],
+            "waitFor": [reference],
+        }
+    ]
 
 
 def _push_step(plan: Plan, name: str, wait_for: list[str]) -> Step:

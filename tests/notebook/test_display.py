@@ -123,7 +123,8 @@ def test_changes_are_told_with_a_word_and_not_by_a_sign_alone(plan):
 def test_checks_read_the_file_that_was_written(plan, tmp_path):
     imagekit.write(imagekit.render(plan), "out.json")
     frame = tables.checks("out.json", plan).frame
-    assert set(frame["checked"]) == {"✓ holds"}
+    assert set(frame["checked"]) == {"✓ holds", "! look at this"}
+    assert "Dockerfile.gpu: No such file" in " ".join(frame.loc["Dockerfiles", "found"])
     assert frame.loc["steps", "found"] == f"{len(plan.images) * 2 + 1} of at most 100"
     build = json.loads((tmp_path / "out.json").read_text())
     build["steps"].append(build["steps"][0])

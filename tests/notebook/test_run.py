@@ -77,7 +77,7 @@ def test_a_cell_that_takes_too_long(tmp_path):
     assert notebook.cells[0].outputs
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_an_interrupted_run_is_recorded_and_leaves_no_kernel(number, tmp_path):
     command = [sys.executable, "-m", "imagekit", "run", str(HERE / "sleeps.ipynb")]
     runner = subprocess.Popen(

@@ -1,0 +1,96 @@
+"""What a Dockerfile says: its instructions, its ARGs, what it copies and what it stands on.
+
+Only as much of the language as those questions need
+(docs.docker.com/reference/dockerfile).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+
+PREDEFINED_ARGS = {
+    *("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"),
+    *("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"),
+    *("SOURCE_DATE_EPOCH", "BUILDKIT_INLINE_CACHE", "BUILDKIT_CONTEXT_KEEP_GIT_DIR"),
+}
+"""Build args that every Dockerfile takes without declaring them."""
+
+
+def instructions(dockerfile: str) -> Iterator[tuple[str, str]]:
+    """The instructions of a Dockerfile and what stands behind them, continued lines joined."""
+    lines = (line for line in dockerfile.splitlines() if not re.match(r"\s*#", line))
+    joined = re.sub(r"\\[ \t]*\n", " ", "\n".join(lines))
+    for line in joined.splitlines():
+        word, _, rest = line.strip().partition(" ")
+        if word:
+            yield word.upper(), rest.strip()
+
+
+def context_sources(dockerfile: str) -> list[str]:
+    """The paths, perhaps globs, that a Dockerfile takes from its context; "." is all of it."""
+    found: list[str] = []
+    for word, rest in instructions(dockerfile):
+        if word in ("COPY", "ADD"):
+            found += _copied(rest)
+        elif word == "RUN":
+            found += _mounted(rest)
+    return found
+
+
+def _copied(rest: str) -> Iterator[str]:
+    flags = re.match(r"(?:--[\w-]+(?:=\S+)?\s+)*", rest)
+    after = rest[flags.end() :] if flags else rest
+    if flags and "--from=" in flags[0]:
+        return
+    words = json.loads(after) if after.startswith("[") else after.split()
+    for word in words[:-1]:
+        if word.startswith("<<") or re.match(r"\w+://|git@", word):
+            continue
+        # A variable may stand for anything in the context.
+        yield "." if "$" in word else word.lstrip("/") or "."
+
+
+def _mounted(rest: str) -> Iterator[str]:
+    for mount in re.findall(r"--mount=(\S+)", rest):
+        parts = (part.partition("=") for part in mount.split(","))
+        options = {name: value for name, _, value in parts}
+        kind = options.get("type", "bind")
+        if kind == "bind" and "from" not in options:
+            source = options.get("source", options.get("src", "."))
+            yield "." if "$" in source else source.lstrip("/") or "."
+
+
+def declared_args(dockerfile: str) -> set[str]:
+    """The build args that a Dockerfile takes; docker ignores any other in silence."""
+    names = {
+        name.partition("=")[0]
+        for word, rest in instructions(dockerfile)
+        if word == "ARG"
+        for name in shlex.split(rest)
+    }
+    return names | PREDEFINED_ARGS
+
+
+def base_of(dockerfile: str, args: Mapping[str, str]) -> str | None:
+    """The image that a Dockerfile's last stage stands on, with its build args filled in."""
+    values: dict[str, str] = {}
+    stages: dict[str, str] = {}
+    base: str | None = None
+    for word, rest in instructions(dockerfile):
+        if word == "ARG" and base is None:
+            name, _, default = rest.partition("=")
+            values[name] = args.get(name, shlex.split(default)[0] if default else "")
+        elif word == "FROM":
+            parts = [part for part in rest.split() if not part.startswith("--")]
+            image = _filled(parts[0], values)
+            base = stages.get(image, image)
+            if len(parts) == 3:
+                stages[parts[2]] = base
+    return base
+
+
+def _filled(text: str, values: Mapping[str, str]) -> str:
+    return re.sub(r"\$(?:\{(\w+)\}|(\w+))", lambda m: values.get(m[1] or m[2], ""), text)

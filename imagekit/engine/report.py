@@ -1,0 +1,72 @@
+"""What became of a build: the same report for every engine."""
+
+from __future__ import annotations
+
+import datetime
+import pathlib
+from typing import Literal
+
+import msgspec
+
+from imagekit import output
+from imagekit.engine.steps import Kind
+
+FORMAT = 1
+
+State = Literal[
+    "waiting",
+    "running",
+    "succeeded",
+    "up to date",  # its image stands already, with this content
+    "not pushed",  # pushing was not asked for
+    "failed",
+    "timed out",
+    "blocked",  # a step that it waits for did not succeed
+    "interrupted",
+]
+DONE: tuple[State, ...] = ("succeeded", "up to date", "not pushed")
+"""What lets the steps that wait go on."""
+
+
+class StepReport(msgspec.Struct, kw_only=True):
+    """One step: times are ISO 8601 in UTC; `log` is a path from the report's folder."""
+
+    id: str
+    kind: Kind
+    needs: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+    state: State = "waiting"
+    started: str | None = None
+    finished: str | None = None
+    exit_code: int | None = None
+    digest: str | None = None
+    log: str | None = None
+    reason: str = ""
+
+
+class Report(msgspec.Struct, kw_only=True):
+    """A whole build. `outcome` is "running" until it has ended."""
+
+    file: str
+    jobs: int
+    started: str
+    format: int = FORMAT
+    finished: str | None = None
+    outcome: Literal["running", "succeeded", "failed", "interrupted"] = "running"
+    steps: list[StepReport] = []
+
+
+def now() -> str:
+    """The present as a report says it."""
+    return datetime.datetime.now(datetime.UTC).isoformat()
+
+
+def write(report: Report, path: pathlib.Path) -> None:
+    """Put the report in place, whole."""
+    text = msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
+    output.replace(path, text)
+
+
+def read(path: pathlib.Path) -> Report:
+    """A report as it was written."""
+    return msgspec.json.decode(path.read_bytes(), type=Report)

@@ -1,0 +1,190 @@
+"""A Cloud Build file, whoever wrote it, as steps that can be run.
+
+Schema: cloud.google.com/build/docs/build-config-file-schema.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+import msgspec
+import yaml
+
+from imagekit.errors import BuildFileError, Problem, did_you_mean
+from imagekit.targets.cloudbuild import BUILDER, STRUCTURE_TEST
+
+Kind = Literal["build", "test", "push", "other"]
+
+PROGRAMS = {BUILDER: "docker", STRUCTURE_TEST: "container-structure-test"}
+"""Cloud Build's builders that this machine has as programs."""
+
+BUILT_IN = {
+    *("PROJECT_ID", "PROJECT_NUMBER", "BUILD_ID", "LOCATION", "TRIGGER_NAME", "REPO_NAME"),
+    *("REPO_FULL_NAME", "BRANCH_NAME", "TAG_NAME", "REF_NAME", "REVISION_ID", "COMMIT_SHA"),
+    *("SHORT_SHA", "SERVICE_ACCOUNT", "SERVICE_ACCOUNT_EMAIL", "TRIGGER_BUILD_CONFIG_PATH"),
+}
+"""Substitutions that Cloud Build makes by itself, and leaves empty where it knows nothing."""
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One step. `needs` are the ids of all steps that must have succeeded; `timeout` is seconds."""
+
+    id: str
+    builder: str
+    args: tuple[str, ...] = ()
+    entrypoint: str | None = None
+    env: dict[str, str] = {}
+    dir: str = "."
+    needs: tuple[str, ...] = ()
+    timeout: float | None = None
+    allow_failure: bool = False
+    allow_exit_codes: tuple[int, ...] = ()
+
+    @property
+    def kind(self) -> Kind:
+        """What the step does for an image."""
+        verb = self.args[0] if self.args and self.entrypoint is None else ""
+        if self.builder == STRUCTURE_TEST:
+            return "test"
+        return {"build": "build", "push": "push"}.get(verb, "other")  # type: ignore[return-value]
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The images that a build step makes, a push step pushes or a test step tests."""
+        flags = {"build": ("-t", "--tag"), "test": ("--image", "-i")}.get(self.kind, ())
+        found = self.options(*flags)
+        return found or (self.args[1:2] if self.kind == "push" else ())
+
+    def options(self, *flags: str) -> tuple[str, ...]:
+        """The values of the arguments with one of these flags, `--flag value` or `--flag=value`."""
+        found = []
+        for index, arg in enumerate(self.args):
+            flag, equals, value = arg.partition("=")
+            if flag in flags and equals:
+                found.append(value)
+            elif arg in flags and index + 1 < len(self.args):
+                found.append(self.args[index + 1])
+        return tuple(found)
+
+
+class Build(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole build: its steps in the file's order; `timeout` is seconds."""
+
+    steps: tuple[Step, ...]
+    timeout: float | None = None
+
+
+def read(text: str, name: str, substitutions: Mapping[str, str] | None = None) -> Build:
+    """The steps of a Cloud Build file in JSON or YAML.
+
+    `substitutions` stand in for `$NAME`; the file's own give the defaults. Raises
+    BuildFileError, with everything that this machine could not do, before anything is done.
+    """
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise BuildFileError([Problem(message=f"{name}: not well-formed: {error}")]) from None
+    raw = document.get("steps") if isinstance(document, dict) else None
+    if not isinstance(raw, list) or not raw or not all(isinstance(s, dict) for s in raw):
+        raise BuildFileError([Problem(message=f"{name}: no Cloud Build file: it has no steps")])
+    problems: list[Problem] = []
+    values = dict.fromkeys(BUILT_IN, "") | document.get("substitutions", {}) | (substitutions or {})
+    substitute = _Substitution({key: str(value) for key, value in values.items()}, problems)
+    options = document.get("options") or {}
+    env = _env(options.get("env") or [], substitute)
+    steps: list[Step] = []
+    for number, step in enumerate(raw):
+        steps.append(_step(step, number, tuple(steps), env, substitute))
+    problems += [p for step, fields in zip(steps, raw, strict=True) for p in _check(step, fields)]
+    problems += _check_order(tuple(steps))
+    if problems:
+        raise BuildFileError(list(dict.fromkeys(problems)))
+    return Build(steps=tuple(steps), timeout=_seconds(document.get("timeout")))
+
+
+def _step(
+    raw: dict[str, Any],
+    number: int,
+    before: tuple[Step, ...],
+    env: dict[str, str],
+    substitute: _Substitution,
+) -> Step:
+    earlier = [step.id for step in before]
+    wait_for = raw.get("waitFor")
+    # Without waitFor, a step waits for everything that stands before it.
+    needs = earlier if not wait_for else [name for name in wait_for if name != "-"]
+    return Step(
+        id=str(raw.get("id") or f"step {number + 1}"),
+        builder=re.sub(r"(:[\w.-]+|@sha256:\w+)$", "", str(raw.get("name", ""))),
+        args=tuple(substitute(str(arg)) for arg in raw.get("args") or ()),
+        entrypoint=raw.get("entrypoint"),
+        env=env | _env(raw.get("env") or [], substitute),
+        dir=substitute(str(raw.get("dir") or ".")),
+        needs=tuple(needs),
+        timeout=_seconds(raw.get("timeout")),
+        allow_failure=bool(raw.get("allowFailure")),
+        allow_exit_codes=tuple(int(code) for code in raw.get("allowExitCodes") or ()),
+    )
+
+
+def _env(lines: list[str], substitute: _Substitution) -> dict[str, str]:
+    pairs = (substitute(str(line)).partition("=") for line in lines)
+    return {name: value for name, _, value in pairs}
+
+
+def _seconds(text: Any) -> float | None:
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)s", str(text))
+    return float(match[1]) if match else None
+
+
+class _Substitution:
+    """Cloud Build's `$NAME`, `${NAME}` and `$$`."""
+
+    pattern = re.compile(r"\$(?:(\$)|([A-Z_][A-Z0-9_]*)|\{([A-Z_][A-Z0-9_]*)\}|(\{[^}]*\}))")
+
+    def __init__(self, values: dict[str, str], problems: list[Problem]) -> None:
+        self.values = values
+        self.problems = problems
+
+    def __call__(self, text: str) -> str:
+        return self.pattern.sub(self._replacement, text)
+
+    def _replacement(self, found: re.Match[str]) -> str:
+        dollar, *names, odd = found.groups()
+        name = names[0] or names[1]
+        if dollar:
+            return "$"
+        if odd:
+            message = f"{found[0]}: bash's expansions are not supported here; write ${{NAME}}"
+            self.problems.append(Problem(message=message))
+        elif name not in self.values:
+            near = did_you_mean(name, self.values)
+            message = f"substitution ${name} has no value{near}; give --substitution {name}=…"
+            self.problems.append(Problem(message=message))
+        return self.values.get(name, "")
+
+
+UNSUPPORTED = ("script", "secretEnv", "volumes", "automapSubstitutions")
+
+
+def _check(step: Step, raw: dict[str, Any]) -> Iterator[Problem]:
+    if step.builder not in PROGRAMS:
+        can = " and ".join(PROGRAMS)
+        message = f"step {step.id}: builder {step.builder!r} cannot run here; {can} can"
+        yield Problem(message=message)
+    for field in UNSUPPORTED:
+        if raw.get(field):
+            yield Problem(message=f"step {step.id}: {field!r} is not supported here")
+
+
+def _check_order(steps: tuple[Step, ...]) -> Iterator[Problem]:
+    earlier: set[str] = set()
+    for step in steps:
+        if step.id in earlier:
+            yield Problem(message=f"two steps are called {step.id}")
+        for name in step.needs:
+            if name not in earlier:
+                yield Problem(message=f"step {step.id} waits for {name}, which is not earlier")
+        earlier.add(step.id)

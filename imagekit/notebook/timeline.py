@@ -1,0 +1,125 @@
+"""A build's report as tables and as a picture of what ran when."""
+
+from __future__ import annotations
+
+import html
+import pathlib
+
+import pandas as pd
+
+from imagekit.engine import report as reports
+from imagekit.engine import timing
+from imagekit.engine.live import MARKS
+from imagekit.engine.report import Report, StepReport
+from imagekit.errors import UsageError, counted
+from imagekit.notebook.display import Picture, Table
+
+# Pixels.
+CHARACTER, ROW, BAR, PAD, PLOT = 7.3, 22, 14, 8, 560
+
+FILLS = {"build": 0.75, "test": 0.45, "push": 0.2, "other": 0.1}
+"""How dark a bar is, by what its step does; the word stands beside it, too."""
+
+
+def load(path: str) -> Report:
+    """The report of a build. Raises UsageError where there is none."""
+    try:
+        return reports.read(pathlib.Path(path))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: no report of a build: {error}") from None
+
+
+def steps(report: Report) -> Table:
+    """Every step: what became of it, when it began and how long it took."""
+    frame = pd.DataFrame(
+        {
+            "state": [f"{MARKS[entry.state]} {entry.state}" for entry in report.steps],
+            "begin (s)": [_number(entry, timing.offset(report, entry)) for entry in report.steps],
+            "took (s)": [_number(entry, timing.seconds(entry)) for entry in report.steps],
+            "why": [entry.reason for entry in report.steps],
+            "digest": [(entry.digest or "")[:19] for entry in report.steps],
+        },
+        index=pd.Index([short(entry.id) for entry in report.steps], name="step"),
+    )
+    title = f"{report.file}: {report.outcome}, {counted(len(report.steps), 'step')}"
+    return Table(frame, title)
+
+
+def _number(entry: StepReport, value: float) -> str:
+    return f"{value:.1f}" if entry.started else ""
+
+
+def short(name: str) -> str:
+    """A step's id without the repository."""
+    return name.rpartition("/")[2].rpartition(":")[2]
+
+
+def critical_path(report: Report) -> Table:
+    """The chain of steps that no parallelism makes shorter."""
+    path = timing.critical_path(report)
+    frame = pd.DataFrame(
+        {"took (s)": [f"{timing.seconds(entry):.1f}" for entry in path]},
+        index=pd.Index([short(entry.id) for entry in path], name="step"),
+    )
+    whole = sum(map(timing.seconds, path))
+    return Table(frame, f"Critical path: {whole:.1f} s of {timing.elapsed(report):.1f} s")
+
+
+def parallelism(report: Report, choices: tuple[int, ...] = (1, 2, 4, 8, 16)) -> Table:
+    """What the same steps would take with other numbers of jobs, by their measured times."""
+    found = timing.elapsed(report)
+    times = [timing.estimate(report, jobs) for jobs in choices]
+    frame = pd.DataFrame(
+        {
+            "estimated (s)": [f"{time:.1f}" for time in times],
+            "saved (s)": [f"{max(0.0, found - time):.1f}" for time in times],
+        },
+        index=pd.Index(choices, name="jobs"),
+    )
+    return Table(frame, f"With {counted(report.jobs, 'job')} the build took {found:.1f} s")
+
+
+def gantt(report: Report) -> Picture:
+    """What ran when: a bar for each step that ran, the critical path's with a thick frame."""
+    ran = [entry for entry in report.steps if timing.seconds(entry)]
+    critical = {entry.id for entry in timing.critical_path(report)}
+    title = f"Timeline: {counted(len(ran), 'step')} in {timing.elapsed(report):.1f} s"
+    lines = [
+        f"{timing.offset(report, entry):7.1f} s  {timing.seconds(entry):7.1f} s  "
+        f"{'critical' if entry.id in critical else '':8}  {short(entry.id)}"
+        for entry in ran
+    ]
+    return Picture(_svg(title, report, ran, critical), "\n".join([title, *lines]))
+
+
+def _svg(title: str, report: Report, ran: list[StepReport], critical: set[str]) -> str:
+    whole = timing.elapsed(report) or 1.0
+    left = PAD * 2 + CHARACTER * max((len(short(entry.id)) for entry in ran), default=0)
+    width, height = left + PLOT + PAD * 10, PAD * 2 + ROW * (len(ran) + 1)
+    parts = []
+    for row, entry in enumerate(ran):
+        y = PAD + row * ROW
+        x = left + PLOT * timing.offset(report, entry) / whole
+        long = max(1.0, PLOT * timing.seconds(entry) / whole)
+        frame = 2.5 if entry.id in critical else 0.5
+        parts.append(
+            f'<text x="{PAD}" y="{y + BAR - 2}" fill="currentColor" stroke="none">'
+            f"{html.escape(short(entry.id))}</text>"
+            f'<rect x="{x:.1f}" y="{y}" width="{long:.1f}" height="{BAR}" fill="currentColor" '
+            f'fill-opacity="{FILLS[entry.kind]}" stroke-width="{frame}"/>'
+            f'<text x="{x + long + 4:.1f}" y="{y + BAR - 2}" fill="currentColor" stroke="none">'
+            f"{timing.seconds(entry):.1f} s</text>"
+        )
+    y = PAD + len(ran) * ROW
+    parts.append(
+        f'<path d="M{left:.1f} {y}H{left + PLOT:.1f}"/>'
+        f'<text x="{left:.1f}" y="{y + 16}" fill="currentColor" stroke="none">0 s</text>'
+        f'<text x="{left + PLOT:.1f}" y="{y + 16}" fill="currentColor" stroke="none" '
+        f'text-anchor="end">{whole:.1f} s</text>'
+    )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{width:.0f}" '
+        f'height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}" '
+        'font-family="monospace" font-size="12" fill="none" stroke="currentColor">'
+        f"<title>{html.escape(title)}</title>{''.join(parts)}</svg>"
+    )

@@ -1,0 +1,138 @@
+"""The engine's order and endings, with real processes: a step's entrypoint may be any program."""
+
+import asyncio
+import os
+import pathlib
+import signal
+
+import pytest
+
+from imagekit.engine import live, local
+from imagekit.engine.report import read
+from imagekit.engine.steps import BUILDER, Build, Step
+
+pytestmark = pytest.mark.edge
+
+
+def shell(name, script, *needs, **more):
+    args = ("-c", script)
+    return Step(id=name, builder=BUILDER, entrypoint="sh", args=args, needs=needs, **more)
+
+
+@pytest.fixture
+def run(tmp_path):
+    def build(*steps, timeout=None, **options):
+        chosen = local.Options(directory=tmp_path, logs=tmp_path / "logs", **{"jobs": 2} | options)
+        doing = local.LocalBuild(Build(steps=steps, timeout=timeout), "b.json", chosen, live.plain)
+        report = asyncio.run(doing.run())
+        assert read(tmp_path / "logs/report.json") == report
+        return report
+
+    return build
+
+
+def states(report):
+    return {entry.id: entry.state for entry in report.steps}
+
+
+def test_a_failure_stops_what_depends_on_it_and_nothing_else(run, tmp_path):
+    report = run(
+        shell("a", "echo said; echo loud >&2; exit 3"),
+        shell("b", "touch b", "a"),
+        shell("c", "touch c", "b"),
+        shell("d", "touch d"),
+        shell("e", "touch e", "d"),
+    )
+    expected = {"a": "failed", "b": "blocked", "c": "blocked", "d": "succeeded", "e": "succeeded"}
+    assert states(report) == expected
+    assert report.outcome == "failed"
+    assert report.steps[0].exit_code == 3
+    assert (tmp_path / "logs" / report.steps[0].log).read_text() == "said\nloud\n"
+    assert {path.name for path in tmp_path.iterdir()} == {"logs", "d", "e"}
+
+
+def test_fail_fast_stops_everything(run, tmp_path):
+    report = run(
+        shell("a", "exit 1"),
+        shell("b", "sleep 60; touch b"),
+        shell("c", "true", "b"),
+        fail_fast=True,
+    )
+    assert states(report) == {"a": "failed", "b": "interrupted", "c": "blocked"}
+    assert not (tmp_path / "b").exists()
+
+
+def test_steps_run_at_once_as_far_as_they_may(run):
+    # Each of the two ends only when it has seen the other: one after the other, they never would.
+    meet = "touch {0}; while ! test -e {1}; do sleep 0.02; done"
+    report = run(shell("a", meet.format("x", "y")), shell("b", meet.format("y", "x")), timeout=30)
+    assert report.outcome == "succeeded"
+
+
+def test_no_more_run_at_once_than_there_are_jobs(run):
+    alone = "mkdir lock && sleep 0.1 && rmdir lock"
+    report = run(*(shell(str(number), alone) for number in range(4)), jobs=1)
+    assert report.outcome == "succeeded"
+
+
+def test_env_and_dir_reach_the_step(run, tmp_path):
+    (tmp_path / "sub").mkdir()
+    report = run(shell("a", 'test "$X" = 1 && touch here', env={"X": "1"}, dir="sub"))
+    assert report.outcome == "succeeded"
+    assert (tmp_path / "sub/here").exists()
+
+
+def test_a_failure_may_be_allowed(run):
+    report = run(
+        shell("a", "exit 1", allow_failure=True),
+        shell("b", "exit 4", allow_exit_codes=(4,)),
+        shell("c", "true", "a", "b"),
+    )
+    assert states(report) == dict.fromkeys("abc", "succeeded")
+    assert report.steps[0].reason == "exit code 1, allowed"
+
+
+def test_a_step_s_time_out_ends_all_of_its_processes(run, tmp_path):
+    report = run(
+        shell("a", "sleep 300 & echo $! > child; wait", timeout=0.5), shell("b", "true", "a")
+    )
+    assert states(report) == {"a": "timed out", "b": "blocked"}
+    child = int((tmp_path / "child").read_text())
+    assert not is_running(child)
+
+
+def is_running(process):
+    try:
+        status = pathlib.Path(f"/proc/{process}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
+
+
+def test_a_build_s_time_out_ends_it(run):
+    report = run(shell("a", "sleep 300"), shell("b", "true", "a"), timeout=0.5)
+    assert report.outcome == "failed"
+    assert "running" not in states(report).values()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_ends_the_processes_and_is_reported(run, tmp_path, number):
+    script = f"echo $$ > child; kill -{int(number)} {os.getpid()}; sleep 300"
+    report = run(shell("a", script), shell("b", "true", "a"))
+    assert report.outcome == "interrupted"
+    assert states(report) == {"a": "interrupted", "b": "interrupted"}
+    assert not is_running(int((tmp_path / "child").read_text()))
+
+
+def test_without_push_nothing_leaves_the_machine(run):
+    report = run(Step(id="p", builder=BUILDER, args=("push", "h/x:1")), docker="false")
+    assert states(report) == {"p": "not pushed"}
+    assert report.outcome == "succeeded"
+
+
+def test_the_summary_shows_the_end_of_a_failed_step_s_log(run, tmp_path):
+    report = run(shell("a", "seq 100; exit 1"), shell("b", "true", "a"))
+    lines = list(live.summary(report, tmp_path / "logs"))
+    assert lines[0].startswith("✗ a: exit code 1; whole log: ")
+    assert lines[live.TAIL] == "    100"
+    assert lines[-2:] == ["⊘ b: a did not succeed", "1 failed, 1 blocked"]

@@ -1,0 +1,238 @@
+"""A real Docker engine, base images and a registry, started and stopped here.
+
+No image is pulled: the base images are Debian releases from debootstrap under names of our own,
+so that an engine that serves other work keeps its images. Two releases give two Pythons.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+from imagekit.engine import local
+from imagekit.errors import EngineError
+
+RELEASES = {"bookworm": "3.11", "trixie": "3.13"}
+CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+INSTALL = "apt-get install docker.io debootstrap docker-registry"
+
+
+def pytest_collection_modifyitems(items):
+    here = pathlib.Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.edge)
+            # One engine and one set of base images for all, whatever the number of workers.
+            item.add_marker(pytest.mark.xdist_group("system"))
+
+
+def wait_until(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came about"
+        time.sleep(0.1)
+
+
+def answers(docker):
+    with contextlib.suppress(EngineError):
+        local.check_engine(docker)
+        return True
+    return False
+
+
+@pytest.fixture(scope="session")
+def docker(tmp_path_factory):
+    """The client of an engine: this machine's own, or one that runs for these tests."""
+    clients = [c for c in ("docker", "/usr/bin/docker") if shutil.which(c)]
+    for client in clients:
+        if answers(client):
+            yield client
+            return
+    if not shutil.which("dockerd") or os.geteuid() != 0:
+        pytest.skip(f"no Docker engine answers, and none can be started: {INSTALL} (as root)")
+    folder = tmp_path_factory.mktemp("engine")
+    address = f"unix://{folder}/docker.sock"
+    with (folder / "log").open("wb") as log:
+        engine = subprocess.Popen(
+            [
+                *("dockerd", "--iptables=false", "--bridge=none", "--host", address),
+                *("--data-root", str(folder / "data"), "--exec-root", str(folder / "exec")),
+                *("--pidfile", str(folder / "pid")),
+            ],
+            stdout=log,
+            stderr=log,
+        )
+    before = os.environ.get("DOCKER_HOST")
+    os.environ["DOCKER_HOST"] = address
+    try:
+        wait_until((folder / "docker.sock").exists)
+        wait_until(lambda: any(answers(client) for client in clients))
+        yield next(client for client in clients if answers(client))
+    finally:
+        engine.terminate()
+        engine.wait(60)
+        os.environ.pop("DOCKER_HOST")
+        if before is not None:
+            os.environ["DOCKER_HOST"] = before
+
+
+@pytest.fixture(scope="session")
+def bases(docker, tmp_path_factory):
+    """Base images by release: a Debian with its Python, the same with a CUDA library, and uv."""
+    if not shutil.which("debootstrap") or os.geteuid() != 0:
+        pytest.skip(f"base images are made with debootstrap: {INSTALL} (as root)")
+    folder = tmp_path_factory.mktemp("bases")
+    for release in RELEASES:
+        tree = folder / release
+        include = "--include=python3,python3-venv"
+        run("debootstrap", "--variant=minbase", include, release, str(tree))
+        load(docker, tree, f"imagekit.test/ubuntu:{release}")
+        library = tree / "usr/local/cuda/lib64/libcudart.so.13"
+        library.parent.mkdir(parents=True)
+        soname = "-Wl,-soname,libcudart.so.13"
+        run("cc", "-shared", "-nostdlib", soname, "-x", "c", os.devnull, "-o", str(library))
+        load(docker, tree, f"imagekit.test/cuda:13.0.3-base-ubuntu{release}")
+    tool = folder / "uv"
+    tool.mkdir()
+    shutil.copy(pathlib.Path(sys.executable).with_name("uv"), tool)
+    load(docker, tool, "imagekit.test/uv:1")
+
+
+def run(*command):
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+    return done.stdout
+
+
+def load(docker, tree, name):
+    with subprocess.Popen(["tar", "-C", str(tree), "-c", "."], stdout=subprocess.PIPE) as tar:
+        subprocess.run([docker, "import", "-", name], stdin=tar.stdout, check=True)
+
+
+class Registry:
+    def __init__(self, address):
+        self.address = address
+
+    def get(self, path, accept="application/json"):
+        asked = urllib.request.Request(
+            f"http://{self.address}/v2/{path}", headers={"Accept": accept}
+        )
+        with urllib.request.urlopen(asked) as answer:  # noqa: S310 - it is our own, on loopback
+            return answer.headers, answer.read()
+
+    def tags(self):
+        try:
+            return sorted(json.loads(self.get("ml/tags/list")[1])["tags"] or [])
+        except urllib.error.HTTPError:
+            return []
+
+    def digest(self, tag):
+        kind = "application/vnd.docker.distribution.manifest.v2+json"
+        return self.get(f"ml/manifests/{tag}", kind)[0]["Docker-Content-Digest"]
+
+
+@pytest.fixture
+def registry(tmp_path):
+    """An empty registry on loopback, for this test only."""
+    if not shutil.which("docker-registry"):
+        pytest.skip(f"pushes go to a registry of our own: {INSTALL}")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    settings = tmp_path / "registry.yml"
+    settings.write_text(
+        f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {tmp_path}/registry}}}}\n"
+        f"http: {{addr: '127.0.0.1:{port}'}}\n"
+    )
+    with (tmp_path / "registry.log").open("wb") as log:
+        server = subprocess.Popen(
+            ["docker-registry", "serve", str(settings)], stdout=log, stderr=log
+        )
+    found = Registry(f"127.0.0.1:{port}")
+
+    def is_up():
+        with contextlib.suppress(OSError):
+            return found.get("")[0] is not None
+        return False
+
+    try:
+        wait_until(is_up)
+        yield found
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+@pytest.fixture
+def project(tmp_path, root, registry, bases):
+    """A folder with the shipped Dockerfiles and tests, and a matrix on the base images."""
+    folder = tmp_path / "project"
+    shutil.copytree(root / "dockerfiles", folder / "dockerfiles")
+    (folder / "images.yaml").write_text(
+        f"""
+base_url: {registry.address}/ml
+source: https://example.com/imagekit
+base_images:
+  bookworm: {{BASE_IMAGE: imagekit.test/ubuntu:bookworm, UBUNTU_VERSION: bookworm}}
+  trixie: {{BASE_IMAGE: imagekit.test/ubuntu:trixie, UBUNTU_VERSION: trixie}}
+python_versions:
+  py311: {{PYTHON_VERSION: 3.11}}
+  py313: {{PYTHON_VERSION: 3.13}}
+gpu_versions:
+  cuda130: {{CUDA: 13.0.3}}
+images:
+  - {{base_image: bookworm, python: py311, gpu: [null, cuda130]}}
+  - {{base_image: trixie, python: py313, gpu: [null, cuda130]}}
+recipes:
+  cpu:
+    test: dockerfiles/tests/python.yaml
+    build_args: {{UV_IMAGE: "imagekit.test/uv:1"}}
+  gpu:
+    test: [dockerfiles/tests/python.yaml, dockerfiles/tests/cuda.yaml]
+    build_args: {{UV_IMAGE: "imagekit.test/uv:1"}}
+  gpu-base: {{test: dockerfiles/tests/cuda.yaml, build_args: {{CUDA_IMAGE: imagekit.test/cuda}}}}
+"""
+    )
+    return folder
+
+
+def command(docker, *more):
+    return [
+        *(sys.executable, "-m", "imagekit", "build", "-c", "images.yaml", "--docker", docker),
+        *("--network", "host", "--secret", f"id=ca_bundle,src={CA_BUNDLE}", *more),
+    ]
+
+
+@pytest.fixture
+def build(docker, project):
+    """Run `imagekit build` in the project: its finished process."""
+
+    def call(*more):
+        asked = command(docker, *more)
+        path = os.pathsep.join([str(pathlib.Path(sys.executable).parent), os.environ["PATH"]])
+        return subprocess.run(
+            asked,
+            cwd=project,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | {"PATH": path},
+        )
+
+    return call
+
+
+def report_of(project):
+    return json.loads((project / "runs/build/report.json").read_text())
+
+
+def states(project):
+    return {step["id"].rpartition(":")[2]: step["state"] for step in report_of(project)["steps"]}
