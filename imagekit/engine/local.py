@@ -170,7 +170,8 @@ class LocalBuild:
         elif step.kind == "push" and not self.options.push:
             self._end(entry, "not pushed", "give --push to push")
         elif self._is_standing(step):
-            self._end(entry, "up to date", "the image stands with this content")
+            passed = "this image has passed it" if step.kind == "test" else "it stands already"
+            self._end(entry, "up to date", passed)
         else:
             async with slots:
                 await self._execute(step, entry)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html
 import pathlib
+import subprocess
+import sys
 
 import pandas as pd
 
@@ -21,12 +23,23 @@ FILLS = {"build": 0.75, "test": 0.45, "push": 0.2, "other": 0.1}
 """How dark a bar is, by what its step does; the word stands beside it, too."""
 
 
-def load(path: str) -> Report:
-    """The report of a build. Raises UsageError where there is none."""
+def report_of(path: str, *, run: bool, config: str, options: list[str]) -> Report:
+    """The report of a build: one that was written, or of a build that is run now.
+
+    A run is `imagekit build --config CONFIG` with further options of its own; its lines are
+    shown as they come. Raises UsageError where there is no report.
+    """
+    source = pathlib.Path(path)
+    if run:
+        source = pathlib.Path("runs/build/report.json")
+        command = [sys.executable, "-m", "imagekit", "build", "--config", config, *options]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as building:
+            for line in building.stdout or ():
+                print(line, end="")
     try:
-        return reports.read(pathlib.Path(path))
+        return reports.read(source)
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: no report of a build: {error}") from None
+        raise UsageError(f"{source}: no report of a build: {error}") from None
 
 
 def steps(report: Report) -> Table:

@@ -211,20 +211,24 @@ def command(docker, *more):
     ]
 
 
+def tools():
+    """A search path on which the environment's own programs come first."""
+    return os.pathsep.join([str(pathlib.Path(sys.executable).parent), os.environ["PATH"]])
+
+
 @pytest.fixture
 def build(docker, project):
     """Run `imagekit build` in the project: its finished process."""
 
     def call(*more):
         asked = command(docker, *more)
-        path = os.pathsep.join([str(pathlib.Path(sys.executable).parent), os.environ["PATH"]])
         return subprocess.run(
             asked,
             cwd=project,
             capture_output=True,
             text=True,
             check=False,
-            env=os.environ | {"PATH": path},
+            env=os.environ | {"PATH": tools()},
         )
 
     return call

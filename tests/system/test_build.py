@@ -2,12 +2,12 @@
 
 import json
 import os
-import pathlib
+import shutil
 import signal
 import subprocess
 import sys
 
-from tests.system.conftest import command, report_of, run, states, wait_until
+from tests.system.conftest import CA_BUNDLE, command, report_of, run, states, tools, wait_until
 
 IMAGES = {
     "cpu-bookworm-py311",
@@ -99,12 +99,11 @@ def test_published_together_a_broken_image_keeps_all_back(build, project, regist
 
 
 def start(docker, project):
-    path = os.pathsep.join([str(pathlib.Path(sys.executable).parent), os.environ["PATH"]])
     return subprocess.Popen(
         command(docker, "--jobs", "1"),
         cwd=project,
         stdout=subprocess.DEVNULL,
-        env=os.environ | {"PATH": path},
+        env=os.environ | {"PATH": tools()},
     )
 
 
@@ -143,3 +142,24 @@ def test_an_interrupted_build_ends_in_order(build, project, docker):
     assert report["outcome"] == "interrupted"
     assert "running" not in {step["state"] for step in report["steps"]}
     assert build().returncode == 0
+
+
+def test_the_notebook_runs_a_build_and_shows_it(build, project, root, docker):
+    shutil.copytree(root / "notebooks", project / "notebooks")
+    (project / "pyproject.toml").touch()
+    options = ["--docker", docker, "--network", "host", "--secret", f"id=ca_bundle,src={CA_BUNDLE}"]
+    given = [part for option in options for part in ("-p", "options", option)]
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "imagekit", "run", "notebooks/build.ipynb"),
+            *("-p", "run", "true", "-p", "config", "images.yaml", *given),
+        ],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PATH": tools()},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "images.yaml: succeeded, 18 steps" in done.stdout
+    assert "Critical path: " in done.stdout

@@ -1,0 +1,66 @@
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from imagekit.engine import timing
+from imagekit.engine.report import Report
+from imagekit.errors import UsageError
+from imagekit.notebook import timeline
+
+
+@pytest.fixture
+def report(root):
+    path = str(root / "notebooks/example-build.json")
+    return timeline.report_of(path, run=False, config="", options=[])
+
+
+def test_the_steps_tell_what_became_of_each(report):
+    frame = timeline.steps(report).frame
+    assert frame.loc["cpu-trixie-py313", "state"] == "✓ succeeded"
+    assert frame.loc["cpu-trixie-py313-push", "state"] == "- not pushed"
+    assert frame.loc["cpu-trixie-py313-push", "took (s)"] == ""
+    assert frame.loc["cpu-trixie-py313", "digest"].startswith("sha256:")
+
+
+def test_the_timeline_has_a_bar_for_each_step_that_ran(report):
+    picture = timeline.gantt(report)
+    svg = ET.fromstring(picture.svg)
+    ran = [entry for entry in report.steps if timing.seconds(entry)]
+    bars = list(svg.iterfind("{*}rect"))
+    assert len(bars) == len(ran) == 12
+    thick = [bar for bar in bars if bar.get("stroke-width") == "2.5"]
+    assert len(thick) == len(timing.critical_path(report))
+    width = float(svg.get("width"))
+    assert all(float(bar.get("x")) + float(bar.get("width")) <= width for bar in bars)
+    assert "critical  cpu-trixie-py313" in picture.text
+
+
+def test_a_bar_is_as_long_as_its_step_took(report):
+    svg = ET.fromstring(timeline.gantt(report).svg)
+    widths = [float(bar.get("width")) for bar in svg.iterfind("{*}rect")]
+    times = [timing.seconds(entry) for entry in report.steps if timing.seconds(entry)]
+    scale = timeline.PLOT / timing.elapsed(report)
+    assert widths == pytest.approx([time * scale for time in times], abs=0.06)
+
+
+def test_what_more_jobs_would_save(report):
+    frame = timeline.parallelism(report, (1, 2, 100)).frame
+    estimates = [float(text) for text in frame["estimated (s)"]]
+    assert estimates == sorted(estimates, reverse=True)
+    path = sum(timing.seconds(entry) for entry in timing.critical_path(report))
+    assert estimates[-1] == pytest.approx(path, abs=0.06)
+
+
+def test_a_build_that_did_nothing_has_an_empty_timeline():
+    nothing = Report(file="f", jobs=1, started="2026-01-01T00:00:00+00:00")
+    assert ET.fromstring(timeline.gantt(nothing).svg) is not None
+    assert "(none)" in str(timeline.critical_path(nothing))
+
+
+@pytest.mark.parametrize("text", [None, "", "{}", "[]"])
+def test_what_is_no_report_is_said(tmp_path, text):
+    path = tmp_path / "report.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(UsageError, match="no report of a build"):
+        timeline.report_of(str(path), run=False, config="", options=[])
