@@ -30,8 +30,6 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.edge)
-            # One engine and one set of base images for all, whatever the number of workers.
-            item.add_marker(pytest.mark.xdist_group("system"))
 
 
 def wait_until(condition, seconds=60):
