@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help generate test lint lab notebooks goldens lock clean
+.PHONY: help generate test lint lab bench notebooks goldens lock clean
 
 help:  ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -26,6 +26,9 @@ lint: .venv/test  ## Check style, types and the order of the floors
 
 lab: .venv/lab  ## Open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir=. notebooks/explore.ipynb
+
+bench: .venv/run  ## Compare the shipped image with the plainest one: make bench BASE= UV= PY=
+	$(BIN)/python benchmarks/images.py --base $(BASE) --uv $(UV) --python $(PY) $(BENCH_OPTIONS)
 
 notebooks: .venv/test  ## Execute the committed notebooks again, in place
 	$(BIN)/python -m tests.executed
