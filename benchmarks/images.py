@@ -74,7 +74,8 @@ def main() -> None:
     print(f"  build time      {statistics.median(ratios):.2f} (median of {options.runs} pairs)")
     print(f"  bytes on base   {added['shipped'] / added['plain']:.2f}")
     print(
-        f"  shipped adds    {added['shipped'] / 1e6:.0f} MB, plain adds {added['plain'] / 1e6:.0f} MB"
+        f"  shipped adds    {added['shipped'] / 1e6:.0f} MB, "
+        f"plain adds {added['plain'] / 1e6:.0f} MB"
     )
 
 

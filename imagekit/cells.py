@@ -10,7 +10,7 @@ import msgspec
 
 from imagekit.config import AXES, SECTION, Axis, Combination, Config, Entry, Exclude, names_an_axis
 from imagekit.errors import Path, Problem
-from imagekit.recipes import Recipes, ancestors, ancestry, default_recipe, identity
+from imagekit.recipes import Recipes, ancestors, ancestry, default_recipe, identity, narrow
 
 Status = Literal["built", "excluded", "not listed"]
 NOT_LISTED = "no entry in 'images' names it"
@@ -45,7 +45,9 @@ class Matrix(msgspec.Struct, frozen=True, kw_only=True):
 def expand(config: Config, recipes: Recipes) -> tuple[Matrix, list[Problem]]:
     """A config's cells, and what is wrong with the combinations it names."""
     cells = tuple(_named(config))
-    matrix = Matrix(config=config, recipes=recipes, cells=(*cells, *_not_listed(config, cells)))
+    matrix = Matrix(
+        config=config, recipes=recipes, cells=(*cells, *_not_listed(config, recipes, cells))
+    )
     return matrix, list(_check(matrix))
 
 
@@ -83,14 +85,20 @@ def matches(rule: Exclude, combination: Combination) -> bool:
     )
 
 
-def _not_listed(config: Config, named: tuple[Cell, ...]) -> Iterator[Cell]:
-    seen = {_values(cell.combination) for cell in named}
+def _not_listed(config: Config, recipes: Recipes, named: tuple[Cell, ...]) -> Iterator[Cell]:
+    listed = {_values(cell.combination) for cell in named}
+    seen = {cell.combination for cell in named}
     bases: list[str | None] = [*config.base_images] or [None]
     pythons: list[str | None] = [*config.python_versions] or [None]
     for values in itertools.product(bases, pythons, [None, *config.gpu_versions]):
-        if values not in seen and any(values):
-            chosen = dict(zip(AXES, values, strict=True))
-            combination = Combination(recipe=default_recipe(chosen["gpu"]), **chosen)
+        chosen = dict(zip(AXES, values, strict=True))
+        recipe = default_recipe(chosen["gpu"])
+        # Not every recipe is told apart by every axis.
+        whole = Combination(recipe=recipe, **chosen)
+        combination = narrow(whole, recipe, identity(recipe, recipes, config))
+        given = _values(whole) in listed or combination in seen
+        if not given and combination.values():
+            seen.add(combination)
             yield Cell(combination=combination, status="not listed", reason=NOT_LISTED)
 
 
@@ -157,7 +165,7 @@ def _check_rules(matrix: Matrix) -> Iterator[Problem]:
         at = ("exclude", index)
         if not rule.reason.strip():
             message = "'reason' is empty: say why, it is shown in the matrix"
-            yield Problem(message=message, path=(*at, "reason"))
+            yield Problem(message=message, path=(*at, "reason"), follows=((*at, "reason"),))
         if names_an_axis(rule) and not any(matches(rule, c) for c in (*listed, *below)):
             message = "this rule matches no combination in 'images'; remove it or mend it"
             axes: list[Path] = [(*at, name) for name in (*AXES, "recipe")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pathlib
@@ -16,7 +17,8 @@ import imagekit
 from imagekit import checks, pipeline
 from imagekit import output as output_file
 from imagekit.config import MAX_TIMEOUT
-from imagekit.errors import INTERRUPTED, ImagekitError, counted
+from imagekit.errors import INTERRUPTED, ImagekitError, counted, one_line
+from imagekit.images import Plan
 from imagekit.rows import MARKS, Row, counts, rows
 
 DEFAULT_CONFIG = "config/images.yaml"
@@ -88,19 +90,12 @@ def cli() -> None:
     "--check", is_flag=True, help="Write nothing; exit 4 and show why if the file is out of date."
 )
 def generate(
-    config: str,
-    base_url: str | None,
-    only: tuple[str, ...],
-    skip: tuple[str, ...],
-    output: str,
-    timeout_sec: int | None,
-    check: bool,
+    config: str, output: str, timeout_sec: int | None, check: bool, **selection: Any
 ) -> None:
     """Write cloudbuild.json from the config."""
     if check and output == "-":
         raise click.UsageError("--check compares with a file; name one with --output")
-    checked = _checked(config, base_url, timeout_sec)
-    plan = imagekit.plan(checked.config, only=only, skip=skip)
+    _, plan = _planned(config, timeout=timeout_sec, **selection)
     for warning in checks.dockerfiles(plan, pathlib.Path()):
         click.echo(warning, err=True)
     text = imagekit.render(plan)
@@ -117,12 +112,9 @@ def generate(
 @cli.command()
 @_config_options
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON.")
-def matrix(
-    config: str, base_url: str | None, only: tuple[str, ...], skip: tuple[str, ...], as_json: bool
-) -> None:
+def matrix(config: str, as_json: bool, **selection: Any) -> None:
     """Show what is built, and what is not and why."""
-    checked = _checked(config, base_url)
-    plan = imagekit.plan(checked.config, only=only, skip=skip)
+    checked, plan = _planned(config, **selection)
     found = rows(checked.matrix, plan)
     if as_json:
         document = {"repository": plan.repository, "rows": msgspec.to_builtins(found)}
@@ -146,19 +138,16 @@ def matrix(
 @click.option("--logs", default="runs/build", show_default=True, metavar="FOLDER")
 def build(
     config: str,
-    base_url: str | None,
-    only: tuple[str, ...],
-    skip: tuple[str, ...],
     build_file: str | None,
     given: tuple[str, ...],
     logs: str,
     **options: Any,
 ) -> None:
     """Build the images on this machine's Docker engine, as Cloud Build would."""
+    selection = {name: options.pop(name) for name in ("base_url", "only", "skip")}
     if build_file is None:
-        checked = _checked(config, base_url)
-        text = imagekit.render(imagekit.plan(checked.config, only=only, skip=skip))
-    elif only or skip or base_url:
+        text = imagekit.render(_planned(config, **selection)[1])
+    elif any(selection.values()):
         raise click.UsageError(
             "--file is built as it is; --only, --skip, --base-url go with --config"
         )
@@ -218,12 +207,19 @@ def run(
     sys.exit(record.exit_code)
 
 
-def _checked(config: str, base_url: str | None, timeout: int | None = None) -> pipeline.Checked:
-    """The config, with its warnings on standard error."""
+def _planned(
+    config: str,
+    *,
+    base_url: str | None,
+    only: tuple[str, ...],
+    skip: tuple[str, ...],
+    timeout: int | None = None,
+) -> tuple[pipeline.Checked, Plan]:
+    """The config and what is selected of it, with its warnings on standard error."""
     checked = pipeline.check(config, base_url=base_url, timeout=timeout)
     for warning in checked.warnings:
         click.echo(warning, err=True)
-    return checked
+    return checked, imagekit.plan(checked.config, only=only, skip=skip)
 
 
 def _print_table(found: list[Row]) -> None:
@@ -231,6 +227,7 @@ def _print_table(found: list[Row]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     console = Console(highlight=False)
     columns = ["status", "tag", "aliases", "stands on", "why"]
@@ -249,7 +246,9 @@ def _print_table(found: list[Row]) -> None:
             "stands on": row.parent or "",
             "why": row.reason,
         }
-        table.add_row(*(values[column] for column in columns), style=styles[row.status])
+        # As Text, or rich would take brackets and colons in a reason for markup.
+        cells = (Text(one_line(values[column])) for column in columns)
+        table.add_row(*cells, style=styles[row.status])
     if console.is_terminal:
         console.print(table)
         return
@@ -263,6 +262,10 @@ def _print_table(found: list[Row]) -> None:
 
 def main(args: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with the code of what happened."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that does not know ✓ shows another sign for it.
+            stream.reconfigure(errors="replace")
     try:
         cli.main(args=args, prog_name="imagekit", standalone_mode=False)
     except click.ClickException as error:

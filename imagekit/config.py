@@ -111,7 +111,10 @@ class CloudBuild(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Options of the build as a whole."""
 
     timeout: Seconds = MAX_TIMEOUT
-    machine_type: str | None = None
+    machine_type: (
+        Literal["E2_MEDIUM", "E2_HIGHCPU_8", "E2_HIGHCPU_32", "N1_HIGHCPU_8", "N1_HIGHCPU_32"]
+        | None
+    ) = None
     logging: (
         Literal["LEGACY", "GCS_ONLY", "CLOUD_LOGGING_ONLY", "STACKDRIVER_ONLY", "NONE"] | None
     ) = None
@@ -348,7 +351,7 @@ def _check_names(
             )
             # Where the section's own key is misspelt, only that is worth telling.
             at = (*path, axis, index)
-            yield Problem(message=message, path=at, meant=at, follows=((SECTION[axis],),))
+            yield Problem(message=message, path=at, follows=((SECTION[axis], name),))
 
 
 def no_repository(url: str) -> str:
@@ -388,4 +391,6 @@ def is_tag(text: str) -> bool:
 def is_inside_context(path: str) -> bool:
     """Whether a Dockerfile's path stays inside the directory that is sent to the builder."""
     normal = posixpath.normpath(path)
-    return bool(path) and not (path.startswith("/") or normal == ".." or normal.startswith("../"))
+    # "-" and what starts with it are an option of docker's, and a backslash is part of no path.
+    outside = path.startswith(("/", "-")) or normal.startswith("..") or "\\" in path
+    return normal != "." and not outside

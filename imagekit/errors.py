@@ -51,18 +51,27 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def without_consequences(causes: Iterable[Problem], problems: Iterable[Problem]) -> list[Problem]:
-    """The problems that no other one of `causes` explains, for one mistake is to be told once."""
-    paths = [(cause, cause.meant or cause.path) for cause in causes]
-    return [
-        problem
-        for problem in problems
-        if not any(
-            path[: len(follow)] == follow
-            for follow in problem.follows
-            for cause, path in paths
-            if cause != problem
-        )
-    ]
+    """The problems that no cause explains, for one mistake is to be told once.
+
+    Only what follows from nothing itself is a cause: two problems never explain each other away.
+    """
+    roots: list[Problem] = []
+    errors = [cause for cause in causes if cause.severity == "error" and cause.path]
+    for cause in sorted(errors, key=lambda cause: len(cause.follows)):
+        if not _explained(cause, roots):
+            roots.append(cause)
+    return [problem for problem in problems if not _explained(problem, roots)]
+
+
+def _explained(problem: Problem, roots: Iterable[Problem]) -> bool:
+    paths = [root.meant or root.path for root in roots if root != problem]
+    return any(_touches(follow, path) for follow in problem.follows for path in paths)
+
+
+def _touches(follow: Path, cause: Path) -> bool:
+    """Whether a cause stands at, below or above a path."""
+    shorter = min(len(follow), len(cause))
+    return follow[:shorter] == cause[:shorter]
 
 
 def show_path(path: Path) -> str:

@@ -72,7 +72,10 @@ def render(plan: Plan) -> str:
 
 def as_list(globs: str | Sequence[str]) -> Sequence[str]:
     """One glob or several; papermill's command line hands over a single one as text."""
-    return [globs] if isinstance(globs, str) and globs else list(globs)
+    found = [globs] if isinstance(globs, str) and globs else globs
+    if not isinstance(found, Sequence) or not all(isinstance(glob, str) for glob in found):
+        raise UsageError(f"{globs!r} is neither a glob nor a list of globs; write it in quotes")
+    return list(found)
 
 
 def _derive(
@@ -82,7 +85,8 @@ def _derive(
     causes = [*problems, *config.check(loaded), *recipe_problems]
     matrix_, matrix_problems = cells.expand(loaded, recipes_)
     plan_, plan_problems = images.arrange(matrix_)
-    found = without_consequences(causes, [*causes, *matrix_problems, *plan_problems])
+    every = [*causes, *matrix_problems, *plan_problems]
+    found = without_consequences(causes, every)
     located = [source.locate(problem) if source else problem for problem in found]
     errors = _in_order(problem for problem in located if problem.severity == "error")
     if errors:
@@ -103,14 +107,17 @@ def _override(loaded: Config, base_url: str | None, timeout: int | None) -> Conf
             raise UsageError(f"base_url: {base_url!r} {config.no_repository(base_url)}")
         changes["base_url"] = base_url
     if timeout:
-        if config.seconds(str(timeout)) is None:
+        amount = config.seconds(str(timeout))
+        if amount is None:
             message = f"{timeout} is not between 1 and {config.MAX_TIMEOUT} seconds"
             raise UsageError(f"timeout: {message}")
-        changes["cloudbuild"] = msgspec.structs.replace(loaded.cloudbuild, timeout=timeout)
+        changes["cloudbuild"] = msgspec.structs.replace(loaded.cloudbuild, timeout=amount)
     return msgspec.structs.replace(loaded, **changes)
 
 
 def _read(path: str | pathlib.Path) -> Source:
+    if not isinstance(path, str | pathlib.Path):
+        raise UsageError(f"{path!r} is no path of a config; write it in quotes")
     try:
         data = pathlib.Path(path).read_bytes()
     except OSError as error:

@@ -118,7 +118,9 @@ def _check_sections(config: Config, recipes: Recipes) -> Iterator[Problem]:
             if any(axis in recipes[kind].axes for kind in kinds) and not config.axis(axis):
                 section = SECTION[axis]
                 message = f"{section!r} is missing or empty, and recipe {recipe!r} reads it"
-                follows: tuple[Path, ...] = ((section,), ("images",))
+                # A value of it that an entry names is told to be missing already.
+                entries: list[Path] = [("images", i, axis) for i in range(len(config.images))]
+                follows: tuple[Path, ...] = ((section,), *entries)
                 yield Problem(message=message, path=(section,), follows=follows)
 
 

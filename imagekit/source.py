@@ -236,10 +236,19 @@ def decode(
     if origin is tuple:
         members = elements(node, path, report)
         values = [decode(child, args[0], at, report, special) for child, at in members]
-        return tuple(value for value in values if value is not None)
+        blank = _blank(args[0])
+        kept = (blank if value is None else value for value in values)
+        return tuple(value for value in kept if value is not None)
     if isinstance(type_, type) and issubclass(type_, msgspec.Struct):
         return _decode_struct(node, type_, path, report, special)
     return _decode_text(node, args if origin is Literal else None, path, report)
+
+
+def _blank(type_: Any) -> Any:
+    """What holds the place of a Struct that could not be read, so that the others keep theirs."""
+    if not (isinstance(type_, type) and issubclass(type_, msgspec.Struct)):
+        return None
+    return type_(**{f.name: "" for f in msgspec.structs.fields(type_) if f.required})
 
 
 def _decode_text(

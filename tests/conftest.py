@@ -1,5 +1,6 @@
 """What all tests stand on: no network and no processes, except where a test is marked `edge`."""
 
+import os
 import pathlib
 import subprocess
 
@@ -20,6 +21,8 @@ def _no_outside(request, monkeypatch):
         raise AssertionError(f"a unit test started a process: {args}")
 
     monkeypatch.setattr(subprocess, "Popen", refuse)
+    for name in ("system", "fork", "posix_spawn", "posix_spawnp"):
+        monkeypatch.setattr(os, name, refuse)
     pytest_socket.disable_socket(allow_unix_socket=True)
     yield
     pytest_socket.enable_socket()

@@ -1,4 +1,5 @@
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -116,6 +117,14 @@ def test_matrix_shows_what_is_not_built_and_why(call):
     assert not [line for line in out.splitlines() if line != line.rstrip()]
 
 
+def test_a_reason_is_shown_as_it_is_written(call):
+    reason = "dropped [nvidia] [/x], see :warning:"
+    text = CONFIG.replace("reason: too old", f'reason: "{reason}\\nand more"')
+    pathlib.Path("images.yaml").write_text(text)
+    _, out, _ = call("matrix", "-c", "images.yaml")
+    assert f"{reason}\\nand more" in out
+
+
 def test_matrix_as_json(call):
     code, out, _ = call("matrix", "-c", "images.yaml", "--json")
     found = json.loads(out)
@@ -158,6 +167,13 @@ def test_python_m_is_the_same_program(root):
     done = program("generate", "--check", cwd=root)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "cloudbuild.json is up to date: 30 images; no change\n"
+
+
+@pytest.mark.edge
+def test_a_terminal_that_knows_few_signs_shows_others(root):
+    done = program("matrix", cwd=root, env=os.environ | {"PYTHONIOENCODING": "latin-1"})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "? built" in done.stdout
 
 
 @pytest.mark.edge

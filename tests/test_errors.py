@@ -33,6 +33,22 @@ def test_a_consequence_is_dropped_and_its_cause_is_not():
     assert found == [cause, other]
 
 
+def test_two_problems_do_not_explain_each_other_away():
+    both = [Problem(message=m, path=("a",), follows=(("a",), ("b",))) for m in ("one", "two")]
+    assert errors.without_consequences(both, both) == both[:1]
+    crossed = [
+        Problem(message="one", path=("a",), follows=(("b",),)),
+        Problem(message="two", path=("b",), follows=(("a",),)),
+    ]
+    assert errors.without_consequences(crossed, crossed)
+
+
+def test_what_is_broken_above_explains_what_is_missing_below():
+    cause = Problem(message="misspelt", path=("pythons",), meant=("python_versions",))
+    consequence = Problem(message="x", path=("images", 0), follows=(("python_versions", "py"),))
+    assert errors.without_consequences([cause], [consequence]) == []
+
+
 def test_a_problem_is_not_its_own_cause():
     problem = Problem(message="empty", path=("images",), follows=(("images",),))
     assert errors.without_consequences([problem], [problem]) == [problem]

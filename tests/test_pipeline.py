@@ -102,6 +102,31 @@ def test_limits_hold_for_the_selection_and_not_for_the_matrix(config_file):
     assert imagekit.render(imagekit.plan(config, only="*39"))
 
 
+@pytest.mark.parametrize(
+    "images", ["[{}]", "[{}, {gpu: c}]", "[{python: p}, {python: p, gpu: c}]", "[{gpu: c}]"]
+)
+def test_images_of_axes_that_are_not_there_are_refused(config_file, images):
+    with pytest.raises(ConfigError, match="python_versions"):
+        imagekit.load(config_file(f"base_url: h/r\nimages: {images}\n"))
+
+
+def test_a_time_out_may_have_a_unit(config_file):
+    config = imagekit.load(config_file(CONFIG), timeout="90m")
+    assert '"timeout": "5400s"' in imagekit.render(imagekit.plan(config))
+
+
+@pytest.mark.parametrize("globs", [5, [5], {"a": 1}])
+def test_what_is_no_glob_is_refused(config_file, globs):
+    config = imagekit.load(config_file(CONFIG))
+    with pytest.raises(UsageError, match="neither a glob nor a list of globs"):
+        imagekit.plan(config, only=globs)
+
+
+def test_what_is_no_path_is_refused():
+    with pytest.raises(UsageError, match="5 is no path of a config"):
+        imagekit.load(5)
+
+
 @pytest.mark.parametrize("path", ["absent.yaml", "."])
 def test_a_file_that_cannot_be_read(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -232,7 +232,7 @@ class LocalBuild:
         return await asyncio.create_subprocess_exec(
             *command,
             cwd=self.options.directory / step.dir,
-            env=os.environ | {"DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"} | step.env,
+            env=os.environ | {"BUILDKIT_PROGRESS": "plain"} | step.env,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,
             stderr=log,

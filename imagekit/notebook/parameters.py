@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import papermill
+from nbformat import NBFormatError
 from nbformat.reader import NotJSONError
 from nbformat.validator import ValidationError
 
@@ -58,7 +59,14 @@ def declared(notebook: pathlib.Path) -> dict[str, str]:
     path = str(notebook).replace("{", "{{").replace("}", "}}")
     try:
         found = papermill.inspect_notebook(path)
-    except (NotJSONError, ValidationError, KeyError, AttributeError) as error:
+    except (
+        NotJSONError,
+        NBFormatError,
+        ValidationError,
+        ValueError,
+        KeyError,
+        AttributeError,
+    ) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UsageError(f"{notebook}: this is no notebook: {first}") from None
     return {name: _type(about) for name, about in found.items()}
@@ -86,11 +94,13 @@ def _list(texts: list[str]) -> list[Any]:
     if len(texts) > 1 or not texts[0].startswith("["):
         return texts
     try:
-        return list(json.loads(texts[0]))
+        found = json.loads(texts[0])
     except ValueError:
-        raise ValueError(
-            f"{texts[0]!r} is no JSON list; name the parameter once for each element"
-        ) from None
+        # A glob may start with a bracket, too.
+        return texts
+    if not all(isinstance(element, str) for element in found):
+        raise ValueError(f"{texts[0]!r} holds something other than text; write it in quotes")
+    return list(found)
 
 
 def _scalar(kind: str, text: str) -> Any:

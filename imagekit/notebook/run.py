@@ -256,10 +256,10 @@ def _last_cell(path: pathlib.Path, error: str, message: str) -> CellError:
 
 
 def _result(executed: Any) -> dict[str, Any] | None:
-    found = [
-        out.data[RESULT_TYPE] for _, out in _outputs(executed) if RESULT_TYPE in out.get("data", {})
-    ]
-    return dict(found[-1]) if found else None
+    data = (out.get("data", {}).get(RESULT_TYPE) for _, out in _outputs(executed))
+    # A notebook may show what it likes under our media type; a result is a mapping.
+    found = [dict(value) for value in data if isinstance(value, dict)]
+    return found[-1] if found else None
 
 
 def _texts(executed: Any, *, stderr: bool) -> Iterator[str]:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from imagekit.config import MAX_TIMEOUT, Limits
+from imagekit.config import MAX_TIMEOUT, Limits, seconds
 from imagekit.errors import LimitError, Problem
 from imagekit.images import Image, Plan
 
@@ -30,8 +30,8 @@ def document(plan: Plan) -> Document:
     whole: Document = {"steps": _steps(plan), "timeout": f"{options.timeout}s"}
     chosen = {"machineType": options.machine_type, "logging": options.logging}
     chosen = {key: value for key, value in chosen.items() if value is not None}
-    if chosen:
-        whole["options"] = chosen
+    # The Dockerfiles mount caches and secrets, which only BuildKit can.
+    whole["options"] = {"env": ["DOCKER_BUILDKIT=1"], **chosen}
     validate(whole, options.limits)
     return whole
 
@@ -137,6 +137,9 @@ def validate(build: Document, limits: Limits) -> dict[str, str]:
     """
     steps = build["steps"]
     problems = [*_disordered(steps), *_over_limits(steps, limits)]
+    if seconds(str(build["timeout"])) is None:
+        message = f"the time-out {build['timeout']} is not between 1s and {MAX_TIMEOUT}s"
+        problems.append(Problem(message=message))
     if problems:
         raise LimitError(problems)
     longest = max((len(arg) for step in steps for arg in step["args"]), default=0)

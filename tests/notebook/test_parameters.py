@@ -25,6 +25,7 @@ def test_the_notebook_declares_its_types():
         ("many", ["3.10"], ["3.10"]),
         ("many", ["a", "b"], ["a", "b"]),
         ("many", ['["a", "b"]'], ["a", "b"]),
+        ("many", ["[cg]pu-*"], ["[cg]pu-*"]),
         ("bare", ["5"], 5),
     ],
 )
@@ -41,7 +42,7 @@ def test_everything_that_does_not_fit_is_said_at_once():
         ("flag", "1"),
         ("text", "a"),
         ("text", "b"),
-        ("many", "["),
+        ("many", "[1]"),
     ]
     with pytest.raises(ParametersError) as error:
         typed(ECHOES, given)
@@ -52,7 +53,7 @@ def test_everything_that_does_not_fit_is_said_at_once():
         "parameter 'number': '3.10' is not a whole number",
         "parameter 'flag': '1' is not true or false",
         "parameter 'text': it is given 2 times, but is no list",
-        "parameter 'many': '[' is no JSON list; name the parameter once for each element",
+        "parameter 'many': '[1]' holds something other than text; write it in quotes",
     ]
 
 

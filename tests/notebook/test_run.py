@@ -81,7 +81,11 @@ def test_a_cell_that_takes_too_long(tmp_path):
 def test_an_interrupted_run_is_recorded_and_leaves_no_kernel(number, tmp_path):
     command = [sys.executable, "-m", "imagekit", "run", str(HERE / "sleeps.ipynb")]
     runner = subprocess.Popen(
-        [*command, "--runs", str(tmp_path)], stderr=subprocess.PIPE, text=True
+        [*command, "--runs", str(tmp_path)],
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell's background job has SIGINT ignored, and its children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
     )
     wait_until(lambda: is_in_second_cell(tmp_path))
     (running,) = tmp_path.glob("*.json")

@@ -229,7 +229,6 @@ def variants(draw):
 
 
 _arg_names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,9}", fullmatch=True)
-_arg_names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,9}", fullmatch=True)
 _args = st.dictionaries(_arg_names, texts, max_size=3)
 _choices = st.none() | st.lists(st.none() | texts, min_size=1, max_size=3, unique=True).map(tuple)
 _choosers = dict.fromkeys((*AXES, "recipe"), _choices)
@@ -245,6 +244,7 @@ _changes = st.builds(
     tag=_optional,
     omit=st.none() | st.lists(texts, max_size=2).map(tuple),
     build_args=_args,
+    test=st.none() | st.lists(texts, max_size=2).map(tuple),
 )
 
 
@@ -255,6 +255,7 @@ def _named(values):
 well_formed = st.builds(
     Config,
     base_url=_optional,
+    source=_optional,
     base_images=_named(_args),
     python_versions=_named(_args),
     gpu_versions=_named(_args),
@@ -265,7 +266,7 @@ well_formed = st.builds(
     cloudbuild=st.builds(
         CloudBuild,
         timeout=st.integers(1, 86_400),
-        machine_type=_optional,
+        machine_type=st.sampled_from([None, "E2_MEDIUM"]),
         logging=st.sampled_from([None, "LEGACY", "STACKDRIVER_ONLY"]),
         publish=st.sampled_from(["each", "together"]),
         limits=st.builds(Limits, steps=_counts, args=_counts, arg_length=_counts),

@@ -65,7 +65,7 @@ def break_python(project):
     """Let the images promise the Python that was asked for and hold another."""
     dockerfile = project / "dockerfiles/Dockerfile"
     text = dockerfile.read_text()
-    broken = text.replace("PYTHON_VERSION=${PYTHON_VERSION}", "PYTHON_VERSION=3.9")
+    broken = text.replace("IMAGEKIT_PYTHON=${PYTHON_VERSION}", "IMAGEKIT_PYTHON=3.9")
     assert broken != text
     dockerfile.write_text(broken)
 

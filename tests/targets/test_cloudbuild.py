@@ -61,7 +61,37 @@ def test_publishing_together_pushes_after_everything_is_built(config_file):
     assert kinds == ["build"] * 3 + ["push"] * 4
     built = [step["id"] for step in document["steps"][:3]]
     assert [step["waitFor"] for step in document["steps"][3:]] == [built] * 4
-    assert document["options"] == {"machineType": "E2_HIGHCPU_8", "logging": "NONE"}
+    env = ["DOCKER_BUILDKIT=1"]
+    assert document["options"] == {"env": env, "machineType": "E2_HIGHCPU_8", "logging": "NONE"}
+
+
+def test_a_test_stands_between_build_and_push(config_file):
+    text = CONFIG + "recipes: {gpu: {test: [a.yaml, b.yaml]}, gpu-base: {test: c.yaml}}"
+    steps = cloudbuild.document(imagekit.plan(imagekit.load(config_file(text))))["steps"]
+    by_id = {step["id"].removeprefix("h/r:"): step for step in steps}
+    assert by_id["gpu-u-p-c-test"] == {
+        "id": "h/r:gpu-u-p-c-test",
+        "name": "gcr.io/gcp-runtimes/container-structure-test",
+        "args": ["test", "--image", "h/r:gpu-u-p-c", "--config", "a.yaml", "--config", "b.yaml"],
+        "waitFor": ["h/r:gpu-u-p-c"],
+    }
+    # What stands on a broken image is broken, whatever its own test says.
+    proofs = ["h/r:gpu-u-p-c-test", "h/r:gpu-base-u-c-test"]
+    assert by_id["gpu-u-p-c-push"]["waitFor"] == by_id["gpu-push"]["waitFor"] == proofs
+    assert by_id["cpu-u-p-push"]["waitFor"] == ["h/r:cpu-u-p"]
+
+
+def test_the_source_is_a_label_of_every_image(config_file):
+    text = CONFIG + "source: https://example.com/a$b"
+    steps = cloudbuild.document(imagekit.plan(imagekit.load(config_file(text))))["steps"]
+    builds = [step for step in steps if step["args"][0] == "build"]
+    assert len(builds) == 3
+    for build in builds:
+        assert build["args"][-5:] == [
+            *("--label", "org.opencontainers.image.source=https://example.com/a$$b"),
+            *("--label", "org.opencontainers.image.revision=$COMMIT_SHA"),
+            ".",
+        ]
 
 
 def step(name, wait_for="-", args=("build", ".")):
@@ -86,6 +116,11 @@ def test_what_cloud_build_would_refuse(steps, message):
             {"steps": steps, "timeout": "1s"}, Limits(steps=3, args=5, arg_length=20)
         )
     assert error.value.exit_code == 5
+
+
+def test_a_time_out_that_cloud_build_would_refuse():
+    with pytest.raises(LimitError, match="the time-out 999999s is not between"):
+        cloudbuild.validate({"steps": [step("a")], "timeout": "999999s"}, Limits())
 
 
 def test_what_stays_within_the_limits_is_told():
