@@ -36,6 +36,7 @@ def run(
     git = _git(here)
     known = {"COMMIT_SHA": git, "REVISION_ID": git, "SHORT_SHA": git[:7]}
     build = steps.read(text, name, known | dict(substitutions))
+    local.check_programs(build)
     local.check_engine(options["docker"])
     chosen = local.Options(directory=here, logs=logs, labels=_labels(git), **options)
     watched = sys.stdout.isatty()

@@ -12,6 +12,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 
 import msgspec
@@ -51,6 +52,21 @@ PASSED = "passed.json"
 """In the folder of the logs: the tests that passed, so that none is done twice."""
 
 Observer = Callable[[StepReport], None]
+
+
+def program(name: str) -> str | None:
+    """Where a program is: beside this Python, as in an environment, or on the search path."""
+    beside = str(pathlib.Path(sys.executable).parent)
+    return shutil.which(name, path=os.pathsep.join([beside, os.environ.get("PATH", "")]))
+
+
+def check_programs(build: Build) -> None:
+    """Raise EngineError, with the remedy, where a program that the build needs is missing."""
+    needed = {PROGRAMS[step.builder] for step in build.steps if step.entrypoint is None}
+    missing = sorted(name for name in needed - {"docker"} if program(name) is None)
+    if missing:
+        remedy = "pip install 'imagekit[build]'"
+        raise EngineError(f"there is no program {', '.join(missing)}; {remedy} brings it")
 
 
 def check_engine(docker: str) -> None:
@@ -201,7 +217,11 @@ class LocalBuild:
         entry.log, entry.started, entry.state = log.name, report.now(), "running"
         self.observe(entry)
         with log.open("wb") as file:
-            process = await self._start(step, file.fileno())
+            try:
+                process = await self._start(step, file.fileno())
+            except OSError as error:
+                self._end(entry, "failed", f"{error.strerror}: {error.filename}")
+                return
             try:
                 async with asyncio.timeout(step.timeout):
                     entry.exit_code = await process.wait()
@@ -223,8 +243,8 @@ class LocalBuild:
             self._end(entry, "failed", f"exit code {entry.exit_code}")
 
     async def _start(self, step: Step, log: int) -> asyncio.subprocess.Process:
-        program = PROGRAMS[step.builder]
-        command = [self.options.docker if program == "docker" else program, *step.args]
+        name = PROGRAMS[step.builder]
+        command = [self.options.docker if name == "docker" else program(name) or name, *step.args]
         if step.entrypoint is not None:
             command = [step.entrypoint, *step.args]
         elif step.kind == "build":

@@ -152,6 +152,8 @@ def _papermill(
 ) -> None:
     # What papermill would log, the record says.
     logging.getLogger("papermill").setLevel(logging.CRITICAL)
+    # Of an interrupted run, nbclient may leave a task behind that asyncio then complains of.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     papermill_io.register(SCHEME, _WholeFiles())
     quiet = Traits()
     # ipykernel 7.3 and later warn in every run of a kernel that listens unencrypted.

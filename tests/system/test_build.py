@@ -1,13 +1,14 @@
 """The generated build on a real engine."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
 import sys
 
-from tests.system.conftest import CA_BUNDLE, command, report_of, run, states, tools, wait_until
+import pytest
+
+from tests.system.conftest import CA_BUNDLE, command, report_of, run, states, wait_until
 
 IMAGES = {
     "cpu-bookworm-py311",
@@ -98,12 +99,11 @@ def test_published_together_a_broken_image_keeps_all_back(build, project, regist
     assert registry.tags() == []
 
 
-def start(docker, project):
+def start(docker, project, *more):
     return subprocess.Popen(
-        command(docker, "--jobs", "1"),
+        command(docker, "--jobs", "1", *more),
         cwd=project,
         stdout=subprocess.DEVNULL,
-        env=os.environ | {"PATH": tools()},
     )
 
 
@@ -133,6 +133,23 @@ def test_a_build_that_is_killed_goes_on_where_it_was(build, project, registry, d
     assert len(image_ids(docker, registry)) == len(IMAGES)
 
 
+def test_an_engine_that_is_killed_loses_nothing_that_was_built(build, project, docker, engine):
+    if engine is None:
+        pytest.skip("this machine's own engine serves other work and is not to be killed")
+    # Everything anew, so that there is something to do when the engine dies.
+    run(docker, "builder", "prune", "-af")
+    first = start(docker, project, "--force")
+    wait_until(lambda: has_built(project, 2), 300)
+    engine.kill()
+    assert first.wait(120) == 6
+    built = set(done_images(project))
+    engine.start()
+    done = build()
+    assert done.returncode == 0, done.stdout
+    found = {step["id"]: step["state"] for step in report_of(project)["steps"]}
+    assert {found[name] for name in built} == {"up to date"}
+
+
 def test_an_interrupted_build_ends_in_order(build, project, docker):
     first = start(docker, project)
     wait_until(lambda: has_built(project, 1), 300)
@@ -158,7 +175,6 @@ def test_the_notebook_runs_a_build_and_shows_it(build, project, root, docker):
         capture_output=True,
         text=True,
         check=False,
-        env=os.environ | {"PATH": tools()},
     )
     assert done.returncode == 0, done.stderr
     assert "images.yaml: succeeded, 18 steps" in done.stdout
