@@ -202,8 +202,8 @@ def run(
     if record.cell is not None:
         where = f"cell {record.cell.number}" if record.cell.number else "before the first cell"
         click.echo(f"{where}: {record.cell.error}: {record.cell.message}", err=True)
-    notebook_path = os.path.relpath(ended.notebook)
-    click.echo(f"{notebook_path}: {record.outcome} after {record.seconds:.1f} s", err=True)
+    left = ended.notebook if ended.notebook.exists() else ended.notebook.with_suffix(".json")
+    click.echo(f"{os.path.relpath(left)}: {record.outcome} after {record.seconds:.1f} s", err=True)
     sys.exit(record.exit_code)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -260,15 +260,30 @@ def _check_excluded(matrix: Matrix, plan: Plan) -> Iterator[Problem]:
 # ---- selection
 
 
-def select(plan: Plan, only: Sequence[str] = (), skip: Sequence[str] = ()) -> Plan:
+def not_built(matrix: Matrix) -> dict[str, str]:
+    """The tags that combinations would have which are not built, each with the reason."""
+    return {
+        tag_of(matrix, cell.combination): f"{cell.status}: {cell.reason}"
+        for cell in matrix.cells
+        if cell.status != "built"
+    }
+
+
+def select(
+    plan: Plan,
+    only: Sequence[str] = (),
+    skip: Sequence[str] = (),
+    missing: Mapping[str, str] | None = None,
+) -> Plan:
     """The images that globs on tags and aliases choose, with the images that they stand on.
 
     An empty `only` chooses all; `skip` takes away again. Raises ConfigError, with everything
     that is wrong, where a glob matches no image, where `skip` names an image that a remaining
-    one stands on, and where nothing remains.
+    one stands on, and where nothing remains. `missing` has what `not_built` gives, so that a
+    glob for one of those is told why.
     """
     problems = [
-        Problem(message=f"{option}: {glob!r} matches no image{did_you_mean(glob, plan.names())}")
+        Problem(message=f"{option}: {glob!r} matches no image{_instead(plan, glob, missing or {})}")
         for option, globs in (("only", only), ("skip", skip))
         for glob in globs
         if not any(_matches(plan, image, [glob]) for image in plan.images)
@@ -289,6 +304,13 @@ def select(plan: Plan, only: Sequence[str] = (), skip: Sequence[str] = ()) -> Pl
     if problems:
         raise ConfigError(problems)
     return msgspec.structs.replace(plan, images=tuple(i for i in plan.images if i.tag in kept))
+
+
+def _instead(plan: Plan, glob: str, missing: Mapping[str, str]) -> str:
+    left_out = next((tag for tag in missing if fnmatch.fnmatchcase(tag, glob)), None)
+    if left_out is not None:
+        return f"; {left_out} is {missing[left_out]}"
+    return did_you_mean(glob, plan.names())
 
 
 def _matches(plan: Plan, image: Image, globs: Iterable[str]) -> bool:

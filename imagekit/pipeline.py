@@ -62,7 +62,9 @@ def plan(config: Config, *, only: str | Sequence[str] = (), skip: str | Sequence
     `only` and `skip` are globs on tags and aliases; an image's parents come along.
     Raises ConfigError for a glob that matches nothing.
     """
-    return images.select(_derive(config).plan, as_list(only), as_list(skip))
+    checked = _derive(config)
+    missing = images.not_built(checked.matrix)
+    return images.select(checked.plan, as_list(only), as_list(skip), missing)
 
 
 def render(plan: Plan) -> str:

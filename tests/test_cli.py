@@ -81,6 +81,12 @@ def test_check_exits_4_and_shows_the_difference(call):
     assert pathlib.Path("cloudbuild.json").read_bytes() == before
 
 
+def test_a_glob_for_what_is_excluded_is_told_why(call):
+    code, _, err = call("generate", "-c", "images.yaml", "--only", "gpu-*-py39")
+    assert code == 3
+    assert err == "only: 'gpu-*-py39' matches no image; gpu-cuda1-py39 is excluded: too old\n"
+
+
 def test_check_needs_a_file(call):
     code, _, err = call("generate", "-c", "images.yaml", "--check", "-o", "-")
     assert code == 2

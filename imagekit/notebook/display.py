@@ -12,6 +12,7 @@ RESULT_TYPE = "application/vnd.imagekit.run+json"
 """The media type under which a notebook keeps what it computed, for machines to read."""
 
 CELL_STYLE = "text-align: left; vertical-align: top"
+CAPTION_STYLE = "text-align: left; white-space: nowrap"
 UNBROKEN = 60
 """Characters up to which a cell stays on one line: a tag that breaks is hard to read and copy."""
 
@@ -31,16 +32,18 @@ class Table:
         return {"text/html": self._html(), "text/plain": str(self)}
 
     def __str__(self) -> str:
-        body = _left_aligned(self.frame) if len(self.frame) else "(none)"
-        return "\n".join([self.caption, "", body, *self.notes])
+        body = ["", _left_aligned(self.frame)] if len(self.frame) else []
+        return "\n".join([self.caption, *body, *self.notes])
 
     def _html(self) -> str:
+        if self.frame.empty:
+            return f"<p>{html.escape(self.caption)}</p>"
         head = [*self.frame.index.names, *self.frame.columns]
         rows = "".join(map(self._row, _index_rows(self.frame), self.frame.to_numpy().tolist()))
         notes = "".join(f"<p><small>{html.escape(note)}</small></p>" for note in self.notes)
         return (
             '<div style="overflow-x: auto"><table>'
-            f'<caption style="text-align: left">{html.escape(self.caption)}</caption>'
+            f'<caption style="{CAPTION_STYLE}">{html.escape(self.caption)}</caption>'
             f"<thead><tr>{''.join(_cell('th', name, 'col') for name in head)}</tr></thead>"
             f"<tbody>{rows}</tbody></table>{notes}</div>"
         )

@@ -68,7 +68,8 @@ def test_a_table_as_text_keeps_every_row_on_a_line():
 
 
 def test_an_empty_table_says_so():
-    assert "(none)" in str(Table(pd.DataFrame({"a": []}), "Nothing"))
+    bundle = Table(pd.DataFrame({"a": []}), "Nothing <here>")._repr_mimebundle_()
+    assert bundle == {"text/html": "<p>Nothing &lt;here&gt;</p>", "text/plain": "Nothing <here>"}
 
 
 def test_the_axes_show_their_build_args(loaded):
