@@ -6,6 +6,7 @@ import asyncio
 import datetime
 import os
 import pathlib
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -33,12 +34,12 @@ def run(
     `name` is the file that the text comes from; `options` are further fields of local.Options.
     """
     here = pathlib.Path.cwd()
-    git = _git(here)
-    known = {"COMMIT_SHA": git, "REVISION_ID": git, "SHORT_SHA": git[:7]}
+    commit = _git(here, "rev-parse", "HEAD")
+    known = {"COMMIT_SHA": commit, "REVISION_ID": commit, "SHORT_SHA": commit[:7]}
     build = steps.read(text, name, known | dict(substitutions))
     local.check_programs(build)
     local.check_engine(options["docker"])
-    chosen = local.Options(directory=here, logs=logs, labels=_labels(git), **options)
+    chosen = local.Options(directory=here, logs=logs, labels=labels(here), **options)
     watched = sys.stdout.isatty()
     doing = local.LocalBuild(build, name, chosen, (lambda _: None) if watched else live.plain)
     if watched:
@@ -58,8 +59,8 @@ def _exit_code(report: Report) -> int:
     return 0 if report.outcome == "succeeded" else FAILED
 
 
-def _git(directory: pathlib.Path) -> str:
-    command = ["git", "-C", str(directory), "rev-parse", "HEAD"]
+def _git(directory: pathlib.Path, *args: str) -> str:
+    command = ["git", "-C", str(directory), *args]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
@@ -67,15 +68,16 @@ def _git(directory: pathlib.Path) -> str:
     return done.stdout.strip()
 
 
-def _labels(commit: str) -> dict[str, str]:
-    """The OCI annotations that only the builder knows.
+def labels(directory: pathlib.Path) -> dict[str, str]:
+    """The OCI annotations that the builder knows: origin and commit of a checkout, and a time.
 
+    The time is SOURCE_DATE_EPOCH (reproducible-builds.org/specs/source-date-epoch), where set.
     Keys: github.com/opencontainers/image-spec, annotations.md.
     """
-    labels = {}
-    if commit:
-        labels["org.opencontainers.image.revision"] = commit
+    # A checkout's address may hold a token, which is for nobody else.
+    origin = re.sub(r"//[^/@]*@", "//", _git(directory, "remote", "get-url", "origin"))
+    found = {"source": origin, "revision": _git(directory, "rev-parse", "HEAD")}
     if epoch := os.environ.get("SOURCE_DATE_EPOCH"):
         created = datetime.datetime.fromtimestamp(int(epoch), datetime.UTC)
-        labels["org.opencontainers.image.created"] = created.isoformat()
-    return labels
+        found["created"] = created.isoformat()
+    return {f"org.opencontainers.image.{key}": value for key, value in found.items() if value}

@@ -7,11 +7,13 @@ import re
 
 import pytest
 import yaml
+from google.cloud.devtools.cloudbuild_v1.types import Build as CloudBuild
+from google.protobuf import json_format
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from imagekit import pipeline
-from imagekit.config import Config, config_from, dump
+from imagekit.config import Config, config_from, dump, is_tag
 from imagekit.errors import ConfigError, LimitError
 from imagekit.source import parse
 from tests.properties.strategies import as_json, configs, files, plain, texts, well_formed
@@ -70,15 +72,19 @@ def path(tmp_path_factory):
 
 
 def problems_of(path, data):
-    """What is said of a file with these bytes; any exception but the two expected is a bug."""
+    """What is said of a file with these bytes; any exception but the two expected is a bug.
+
+    What is accepted has legal tags, and Cloud Build's own types take the document.
+    """
     path.write_bytes(data)
     try:
         checked = pipeline.check(path)
     except ConfigError as error:
         found = error.problems
     else:
+        assert all(map(is_tag, checked.plan.names()))
         with contextlib.suppress(LimitError):
-            pipeline.render(checked.plan).encode()
+            json_format.Parse(pipeline.render(checked.plan), CloudBuild.pb()())
         return checked.warnings
     assert "error" in {problem.severity for problem in found}, "refused for no error"
     return found

@@ -46,6 +46,15 @@ def test_a_matrix_is_built_tested_and_pushed(build, project, registry, docker):
     assert labels["org.opencontainers.image.base.name"].endswith("ml:gpu-base-trixie-cuda130")
     assert len(labels["dev.imagekit.content-id"]) == 64
 
+    # What has been pushed has a digest, which is then told of what is built upon it.
+    on_pushed = build("--force", "--only", "gpu-trixie-*")
+    assert on_pushed.returncode == 0, on_pushed.stdout
+    labels = json.loads(
+        run(docker, "image", "inspect", "--format", "{{json .Config.Labels}}", name)
+    )
+    digest = registry.digest("gpu-base-trixie-cuda130")
+    assert labels["org.opencontainers.image.base.digest"] == digest
+
     before = image_ids(docker, registry)
     again = build()
     assert again.returncode == 0, again.stdout
