@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -83,17 +84,28 @@ class Engine:
     def stop(self):
         self.process.terminate()
         self.process.wait(60)
+        # An engine that was killed leaves its containerd and its mounts behind.
+        for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                if str(self.folder).encode() in path.read_bytes():
+                    os.kill(int(path.parent.name), signal.SIGKILL)
+        mounts = [line.split()[1] for line in pathlib.Path("/proc/mounts").read_text().splitlines()]
+        for mount in reversed(mounts):
+            if mount.startswith(f"{self.folder}/"):
+                subprocess.run(["umount", "--lazy", mount], check=False)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
-def engine(tmp_path_factory):
+def engine():
     """The engine that runs for these tests; None where this machine has one of its own."""
     if any(answers(client) for client in CLIENTS):
         yield None
         return
     if not shutil.which("dockerd") or os.geteuid() != 0:
         pytest.skip(f"no Docker engine answers, and none can be started: {INSTALL} (as root)")
-    own = Engine(tmp_path_factory.mktemp("engine"))
+    # Not among pytest's folders: what is still mounted there would spoil their removal.
+    own = Engine(pathlib.Path(tempfile.mkdtemp(prefix="imagekit-engine-")))
     before = os.environ.get("DOCKER_HOST")
     os.environ["DOCKER_HOST"] = own.address
     try:
