@@ -66,19 +66,21 @@ class Live:
         # What is done scrolls out of sight; what runs and waits is what one looks for.
         busy = [entry for entry in lines if _state_of(entry, report.steps)[0] not in DONE]
         for entry in busy[:20]:
-            state, doing = _state_of(entry, report.steps)
-            table.add_row(f"{MARKS[state]} {state}", entry.id.rpartition(":")[2], doing)
+            state, step = _state_of(entry, report.steps)
+            taken = f"{timing.so_far(step):.0f} s" if step.started else ""
+            name = entry.id.rpartition(":")[2]
+            table.add_row(f"{MARKS[state]} {state}", name, step.kind, taken)
         done = sum(entry.state not in ("waiting", "running") for entry in report.steps)
         more = f", {len(busy) - 20} more images" if len(busy) > 20 else ""
-        table.add_row("", f"{done} of {counted(len(report.steps), 'step')} done{more}", "")
+        table.add_row("", f"{done} of {counted(len(report.steps), 'step')} done{more}", "", "")
         return table
 
 
-def _state_of(build: StepReport, steps: list[StepReport]) -> tuple[State, str]:
-    """How far an image is: the first of its steps that is not done."""
+def _state_of(build: StepReport, steps: list[StepReport]) -> tuple[State, StepReport]:
+    """How far an image is: the first of its steps that is not done, and its state."""
     own = [step for step in steps if set(step.images) & set(build.images)]
     current = next((step for step in own if step.state not in DONE), own[-1])
-    return current.state, current.kind
+    return current.state, current
 
 
 def summary(report: Report, logs: pathlib.Path) -> Iterator[str]:

@@ -15,6 +15,13 @@ def seconds(entry: StepReport) -> float:
     return (_moment(entry.finished) - _moment(entry.started)).total_seconds()
 
 
+def so_far(entry: StepReport) -> float:
+    """How long a step that has started took, or has been running until now."""
+    if entry.finished or not entry.started:
+        return seconds(entry)
+    return (datetime.datetime.now(datetime.UTC) - _moment(entry.started)).total_seconds()
+
+
 def offset(report: Report, entry: StepReport) -> float:
     """Seconds from the build's start to a step's; 0.0 where it did not run."""
     if not entry.started:

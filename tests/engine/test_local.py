@@ -6,7 +6,9 @@ import pathlib
 import signal
 import sys
 
+import msgspec
 import pytest
+from rich.console import Console
 
 from imagekit.engine import live, local
 from imagekit.engine.report import read
@@ -162,6 +164,17 @@ def test_without_push_nothing_leaves_the_machine(run):
     report = run(Step(id="p", builder=BUILDER, args=("push", "h/x:1")), docker="false")
     assert states(report) == {"p": "not pushed"}
     assert report.outcome == "succeeded"
+
+
+def test_the_live_table_has_a_line_for_each_image_that_is_not_done(run):
+    build = Step(id="r:a", builder=BUILDER, args=("build", "-t", "r:a", "."))
+    test = Step(id="r:a-test", builder=STRUCTURE_TEST, args=("test", "--image", "r:a"))
+    report = run(build, msgspec.structs.replace(test, needs=("r:a",)), docker="false")
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(live.Live(lambda: report)._table())
+    lines = [line.split() for line in capture.get().splitlines()]
+    assert lines == [["✗", "failed", "a", "build", "0", "s"], ["2", "of", "2", "steps", "done"]]
 
 
 def test_the_summary_shows_the_end_of_a_failed_step_s_log(run, tmp_path):

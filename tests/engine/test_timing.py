@@ -22,6 +22,14 @@ def report():
     return Report(file="f", jobs=1, started=at(0), steps=[*steps, skipped])
 
 
+def test_a_step_that_runs_takes_longer_by_the_moment(report):
+    running = report.steps[0]
+    assert timing.so_far(running) == 10
+    running.finished = None
+    assert timing.so_far(running) > 10
+    assert timing.so_far(report.steps[4]) == 0
+
+
 def test_elapsed(report):
     assert timing.elapsed(report) == 40
     assert timing.offset(report, report.steps[1]) == 10
