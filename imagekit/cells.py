@@ -10,7 +10,7 @@ import msgspec
 
 from imagekit.config import AXES, SECTION, Axis, Combination, Config, Entry, Exclude, names_an_axis
 from imagekit.errors import Path, Problem
-from imagekit.recipes import Recipes, ancestors, ancestry, default_recipe, identity, narrow
+from imagekit.recipes import Recipes, ancestors, ancestry, identity, narrow, with_recipe
 
 Status = Literal["built", "excluded", "not listed"]
 NOT_LISTED = "no entry in 'images' names it"
@@ -19,14 +19,13 @@ NOT_LISTED = "no entry in 'images' names it"
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
     """One combination: built, or not built for a reason.
 
-    `path` is the entry of the config that names it, `rule` the number of the exclude rule.
+    `path` is the entry of the config that names it.
     """
 
     combination: Combination
     status: Status
     reason: str = ""
     path: Path = ()
-    rule: int | None = None
     build_args: dict[str, str] = {}
 
 
@@ -58,9 +57,8 @@ def _named(config: Config) -> Iterator[Cell]:
             yield Cell(
                 combination=combination,
                 status="built" if rule is None else "excluded",
-                reason="" if rule is None else config.exclude[rule].reason,
+                reason="" if rule is None else rule.reason,
                 path=("images", index),
-                rule=rule,
                 build_args=entry.build_args,
             )
 
@@ -70,11 +68,11 @@ def _product(entry: Entry) -> Iterator[Combination]:
     for values in itertools.product(*choices, entry.recipe or (None,)):
         *names, recipe = values
         chosen = dict(zip(AXES, names, strict=True))
-        yield Combination(recipe=recipe or default_recipe(chosen["gpu"]), **chosen)
+        yield with_recipe(Combination(recipe=recipe, **chosen))
 
 
-def _first_match(rules: tuple[Exclude, ...], combination: Combination) -> int | None:
-    return next((i for i, rule in enumerate(rules) if matches(rule, combination)), None)
+def _first_match(rules: tuple[Exclude, ...], combination: Combination) -> Exclude | None:
+    return next((rule for rule in rules if matches(rule, combination)), None)
 
 
 def matches(rule: Exclude, combination: Combination) -> bool:
@@ -92,9 +90,9 @@ def _not_listed(config: Config, recipes: Recipes, named: tuple[Cell, ...]) -> It
     pythons: list[str | None] = [*config.python_versions] or [None]
     for values in itertools.product(bases, pythons, [None, *config.gpu_versions]):
         chosen = dict(zip(AXES, values, strict=True))
-        recipe = default_recipe(chosen["gpu"])
+        whole = with_recipe(Combination(**chosen))
+        recipe = str(whole.recipe)
         # Not every recipe is told apart by every axis.
-        whole = Combination(recipe=recipe, **chosen)
         combination = narrow(whole, recipe, identity(recipe, recipes, config))
         given = _values(whole) in listed or combination in seen
         if not given and combination.values():
@@ -118,8 +116,7 @@ def _check(matrix: Matrix) -> Iterator[Problem]:
         if cell.path:
             yield from _check_axes(matrix, cell.combination, cell.path)
     for name, alias in config.aliases.items():
-        chosen = msgspec.structs.replace(alias, recipe=alias.recipe or default_recipe(alias.gpu))
-        yield from _check_axes(matrix, chosen, ("aliases", name))
+        yield from _check_axes(matrix, with_recipe(alias), ("aliases", name))
     yield from _check_twice(matrix)
     yield from _check_rules(matrix)
     yield from _check_unused(matrix)

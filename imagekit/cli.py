@@ -219,7 +219,7 @@ def _planned(
     checked = pipeline.check(config, base_url=base_url, timeout=timeout)
     for warning in checked.warnings:
         click.echo(warning, err=True)
-    return checked, imagekit.plan(checked.config, only=only, skip=skip)
+    return checked, pipeline.select(checked, only, skip)
 
 
 def _print_table(found: list[Row]) -> None:

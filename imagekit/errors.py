@@ -53,7 +53,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 def without_consequences(causes: Iterable[Problem], problems: Iterable[Problem]) -> list[Problem]:
     """The problems that no cause explains, for one mistake is to be told once.
 
-    Only what follows from nothing itself is a cause: two problems never explain each other away.
+    Only a problem that no other cause explains is a cause, so that two never explain each other
+    away.
     """
     roots: list[Problem] = []
     errors = [cause for cause in causes if cause.severity == "error" and cause.path]

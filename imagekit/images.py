@@ -10,7 +10,7 @@ import msgspec
 from imagekit.cells import Cell, Matrix, matches
 from imagekit.config import AXES, NO_TAG, SECTION, CloudBuild, Combination, is_tag
 from imagekit.errors import ConfigError, Path, Problem, did_you_mean, show_path
-from imagekit.recipes import ancestors, default_recipe, identity
+from imagekit.recipes import ancestors, ancestry, identity, with_recipe
 
 
 class Image(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,23 +153,17 @@ def tag_of(matrix: Matrix, combination: Combination) -> str:
 
 
 def _in_order(matrix: Matrix, images: list[Image]) -> list[Image]:
-    by_tag = {image.tag: image for image in images}
     parents = {image.parent for image in images}
     ranks = {axis: list(matrix.config.axis(axis)) for axis in AXES}
-
-    def depth(image: Image) -> int:
-        seen: set[str] = set()
-        while image.parent in by_tag and image.tag not in seen:
-            seen.add(image.tag)
-            image = by_tag[str(image.parent)]
-        return len(seen)
 
     def key(image: Image) -> tuple[bool, int, list[int]]:
         # Images that others stand on follow the axes' order, which no entry's wording changes.
         values = image.combination.values()
         rank = [ranks[axis].index(values[axis]) if axis in values else -1 for axis in AXES]
-        is_leaf = image.tag not in parents
-        return is_leaf, depth(image) if not is_leaf else 0, [] if is_leaf else rank
+        if image.tag not in parents:
+            return True, 0, []
+        depth = len(ancestry(str(image.combination.recipe), matrix.recipes))
+        return False, depth, rank
 
     return sorted(images, key=key)
 
@@ -179,8 +173,7 @@ def _with_aliases(
 ) -> list[Image]:
     images = dict(images)
     for name, alias in matrix.config.aliases.items():
-        recipe = alias.recipe or default_recipe(alias.gpu)
-        combination = msgspec.structs.replace(alias, recipe=recipe)
+        combination = with_recipe(alias)
         at: Path = ("aliases", name)
         if image := images.get(combination):
             images[combination] = msgspec.structs.replace(image, aliases=(*image.aliases, name))

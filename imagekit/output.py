@@ -43,11 +43,11 @@ def replace(path: pathlib.Path, data: bytes) -> None:
     /dev/stdout or a pipe, is written to as it is.
     """
     target = pathlib.Path(os.path.realpath(path))
-    if _is_special(target):
-        _write_to(target, data)
-        return
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
+        if _is_special(target):
+            target.write_bytes(data)
+            return
         mode = target.stat().st_mode & 0o7777 if target.exists() else None
         with _removed_on_failure(temporary), temporary.open("xb") as file:
             file.write(data)
@@ -62,14 +62,6 @@ def replace(path: pathlib.Path, data: bytes) -> None:
 
 def _is_special(path: pathlib.Path) -> bool:
     return path.exists() and not path.is_file()
-
-
-def _write_to(path: pathlib.Path, data: bytes) -> None:
-    try:
-        with path.open("wb") as file:
-            file.write(data)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written: {error.strerror}") from None
 
 
 @contextlib.contextmanager

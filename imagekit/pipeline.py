@@ -62,7 +62,11 @@ def plan(config: Config, *, only: str | Sequence[str] = (), skip: str | Sequence
     `only` and `skip` are globs on tags and aliases; an image's parents come along.
     Raises ConfigError for a glob that matches nothing.
     """
-    checked = _derive(config)
+    return select(_derive(config), only, skip)
+
+
+def select(checked: Checked, only: str | Sequence[str], skip: str | Sequence[str]) -> Plan:
+    """Like `plan`, of a config that is checked already."""
     missing = images.not_built(checked.matrix)
     return images.select(checked.plan, as_list(only), as_list(skip), missing)
 

@@ -105,6 +105,12 @@ def default_recipe(gpu: str | None) -> str:
     return "cpu" if gpu is None else "gpu"
 
 
+def with_recipe(combination: Combination) -> Combination:
+    """The same combination with the recipe that it is built with."""
+    recipe = combination.recipe or default_recipe(combination.gpu)
+    return msgspec.structs.replace(combination, recipe=recipe)
+
+
 def _check_sections(config: Config, recipes: Recipes) -> Iterator[Problem]:
     """Axes that recipes of the config's images read and that have no values.
 

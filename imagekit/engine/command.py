@@ -7,13 +7,13 @@ import datetime
 import os
 import pathlib
 import re
-import subprocess
 import sys
 from collections.abc import Mapping
 from typing import Any
 
 import click
 
+from imagekit import git
 from imagekit.engine import live, local, steps
 from imagekit.engine.report import Report
 from imagekit.errors import INTERRUPTED
@@ -34,7 +34,7 @@ def run(
     `name` is the file that the text comes from; `options` are further fields of local.Options.
     """
     here = pathlib.Path.cwd()
-    commit = _git(here, "rev-parse", "HEAD")
+    commit = git.ask(here, "rev-parse", "HEAD") or ""
     known = {"COMMIT_SHA": commit, "REVISION_ID": commit, "SHORT_SHA": commit[:7]}
     build = steps.read(text, name, known | dict(substitutions))
     local.check_programs(build)
@@ -59,15 +59,6 @@ def _exit_code(report: Report) -> int:
     return 0 if report.outcome == "succeeded" else FAILED
 
 
-def _git(directory: pathlib.Path, *args: str) -> str:
-    command = ["git", "-C", str(directory), *args]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return done.stdout.strip()
-
-
 def labels(directory: pathlib.Path) -> dict[str, str]:
     """The OCI annotations that the builder knows: origin and commit of a checkout, and a time.
 
@@ -75,8 +66,8 @@ def labels(directory: pathlib.Path) -> dict[str, str]:
     Keys: github.com/opencontainers/image-spec, annotations.md.
     """
     # A checkout's address may hold a token, which is for nobody else.
-    origin = re.sub(r"//[^/@]*@", "//", _git(directory, "remote", "get-url", "origin"))
-    found = {"source": origin, "revision": _git(directory, "rev-parse", "HEAD")}
+    origin = re.sub(r"//[^/@]*@", "//", git.ask(directory, "remote", "get-url", "origin") or "")
+    found = {"source": origin, "revision": git.ask(directory, "rev-parse", "HEAD")}
     if epoch := os.environ.get("SOURCE_DATE_EPOCH"):
         created = datetime.datetime.fromtimestamp(int(epoch), datetime.UTC)
         found["created"] = created.isoformat()

@@ -276,9 +276,8 @@ class LocalBuild:
         if base is None:
             return {}
         labels = {"org.opencontainers.image.base.name": base}
-        digest = self._inspect(base, "{{range .RepoDigests}}{{.}} {{end}}")
-        if "@" in digest:
-            labels["org.opencontainers.image.base.digest"] = digest.split("@")[1].split()[0]
+        for known in self._repo_digests(base)[:1]:
+            labels["org.opencontainers.image.base.digest"] = known.split("@")[1]
         return labels
 
     def _remember(self, key: str) -> None:
@@ -293,8 +292,12 @@ class LocalBuild:
         if step.kind == "build":
             return self._inspect(name, "{{.Id}}") or None
         repository = name.rpartition(":")[0]
-        known = self._inspect(name, "{{range .RepoDigests}}{{.}} {{end}}").split()
+        known = self._repo_digests(name)
         return next((d.split("@")[1] for d in known if d.startswith(f"{repository}@")), None)
+
+    def _repo_digests(self, image: str) -> list[str]:
+        """What an image is called, by digest, in the registries that it came from or went to."""
+        return self._inspect(image, "{{range .RepoDigests}}{{.}} {{end}}").split()
 
     def _inspect(self, image: str, what: str) -> str:
         asked = [self.options.docker, "image", "inspect", "--format", what, image]

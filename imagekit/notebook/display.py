@@ -13,6 +13,8 @@ RESULT_TYPE = "application/vnd.imagekit.run+json"
 
 CELL_STYLE = "text-align: left; vertical-align: top"
 CAPTION_STYLE = "text-align: left; white-space: nowrap"
+CHARACTER = 7.3
+"""Pixels: the width of a character in the 12-pixel monospaced font of the pictures, at most."""
 UNBROKEN = 60
 """Characters up to which a cell stays on one line: a tag that breaks is hard to read and copy."""
 
@@ -78,6 +80,16 @@ def _left_aligned(frame: pd.DataFrame) -> str:
         for line in (head, rule, *body)
     )
     return "\n".join(lines)
+
+
+def svg(title: str, width: float, height: float, parts: list[str]) -> str:
+    """An SVG of its parts, in a monospaced font and the colour of the text around it."""
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{width:.0f}" '
+        f'height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}" '
+        'font-family="monospace" font-size="12" fill="none" stroke="currentColor">'
+        f"<title>{html.escape(title)}</title>{''.join(parts)}</svg>"
+    )
 
 
 class Picture:

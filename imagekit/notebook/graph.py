@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from imagekit.errors import counted
 from imagekit.images import Image, Plan
-from imagekit.notebook.display import Picture
+from imagekit.notebook.display import CHARACTER, Picture, svg
 
-# Pixels. A character of the 12-pixel monospaced font is 7.3 wide at most.
-CHARACTER, ROW, BOX, GAP, PAD = 7.3, 26, 20, 70, 8
+# Pixels.
+ROW, BOX, GAP, PAD = 26, 20, 70, 8
 
 
 def build_graph(plan: Plan) -> Picture:
@@ -64,13 +64,7 @@ def _svg(title: str, roots: list[Image], children: dict[str | None, list[Image]]
             start, above = left[depth - 1] + widths[depth - 1], middle[image.parent]
             parts.append(_arrow(start, above, x, y))
         parts.append(_box(image, x, y, widths[depth]))
-    label = html.escape(title)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{width:.0f}" '
-        f'height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}" '
-        'font-family="monospace" font-size="12" fill="none" stroke="currentColor">'
-        f"<title>{label}</title>{''.join(parts)}</svg>"
-    )
+    return svg(title, width, height, parts)
 
 
 def _arrow(x1: float, y1: float, x2: float, y2: float) -> str:

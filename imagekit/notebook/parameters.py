@@ -55,10 +55,8 @@ def typed(notebook: pathlib.Path, given: Iterable[tuple[str, str]]) -> dict[str,
 
 def declared(notebook: pathlib.Path) -> dict[str, str]:
     """The parameters that a notebook takes, each with the name of its type."""
-    # Braces in a path are format fields to papermill.
-    path = str(notebook).replace("{", "{{").replace("}", "}}")
     try:
-        found = papermill.inspect_notebook(path)
+        found = papermill.inspect_notebook(unformatted(notebook))
     except (
         NotJSONError,
         NBFormatError,
@@ -70,6 +68,11 @@ def declared(notebook: pathlib.Path) -> dict[str, str]:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UsageError(f"{notebook}: this is no notebook: {first}") from None
     return {name: _type(about) for name, about in found.items()}
+
+
+def unformatted(path: pathlib.Path) -> str:
+    """A path as papermill takes it, for whom braces are format fields."""
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def _type(about: dict[str, Any]) -> str:

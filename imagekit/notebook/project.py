@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import pathlib
-import subprocess
+
+from imagekit import git
 
 MARKERS = (".git", "pyproject.toml")
 
@@ -34,20 +35,11 @@ def commit(directory: pathlib.Path) -> str | None:
 
     None outside a repository, before the first commit, and without git.
     """
-    head = _git(directory, "rev-parse", "HEAD")
+    head = git.ask(directory, "rev-parse", "HEAD")
     if head is None:
         return None
-    changed = _git(directory, "status", "--porcelain", "--untracked-files=no")
+    changed = git.ask(directory, "status", "--porcelain", "--untracked-files=no")
     return f"{head}-dirty" if changed else head
-
-
-def _git(directory: pathlib.Path, *args: str) -> str | None:
-    command = ["git", "-C", str(directory), *args]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
 
 
 def sha256(path: str | pathlib.Path) -> str | None:

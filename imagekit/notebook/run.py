@@ -26,6 +26,7 @@ from imagekit import output
 from imagekit.errors import INTERRUPTED, UsageError, did_you_mean, exit_code_of
 from imagekit.notebook import project, record
 from imagekit.notebook.display import RESULT_TYPE
+from imagekit.notebook.parameters import unformatted
 from imagekit.notebook.record import CellError, Outcome, Record
 
 SCHEME = "imagekit-run://"
@@ -166,18 +167,13 @@ def _papermill(
             await super().start_kernel(stderr=kernel_stderr, **kwargs)
 
     papermill.execute_notebook(
-        _unformatted(notebook),
-        SCHEME + _unformatted(path),
+        unformatted(notebook),
+        SCHEME + unformatted(path),
         cwd=root,
         kernel_manager_class=KernelManager,
         config=quiet,
         **engine,
     )
-
-
-def _unformatted(path: pathlib.Path) -> str:
-    """A path as papermill takes it, for whom braces are format fields."""
-    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 class _WholeFiles(LocalHandler):  # type: ignore[misc]

@@ -14,10 +14,10 @@ from imagekit.engine import timing
 from imagekit.engine.live import MARKS
 from imagekit.engine.report import Report, StepReport
 from imagekit.errors import UsageError, counted
-from imagekit.notebook.display import Picture, Table
+from imagekit.notebook.display import CHARACTER, Picture, Table, svg
 
 # Pixels.
-CHARACTER, ROW, BAR, PAD, PLOT = 7.3, 22, 14, 8, 560
+ROW, BAR, PAD, PLOT = 22, 14, 8, 560
 
 FILLS = {"build": 0.75, "test": 0.45, "push": 0.2, "other": 0.1}
 """How dark a bar is, by what its step does; the word stands beside it, too."""
@@ -130,9 +130,4 @@ def _svg(title: str, report: Report, ran: list[StepReport], critical: set[str]) 
         f'<text x="{left + PLOT:.1f}" y="{y + 16}" fill="currentColor" stroke="none" '
         f'text-anchor="end">{whole:.1f} s</text>'
     )
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{width:.0f}" '
-        f'height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}" '
-        'font-family="monospace" font-size="12" fill="none" stroke="currentColor">'
-        f"<title>{html.escape(title)}</title>{''.join(parts)}</svg>"
-    )
+    return svg(title, width, height, parts)
