@@ -1,134 +1,176 @@
-"""What differs between two Cloud Build files, in the words of images and not of lines."""
+"""What differs between two builds, in the words of images and not of lines."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
 from imagekit.errors import one_line
+from imagekit.inventory import Inventory, Made, read
+
+NOTHING = "(none)"
+
+
+class Difference(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One thing that differs: what it is, and what it was and is; None where there was nothing.
+
+    `rebuilds` says whether an image is another one for it, and not only named, tested or
+    published differently.
+    """
+
+    what: str
+    before: str | None = None
+    after: str | None = None
+    rebuilds: bool = False
+
+    def __str__(self) -> str:
+        if self.before == self.after:
+            return self.what
+        values = (NOTHING if value is None else value for value in (self.before, self.after))
+        return f"{self.what} {' → '.join(values)}"
 
 
 class Changes(msgspec.Struct, frozen=True, kw_only=True):
-    """Images that came, went or changed, by full name; `changed` says what in each.
+    """Images that came, went or changed, by name.
 
-    `whole` holds what differs outside the images. All empty: the files say the same.
+    `rebuilt` has those that are the same but stand on one that came or changed, each with that
+    one. `whole` holds what differs outside the images. All empty: the builds are the same.
     """
 
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
-    changed: dict[str, tuple[str, ...]] = {}
-    whole: tuple[str, ...] = ()
+    changed: dict[str, tuple[Difference, ...]] = {}
+    rebuilt: dict[str, str] = {}
+    whole: tuple[Difference, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.added or self.removed or self.changed or self.whole)
+        return bool(self.added or self.removed or self.changed or self.rebuilt or self.whole)
 
     def lines(self) -> Iterator[str]:
-        """One line a change, in the manner of a diff: + added, - removed, ~ changed."""
+        """One line a change: + added, - removed, ~ changed, ↻ rebuilt as a consequence."""
         yield from (one_line(f"+ {name}") for name in self.added)
         yield from (one_line(f"- {name}") for name in self.removed)
-        yield from (one_line(f"~ {name}: {'; '.join(what)}") for name, what in self.changed.items())
-        yield from (one_line(f"~ {what}") for what in self.whole)
+        for name, differences in self.changed.items():
+            yield one_line(f"~ {name}: {'; '.join(map(str, differences))}")
+        for cause, names in self.consequences().items():
+            yield one_line(f"↻ {', '.join(names)}: standing on {cause}")
+        yield from (one_line(f"~ {difference}") for difference in self.whole)
+
+    def consequences(self) -> dict[str, list[str]]:
+        """Which unchanged images each changed one has rebuilt."""
+        found: dict[str, list[str]] = {}
+        for name, cause in self.rebuilt.items():
+            found.setdefault(cause, []).append(name)
+        return found
 
     def summary(self) -> str:
         """The changes in one line."""
         if not self:
             return "no change"
-        parts = {"added": self.added, "removed": self.removed, "changed": self.changed}
+        parts = {
+            "added": self.added,
+            "removed": self.removed,
+            "changed": self.changed,
+            "rebuilt": self.rebuilt,
+        }
         counts = [f"{len(names)} {kind}" for kind, names in parts.items() if names]
-        return ", ".join([*counts, *self.whole])
+        return ", ".join([*counts, *map(str, self.whole)])
 
 
-def compare(before: str | None, after: str) -> Changes:
-    """The changes from one file's text to another's.
+def compare(before: Inventory, after: Inventory) -> Changes:
+    """The changes from one build to another, as far as both are known."""
+    whole = list(_whole_changes(before, after))
+    if None in (before.repository, after.repository) and before.images and after.images:
+        before, after = before.whole_names(), after.whole_names()
+    changed = {
+        name: found
+        for name, made in after.images.items()
+        if name in before.images
+        and (found := tuple(_differences(before.images[name], made, before, after)))
+    }
+    added = tuple(name for name in after.images if name not in before.images)
+    others = {name for name in changed if any(d.rebuilds for d in changed[name])} | set(added)
+    return Changes(
+        added=added,
+        removed=tuple(name for name in before.images if name not in after.images),
+        changed=changed,
+        rebuilt=dict(_consequences(after, others)),
+        whole=tuple(whole),
+    )
+
+
+def compare_files(before: str | None, after: str) -> Changes:
+    """The changes from one Cloud Build file's text to another's.
 
     `before` may be missing, may come from the original generator, and may be anything else.
     """
     if before == after:
         return Changes()
-    new = _read(after) or {}
-    if before is None:
-        return Changes(added=tuple(_builds(new)), whole=("the file is new",))
-    old = _read(before)
+    new = read(after) or Inventory()
+    old = None if before is None else read(before)
     if old is None:
-        return Changes(added=tuple(_builds(new)), whole=("the file held no Cloud Build document",))
-    builds, others = _builds(new), _builds(old)
-    changed = {
-        name: tuple(_step_changes(others[name], builds[name]))
-        for name in builds
-        if name in others and others[name] != builds[name]
-    }
-    whole = tuple(_whole_changes(old, new))
-    changes = Changes(
-        added=tuple(name for name in builds if name not in others),
-        removed=tuple(name for name in others if name not in builds),
-        changed=changed,
-        whole=whole,
-    )
-    return changes or Changes(whole=("only order, push steps or layout differ",))
+        what = "the file is new" if before is None else "the file held no Cloud Build document"
+        return Changes(added=tuple(new.images), whole=(Difference(what),))
+    order = Difference("only order, push steps or layout differ")
+    return compare(old, new) or Changes(whole=(order,))
 
 
-def _read(text: str) -> dict[str, Any] | None:
-    """A document whose steps can be compared, else None."""
-    try:
-        found = json.loads(text)
-        steps = [(step["id"], [*map(str, step["args"])]) for step in found["steps"]]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return None
-    return found if all(isinstance(name, str) for name, _ in steps) else None
+def _whole_changes(before: Inventory, after: Inventory) -> Iterator[Difference]:
+    if before.repository != after.repository and before.images and after.images:
+        yield Difference("repository", before.repository, after.repository, rebuilds=True)
+    if before.options is not None and after.options is not None:
+        yield from _mapping("", before.options, after.options)
 
 
-def _builds(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Name → step of the steps that build an image, with the files that it is tested by."""
-    steps = {step["id"]: step for step in document.get("steps", [])}
-    tests = {
-        name.removesuffix("-test"): " ".join(map(str, step["args"][3:]))
-        for name, step in steps.items()
-        if name.endswith("-test")
-    }
-    return {
-        name: step | {"test": tests[name]} if name in tests else step
-        for name, step in steps.items()
-        if step["args"][:1] == ["build"]
-    }
+def _differences(old: Made, new: Made, before: Inventory, after: Inventory) -> Iterator[Difference]:
+    if old.dockerfile != new.dockerfile:
+        yield Difference("Dockerfile", old.dockerfile, new.dockerfile, rebuilds=True)
+    if old.parent != new.parent:
+        yield Difference("parent", old.parent, new.parent, rebuilds=True)
+    yield from _mapping("", old.build_args, new.build_args, rebuilds=True)
+    if before.files and after.files:
+        for name in _united(dict.fromkeys(old.files), dict.fromkeys(new.files)):
+            yield from _contents(name, before, after, rebuilds=True)
+    aliases = [dict.fromkeys(made.aliases, "yes") for made in (old, new)]
+    yield from _mapping("alias ", *aliases)
+    tests = [", ".join(made.test) or None for made in (old, new)]
+    if tests[0] != tests[1]:
+        yield Difference("test", tests[0], tests[1])
+    for name in new.test if old.test == new.test and before.files and after.files else ():
+        yield from _contents(name, before, after)
+    if old.options is not None and new.options is not None:
+        yield from _mapping("", old.options, new.options)
 
 
-def _options(step: dict[str, Any]) -> dict[str, str]:
-    """What a build step says, as comparable words: build args by name, everything else by role."""
-    args = iter(step["args"][1:])
-    found: dict[str, str] = {}
-    for arg in args:
-        value = str(next(args, "")) if arg.startswith("-") else arg
-        if arg == "--build-arg":
-            name, _, text = value.partition("=")
-            found[name] = text
-        elif arg in ("-t", "--tag"):
-            found[f"tag {value}"] = "yes"
-        else:
-            found["Dockerfile" if arg in ("-f", "--file") else arg] = value
-    found["test"] = step.get("test", "(none)")
-    found["waits for"] = ", ".join(step.get("waitFor") or ["everything before"])
-    return found
+def _contents(
+    name: str, before: Inventory, after: Inventory, *, rebuilds: bool = False
+) -> Iterator[Difference]:
+    """Whether a file that an image is made of is another one now."""
+    old, new = before.files.get(name), after.files.get(name)
+    if old != new:
+        verb = "added" if old is None else "removed" if new is None else "changed"
+        yield Difference(f"{name} {verb}", rebuilds=rebuilds)
 
 
-def _step_changes(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
-    old, new = _options(before), _options(after)
-    yield from _mapping_changes(old, new)
-    if old == new:
-        yield "the order of its arguments, or another field of its step"
-
-
-def _whole_changes(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
-    old, new = (
-        {key: json.dumps(value) for key, value in document.items() if key != "steps"}
-        for document in (before, after)
-    )
-    yield from _mapping_changes(old, new)
-
-
-def _mapping_changes(old: dict[str, str], new: dict[str, str]) -> Iterator[str]:
-    for name in [*old, *(name for name in new if name not in old)]:
+def _mapping(
+    prefix: str, old: Mapping[str, str], new: Mapping[str, str], *, rebuilds: bool = False
+) -> Iterator[Difference]:
+    for name in _united(old, new):
         if old.get(name) != new.get(name):
-            yield f"{name} {old.get(name, '(none)')} → {new.get(name, '(none)')}"
+            yield Difference(f"{prefix}{name}", old.get(name), new.get(name), rebuilds)
+
+
+def _united(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
+    return [*old, *(name for name in new if name not in old)]
+
+
+def _consequences(after: Inventory, others: set[str]) -> Iterator[tuple[str, str]]:
+    """Images with the nearest image below them that is another one; those themselves are none."""
+    for name, made in after.images.items():
+        below, parent = {name}, made.parent
+        while parent is not None and parent not in others | below:
+            below.add(parent)
+            parent = after.images[parent].parent if parent in after.images else None
+        if parent in others and name not in others:
+            yield name, str(parent)

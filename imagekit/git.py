@@ -1,4 +1,4 @@
-"""Asking git about a checkout; for the labels of images and the records of runs."""
+"""Asking git about a checkout; for the labels of images, the records of runs, and diffs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,18 @@ import subprocess
 
 def ask(directory: pathlib.Path, *args: str) -> str | None:
     """What git prints, without the line break; None where it fails or is not there."""
+    found = _run(directory, *args)
+    return None if found is None else found.decode(errors="replace").strip()
+
+
+def blob(directory: pathlib.Path, name: str) -> bytes | None:
+    """A file's bytes by its object name, or by `REVISION:PATH`; None where there is none."""
+    return _run(directory, "cat-file", "blob", name)
+
+
+def _run(directory: pathlib.Path, *args: str) -> bytes | None:
     command = ["git", "-C", str(directory), *args]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+        return subprocess.run(command, capture_output=True, check=True, timeout=60).stdout
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()

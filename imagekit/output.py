@@ -8,7 +8,7 @@ import pathlib
 import secrets
 from collections.abc import Iterator
 
-from imagekit.changes import Changes, compare
+from imagekit.changes import Changes, compare_files
 from imagekit.errors import DriftError, UsageError
 
 
@@ -22,7 +22,7 @@ def write(text: str, path: str | pathlib.Path, *, check: bool = False) -> Change
     if target.is_dir():
         raise UsageError(f"{path}: cannot be written: it is a folder")
     before = _read(target)
-    changes = compare(before, text)
+    changes = compare_files(before, text)
     if check and before is None:
         raise DriftError(f"{target} does not exist. Generate it and commit it.")
     if check and changes:

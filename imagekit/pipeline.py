@@ -46,7 +46,14 @@ def check(
     path: str | pathlib.Path, *, base_url: str | None = None, timeout: int | None = None
 ) -> Checked:
     """Like `load`, with the matrix, the plan and the warnings too."""
-    source = _read(path)
+    return check_text(_read(path), str(path), base_url=base_url, timeout=timeout)
+
+
+def check_text(
+    data: bytes, name: str, *, base_url: str | None = None, timeout: int | None = None
+) -> Checked:
+    """Like `check`, of a config that was read already; `name` is what problems call it."""
+    source = parse(data, name)
     loaded, problems = config.config_from(source)
     return _derive(_override(loaded, base_url, timeout), problems, source)
 
@@ -121,12 +128,11 @@ def _override(loaded: Config, base_url: str | None, timeout: int | None) -> Conf
     return msgspec.structs.replace(loaded, **changes)
 
 
-def _read(path: str | pathlib.Path) -> Source:
+def _read(path: str | pathlib.Path) -> bytes:
     if not isinstance(path, str | pathlib.Path):
         raise UsageError(f"{path!r} is no path of a config; write it in quotes")
     try:
-        data = pathlib.Path(path).read_bytes()
+        return pathlib.Path(path).read_bytes()
     except OSError as error:
         message = f"{path}: cannot be read: {error.strerror}; name an existing config"
         raise ConfigError([Problem(message=message)]) from None
-    return parse(data, str(path))

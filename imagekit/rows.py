@@ -29,6 +29,9 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     recipe: str | None
     parent: str | None = None
     aliases: tuple[str, ...] = ()
+    dockerfile: str | None = None
+    build_args: dict[str, str] = {}
+    test: tuple[str, ...] = ()
     reason: str = ""
 
 
@@ -65,6 +68,9 @@ def _row(image: Image, status: Status, reason: str) -> Row:
         recipe=image.combination.recipe,
         parent=image.parent,
         aliases=image.aliases,
+        dockerfile=image.dockerfile,
+        build_args=image.build_args,
+        test=image.test,
         reason=reason,
     )
 

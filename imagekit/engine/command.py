@@ -13,8 +13,8 @@ from typing import Any
 
 import click
 
-from imagekit import git
-from imagekit.engine import live, local, steps
+from imagekit import git, steps
+from imagekit.engine import live, local
 from imagekit.engine.report import Report
 from imagekit.errors import INTERRUPTED
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-from imagekit.dockerfile import context_sources
-from imagekit.engine.steps import Step
+from imagekit.steps import Step
+from imagekit.trees import Folder, made_of
 
 LABEL = "dev.imagekit.content-id"
 
@@ -24,34 +24,17 @@ def content_id(step: Step, root: pathlib.Path, parents: Mapping[str, str]) -> st
     than tags and labels, and the content ids of the parents (image name → content id) that
     they name. None where the Dockerfile cannot be read, which the build itself will say.
     """
-    context = root / step.dir / (step.args[-1] if step.args else ".")
-    try:
-        dockerfile = dockerfile_of(step, root).read_bytes()
-    except OSError:
+    found = made_of(Folder(root), step.dockerfile, step.context)
+    if not found:
         return None
-    sources = context_sources(dockerfile.decode(errors="replace"))
     described = {
-        "dockerfile": hashlib.sha256(dockerfile).hexdigest(),
-        "files": dict(_files(context, sources)),
+        "files": found,
         "arguments": _arguments(step),
         "parents": {
-            value: parents[value] for value in build_args(step).values() if value in parents
+            value: parents[value] for value in step.build_args.values() if value in parents
         },
     }
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
-
-
-def dockerfile_of(step: Step, root: pathlib.Path) -> pathlib.Path:
-    """The Dockerfile of a build step: `-f`, from the step's directory, or the context's own."""
-    given = step.options("-f", "--file")
-    context = step.args[-1] if step.args else "."
-    return root / step.dir / (given[-1] if given else f"{context}/Dockerfile")
-
-
-def build_args(step: Step) -> dict[str, str]:
-    """The build args of a build step."""
-    pairs = (text.partition("=") for text in step.options("--build-arg"))
-    return {name: value for name, _, value in pairs}
 
 
 def _arguments(step: Step) -> list[str]:
@@ -66,17 +49,3 @@ def _arguments(step: Step) -> list[str]:
             continue
         kept.append(arg)
     return kept
-
-
-def _files(context: pathlib.Path, sources: list[str]) -> Iterator[tuple[str, str]]:
-    found: set[pathlib.Path] = set()
-    for source in sources:
-        for path in [context] if source in (".", "./") else context.glob(source.rstrip("/")):
-            found |= {path} if path.is_symlink() or not path.is_dir() else set(path.rglob("*"))
-    for path in sorted(found):
-        name = path.relative_to(context).as_posix()
-        if path.is_symlink():
-            yield name, f"link to {path.readlink()}"
-        elif path.is_file():
-            executable = "x" if path.stat().st_mode & 0o111 else "-"
-            yield name, executable + hashlib.sha256(path.read_bytes()).hexdigest()

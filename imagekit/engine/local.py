@@ -21,8 +21,8 @@ from imagekit import output
 from imagekit.dockerfile import base_of
 from imagekit.engine import content, report
 from imagekit.engine.report import DONE, Report, State, StepReport
-from imagekit.engine.steps import PROGRAMS, Build, Step
 from imagekit.errors import EngineError
+from imagekit.steps import PROGRAMS, Build, Step
 
 GRACE = 10.0
 """Seconds that a step's processes have to end after SIGTERM, as docker stop gives a container."""
@@ -268,8 +268,8 @@ class LocalBuild:
         if step.id in self.ids:
             labels[content.LABEL] = self.ids[step.id]
         with contextlib.suppress(OSError):
-            text = content.dockerfile_of(step, self.options.directory).read_text(encoding="utf-8")
-            labels |= self._base_labels(base_of(text, content.build_args(step)))
+            text = (self.options.directory / step.dockerfile).read_text(encoding="utf-8")
+            labels |= self._base_labels(base_of(text, step.build_args))
         return [*options, *(p for k, v in labels.items() for p in ("--label", f"{k}={v}"))]
 
     def _base_labels(self, base: str | None) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from imagekit import output
-from imagekit.engine.steps import Kind
+from imagekit.steps import Kind
 
 FORMAT = 1
 

@@ -26,13 +26,19 @@ def document(plan: Plan) -> Document:
 
     Raises LimitError where Cloud Build would refuse it.
     """
+    whole = assemble(plan)
+    validate(whole, plan.cloudbuild.limits)
+    return whole
+
+
+def assemble(plan: Plan) -> Document:
+    """Like `document`, whether Cloud Build would take it or not."""
     options = plan.cloudbuild
     whole: Document = {"steps": _steps(plan), "timeout": f"{options.timeout}s"}
     chosen = {"machineType": options.machine_type, "logging": options.logging}
     chosen = {key: value for key, value in chosen.items() if value is not None}
     # The Dockerfiles mount caches and secrets, which only BuildKit can.
     whole["options"] = {"env": ["DOCKER_BUILDKIT=1"], **chosen}
-    validate(whole, options.limits)
     return whole
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from imagekit.engine import content
-from imagekit.engine.steps import BUILDER, Step
+from imagekit.steps import BUILDER, Step
 
 
 def step(*more, tag="r:a"):

@@ -12,8 +12,8 @@ from rich.console import Console
 
 from imagekit.engine import live, local
 from imagekit.engine.report import read
-from imagekit.engine.steps import BUILDER, STRUCTURE_TEST, Build, Step
 from imagekit.errors import EngineError
+from imagekit.steps import BUILDER, STRUCTURE_TEST, Build, Step
 
 pytestmark = pytest.mark.edge
 

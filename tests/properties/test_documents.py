@@ -7,7 +7,7 @@ import re
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from imagekit import changes, pipeline
+from imagekit import changes, inventory, pipeline
 from imagekit.config import AXES, Combination, Config, Entry
 from imagekit.recipes import CPU_BASE_IMAGE
 from imagekit.rows import counts, rows
@@ -199,20 +199,42 @@ def test_a_document_does_not_differ_from_itself(config):
     text = pipeline.render(pipeline.plan(config))
     again = pipeline.render(pipeline.plan(config))
     assert again == text
-    assert changes.compare(text, again) == changes.Changes()
-    assert not changes.compare(text, again)
+    assert changes.compare_files(text, again) == changes.Changes()
+    assert not changes.compare_files(text, again)
+
+
+def short(text, config):
+    """The build steps by tag, without the repository that all names have in common."""
+    return builds_of(text.replace(f"{config.repository}:", ""))
 
 
 @given(variants())
 def test_a_comparison_is_the_difference_of_the_two_sets_of_images(pair):
     before, after = (pipeline.render(pipeline.plan(config)) for config in pair)
-    found = changes.compare(before, after)
-    old, new = builds_of(before), builds_of(after)
+    found = changes.compare_files(before, after)
+    old, new = (short(*both) for both in zip((before, after), pair, strict=True))
     assert bool(found) == (before != after)
     assert set(found.added) == new.keys() - old.keys()
     assert set(found.removed) == old.keys() - new.keys()
     assert found.changed.keys() == {n for n in new.keys() & old.keys() if new[n] != old[n]}
     assert all(found.changed.values())
+
+
+@given(variants())
+def test_what_is_rebuilt_stands_on_something_that_is_another_one(pair):
+    found = changes.compare_files(*(pipeline.render(pipeline.plan(config)) for config in pair))
+    parents = {image.tag: image.parent for image in pipeline.plan(pair[1]).images}
+    others = {tag for tag, what in found.changed.items() if any(d.rebuilds for d in what)}
+    others |= set(found.added)
+    for tag, parent in parents.items():
+        stands_on_another = parent in others or parent in found.rebuilt
+        assert (tag in found.rebuilt) == (tag not in others and stands_on_another)
+
+
+@given(configs())
+def test_a_plan_and_its_document_have_one_inventory(config):
+    plan = pipeline.plan(config)
+    assert inventory.of_plan(plan) == inventory.read(pipeline.render(plan))
 
 
 def one_image(value):
@@ -225,7 +247,7 @@ def one_image(value):
 @example((one_image("a"), one_image("a\rb")))
 def test_a_comparison_shows_one_line_a_change(pair):
     before, after = (pipeline.render(pipeline.plan(config)) for config in pair)
-    found = changes.compare(before, after)
+    found = changes.compare_files(before, after)
     for line in [*found.lines(), found.summary()]:
         assert len(line.splitlines()) == 1, "a value's line break reads as another change"
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from imagekit.engine import steps
+from imagekit import steps
 from imagekit.errors import BuildFileError
 
 DOCKER = "gcr.io/cloud-builders/docker"

@@ -10,10 +10,12 @@ from typing import Any, Literal
 
 import msgspec
 
-from imagekit import output
-from imagekit.errors import UsageError
+from imagekit.runs.store import Store
 
 FORMAT = 1
+
+RESULT_TYPE = "application/vnd.imagekit.run+json"
+"""The media type under which a notebook keeps what it computed, for machines to read."""
 
 Outcome = Literal[
     "running",  # or its runner was killed and could not say
@@ -37,7 +39,8 @@ class CellError(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is known of a run. Times are ISO 8601 in UTC, durations seconds.
 
-    `result` is what the notebook itself computed, where it got that far.
+    `result` is what the notebook itself computed, where it got that far. `host` and `process`
+    tell which runner is at it, as long as it runs.
     """
 
     run: str
@@ -53,6 +56,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     notebook_sha256: str | None = None
     commit: str | None = None
     versions: dict[str, str] = {}
+    host: str | None = None
     process: int | None = None
     result: dict[str, Any] | None = None
 
@@ -73,11 +77,7 @@ def new_run(notebook: pathlib.Path, started: datetime.datetime) -> str:
     return f"{started:%Y%m%dT%H%M%S.%fZ}-{stem}-{secrets.token_hex(4)}"
 
 
-def write(store: pathlib.Path, record: Record) -> None:
-    """Put the record into the store, whole. Raises UsageError where that is not possible."""
+def write(store: Store, record: Record) -> None:
+    """Put the record into the store, whole."""
     text = msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
-    try:
-        store.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"{store}: cannot be a run store: {error.strerror}") from None
-    output.replace(store / f"{record.run}.json", text)
+    store.write(f"{record.run}.json", text)

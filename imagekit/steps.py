@@ -5,6 +5,7 @@ Schema: cloud.google.com/build/docs/build-config-file-schema.
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
@@ -67,6 +68,24 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
             elif arg in flags and index + 1 < len(self.args):
                 found.append(self.args[index + 1])
         return tuple(found)
+
+    @property
+    def build_args(self) -> dict[str, str]:
+        """The build args of a build step."""
+        pairs = (text.partition("=") for text in self.options("--build-arg"))
+        return {name: value for name, _, value in pairs}
+
+    @property
+    def context(self) -> str:
+        """The folder that a build step sends to the builder, from the build's root."""
+        return posixpath.normpath(posixpath.join(self.dir, self.args[-1] if self.args else "."))
+
+    @property
+    def dockerfile(self) -> str:
+        """The Dockerfile of a build step: `-f`, from the step's directory, or the context's own."""
+        given = self.options("-f", "--file")
+        inside = posixpath.join(self.context, "Dockerfile")
+        return posixpath.normpath(posixpath.join(self.dir, given[-1]) if given else inside)
 
 
 class Build(msgspec.Struct, frozen=True, kw_only=True):

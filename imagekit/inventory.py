@@ -1,0 +1,243 @@
+"""What a build makes of its images, in a form in which two builds can be compared.
+
+The same from a plan, from a Cloud Build file whoever wrote it, and from the record of a run.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+import yaml
+
+from imagekit.images import Plan
+from imagekit.steps import Step
+from imagekit.targets import cloudbuild
+
+SWITCHES = {
+    *("--pull", "--no-cache", "--rm", "--force-rm", "--squash", "--compress", "--quiet", "-q"),
+    *("--push", "--load", "--disable-content-trust"),
+}
+"""Options of `docker build` without a value (docs.docker.com/reference/cli/docker/image/build)."""
+
+
+class Made(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one image is made from. Names of images are short where their repository is known.
+
+    `options` is what else its build step says, None where that is not known; `files` names what
+    it is made of beside its build args: the Dockerfile and what that copies, by path from the
+    build's root.
+    """
+
+    dockerfile: str
+    build_args: dict[str, str] = {}
+    parent: str | None = None
+    aliases: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
+    options: dict[str, str] | None = None
+    files: tuple[str, ...] = ()
+
+
+class Inventory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """All images of a build by name, in its order.
+
+    `repository` is what all their names have in common; None where there is no such thing, and
+    then names are whole. `options` are those of the build, None where they are not known.
+    `files` has a hash for each file that is known.
+    """
+
+    repository: str | None = None
+    images: dict[str, Made] = {}
+    options: dict[str, str] | None = None
+    files: dict[str, str] = {}
+
+    def whole_names(self) -> Inventory:
+        """The same with the images' whole names."""
+        if self.repository is None:
+            return self
+        names = {short: f"{self.repository}:{short}" for short in self.images}
+        images = {
+            names[short]: msgspec.structs.replace(
+                made,
+                parent=names.get(made.parent or ""),
+                aliases=tuple(f"{self.repository}:{alias}" for alias in made.aliases),
+            )
+            for short, made in self.images.items()
+        }
+        return msgspec.structs.replace(self, repository=None, images=images)
+
+
+def of_plan(plan: Plan) -> Inventory:
+    """A plan's inventory: that of the document which it comes to, limits or no limits."""
+    return _of_document(cloudbuild.assemble(plan))
+
+
+def read(text: str) -> Inventory | None:
+    """The inventory of a Cloud Build file in JSON or YAML; None where the text is no such file.
+
+    It reads files that others wrote, among them the original generator's, and takes from each
+    step what it understands.
+    """
+    try:
+        return _of_document(_parsed(text))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, yaml.YAMLError):
+        return None
+
+
+def _parsed(text: str) -> Any:
+    if text.lstrip()[:1] == "{":
+        return json.loads(text)
+    return yaml.safe_load(text)
+
+
+def of_rows(document: Mapping[str, Any]) -> Inventory:
+    """The inventory of what `imagekit matrix --json` printed.
+
+    Raises KeyError or TypeError where it holds something else.
+    """
+    built = [row for row in document["rows"] if row["status"] == "built"]
+    names = ("dockerfile", "build_args", "parent", "aliases", "test")
+    images = {
+        row["tag"]: msgspec.convert({name: row[name] for name in names}, Made) for row in built
+    }
+    repository = str(document["repository"])
+    return Inventory(repository=repository, images=_without_parents(images, repository))
+
+
+def _of_document(document: Any) -> Inventory:
+    raw = document["steps"]
+    steps = [
+        (_step(fields, number), fields) for number, fields in enumerate(raw) if fields.get("args")
+    ]
+    builds = [(step, fields) for step, fields in steps if step.kind == "build" and step.tags]
+    if raw and not builds:
+        raise ValueError("it builds nothing")
+    names = [name for step, _ in builds for name in step.tags]
+    repository = _common(names)
+    by_id = {step.id: step.tags[0] for step, _ in builds}
+    pushed = _pushed(document, [step for step, _ in steps])
+    images: dict[str, Made] = {}
+    for step, fields in builds:
+        parent = _parent(step, names, by_id)
+        options = _joined(_options(step, fields, parent, by_id))
+        options |= {} if pushed & set(step.tags) else {"pushed": "no"}
+        images[step.tags[0]] = Made(
+            dockerfile=step.dockerfile,
+            build_args=step.build_args,
+            parent=parent,
+            aliases=step.tags[1:],
+            test=tuple(_tests(step, [step for step, _ in steps])),
+            options=options,
+        )
+    if repository is not None:
+        images = _shortened(images, repository)
+    whole = {key: json.dumps(value) for key, value in document.items() if key != "steps"}
+    return Inventory(
+        repository=repository,
+        images=_without_parents(images, repository),
+        options=dict(sorted(whole.items())),
+    )
+
+
+def _common(names: list[str]) -> str | None:
+    """The repository that all names are in; None where they are in several, or one has no tag."""
+    repositories = {re.sub(r":[\w.-]+$", "", name) for name in names}
+    one = repositories.pop() if len(repositories) == 1 else None
+    return one if one not in names else None
+
+
+def _step(fields: Mapping[str, Any], number: int) -> Step:
+    # Cloud Build's own variables stay as they are; only its escape means something else.
+    args = tuple(str(arg).replace("$$", "$") for arg in fields["args"])
+    return Step(
+        id=str(fields.get("id") or f"step {number + 1}"),
+        builder=str(fields.get("name", "")).partition("@")[0],
+        args=args,
+        entrypoint=fields.get("entrypoint"),
+        dir=str(fields.get("dir") or "."),
+        needs=tuple(str(name) for name in fields.get("waitFor") or ()),
+    )
+
+
+def _parent(step: Step, names: Iterable[str], by_id: Mapping[str, str]) -> str | None:
+    """The image of the same build that a step's image stands on: named, or waited for."""
+    given = set(step.build_args.values())
+    waited = (by_id[name] for name in step.needs if name in by_id)
+    return next((name for name in names if name in given), next(waited, None))
+
+
+def _pushed(document: Mapping[str, Any], steps: Iterable[Step]) -> set[str]:
+    named = {str(name) for name in document.get("images") or ()}
+    return named | {name for step in steps if step.kind == "push" for name in step.tags}
+
+
+def _tests(step: Step, steps: Iterable[Step]) -> Iterator[str]:
+    for test in steps:
+        if test.kind == "test" and test.tags[:1] == step.tags[:1]:
+            yield from test.options("--config") or (" ".join(test.args),)
+
+
+def _options(
+    step: Step, fields: Mapping[str, Any], parent: str | None, by_id: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """What a build step says beside tags, Dockerfile and build args."""
+    args = iter(step.args[1:-1])
+    for arg in args:
+        flag, equals, value = arg.partition("=")
+        if flag in SWITCHES:
+            value = value or "yes"
+        elif arg.startswith("-") and not equals:
+            value = next(args, "")
+        if flag == "--label":
+            name, _, value = value.partition("=")
+            yield f"label {name}", value
+        elif flag not in ("-t", "--tag", "-f", "--file", "--build-arg"):
+            yield flag, value
+    if step.context != ".":
+        yield "context", step.context
+    waits = [by_id.get(name, name) for name in step.needs]
+    if waits not in ([parent], ["-"]):
+        yield "waits for", ", ".join(waits) or "everything before"
+    for name in fields:
+        if name not in ("id", "name", "args", "waitFor", "dir"):
+            yield name, json.dumps(fields[name])
+
+
+def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
+
+
+def _shortened(images: Mapping[str, Made], repository: str) -> dict[str, Made]:
+    def short(name: str) -> str:
+        return name.removeprefix(f"{repository}:")
+
+    return {
+        short(name): msgspec.structs.replace(
+            made,
+            parent=short(made.parent) if made.parent else None,
+            aliases=tuple(map(short, made.aliases)),
+        )
+        for name, made in images.items()
+    }
+
+
+def _without_parents(images: Mapping[str, Made], repository: str | None) -> dict[str, Made]:
+    """Images whose build args do not repeat the parent, which has a place of its own."""
+    return {
+        name: msgspec.structs.replace(
+            made,
+            build_args={
+                arg: value
+                for arg, value in made.build_args.items()
+                if made.parent is None
+                or value != (f"{repository}:{made.parent}" if repository else made.parent)
+            },
+        )
+        for name, made in images.items()
+    }

@@ -1,0 +1,256 @@
+"""The commands that look back: what differs between two builds, and the history of runs."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+import msgspec
+
+from imagekit import diff as differences
+from imagekit import terminal
+from imagekit.changes import Changes, compare
+from imagekit.errors import counted
+
+STYLES = {"added": "green", "removed": "red", "changed": "yellow", "rebuilt": "dim", "build": ""}
+ENDS = {"succeeded": "", "running": "cyan", "not a run": "dim", "unreadable": "dim"}
+"""Styles of how runs ended; what went wrong stands out."""
+
+_formats = (
+    click.option("--markdown", is_flag=True, help="Print Markdown for a pull request."),
+    click.option("--json", "as_json", is_flag=True, help="Print JSON."),
+    click.option("--exit-code", is_flag=True, help="Exit 1 if there are differences."),
+)
+
+
+def _diff_options(command: Any) -> Any:
+    for option in reversed(_formats):
+        command = option(command)
+    return command
+
+
+_store = click.option(
+    "--runs",
+    metavar="STORE",
+    help="The run store: a folder, or an address such as gs://bucket/runs. "
+    "[default: runs/ of the project]",
+)
+
+
+@click.command()
+@click.argument("before", metavar="A")
+@click.argument("after", metavar="[B]", required=False)
+@_diff_options
+@_store
+def diff(before: str, after: str | None, runs: str | None, **options: bool) -> None:
+    """Show what differs between two builds, image by image.
+
+    A and B are each a config, a cloudbuild.json (whoever wrote it), the output of "imagekit
+    matrix --json", one of these in a git revision such as HEAD~1:config/images.yaml, or a
+    recorded run: its name, the beginning of one, "latest" or "latest~1". Without B, the file of
+    a revision is compared with what it is now.
+    """
+    # The store of runs is loaded by who reads one.
+    from imagekit import sides
+
+    store = _opened(runs)
+    old = sides.read(before, store)
+    new = sides.read(after if after is not None else sides.other_side(before), store)
+    found = compare(old.inventory, new.inventory)
+    _print_changes(found, old.name, new.name, **options)
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+@_store
+@click.option("--since", default="", metavar="TIME", help="2026-11-01, 2026-11-01T12:00 or 7d.")
+@click.option("--until", default="", metavar="TIME", help="Like --since; the time itself is out.")
+@click.option("--outcome", multiple=True, metavar="WORD", help="Such as failed; repeatable.")
+@click.option("--notebook", default="", metavar="GLOB", help="Such as generate.")
+@click.option(
+    "--parameter", "-p", nargs=2, multiple=True, metavar="NAME GLOB", help="A value that was given."
+)
+@click.option("-n", "number", type=click.IntRange(0), default=20, show_default=True, help="Latest.")
+@click.option("--json", "as_json", is_flag=True, help="Print all as JSON.")
+def runs(context: click.Context, /, **options: Any) -> None:
+    """Show the history of recorded runs, the latest last; 0 for -n shows all."""
+    context.obj = options["runs"]
+    if context.invoked_subcommand is None:
+        _print_history(options)
+
+
+@runs.command()
+@click.argument("run", metavar="RUN")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def show(store: str | None, /, run: str, as_json: bool) -> None:
+    """Show everything that is known of a run."""
+    found = _history(_opened(store))
+    entry = found.find(run)
+    changes = found.changes(entry)
+    if as_json:
+        document = msgspec.to_builtins(entry)
+        document["changes"] = None if changes is None else msgspec.to_builtins(changes)
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        return
+    for name, value in _about(entry, found):
+        click.echo(f"{name:<11}{value}")
+    if changes is not None:
+        before = found.before(entry)
+        click.echo(f"\nAgainst {before.run if before else ''}: {changes.summary()}")
+        for line in changes.lines():
+            click.echo(f"  {line}")
+
+
+@runs.command("diff")
+@click.argument("before", metavar="RUN")
+@click.argument("after", metavar="RUN")
+@_diff_options
+@click.pass_obj
+def diff_runs(store: str | None, /, before: str, after: str, **options: bool) -> None:
+    """Show what differs between what two runs generated."""
+    from imagekit import sides
+
+    found = _history(_opened(store))
+    old, new = (sides.of_run(found, name) for name in (before, after))
+    _print_changes(compare(old.inventory, new.inventory), old.name, new.name, **options)
+
+
+def _opened(address: str | None) -> Any:
+    from imagekit import git
+    from imagekit.runs.store import Store
+
+    if address is None:
+        # The store of a project is in its root, wherever below one stands.
+        top = git.ask(pathlib.Path.cwd(), "rev-parse", "--show-toplevel")
+        address = str(pathlib.Path(top or ".") / "runs")
+    return Store(address)
+
+
+def _history(store: Any) -> Any:
+    from imagekit.runs import history
+
+    return history.read(store, _progress)
+
+
+def _progress(names: Sequence[str]) -> Any:
+    """A bar for who waits for many runs to be read for the first time."""
+    if not sys.stderr.isatty() or len(names) < 200:
+        return names
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(names, "reading runs", console=Console(stderr=True), transient=True)
+
+
+def _print_changes(
+    found: Changes,
+    before: str,
+    after: str,
+    *,
+    markdown: bool,
+    as_json: bool,
+    exit_code: bool,
+) -> None:
+    if markdown and as_json:
+        raise click.UsageError("--markdown and --json exclude each other")
+    if markdown:
+        click.echo(differences.markdown(found, before, after), nl=False)
+    elif as_json:
+        click.echo(differences.as_json(found, before, after))
+    elif not found:
+        click.echo(differences.nothing(before, after))
+    else:
+        lines = (
+            ((row.mark, row.image, row.what, row.before, row.after), STYLES[row.kind])
+            for row in differences.rows(found)
+        )
+        columns = ("change", "image", "what", "before", "after")
+        terminal.show(columns, lines, unbroken="image")
+        click.echo(found.summary())
+    if exit_code and found:
+        sys.exit(1)
+
+
+def _print_history(options: dict[str, Any]) -> None:
+    from imagekit.runs.history import filter_of
+
+    number, as_json = options["number"], options["as_json"]
+    names = ("since", "until", "outcome", "notebook")
+    chosen = filter_of(*(options[name] for name in names), dict(options["parameter"]))
+    found = _history(_opened(options["runs"]))
+    kept = [entry for entry in found.entries if chosen.admits(entry)]
+    shown = kept if as_json or not number else kept[-number:]
+    counts = found.counts(shown)
+    if as_json:
+        document = [
+            msgspec.to_builtins(entry) | {"changes": counts.get(entry.run)} for entry in shown
+        ]
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        return
+    if shown:
+        columns = ("run", "began (UTC)", "took", "outcome", "images", "changes", "commit", "why")
+        lines = ((_line(entry, counts), ENDS.get(entry.outcome, "red")) for entry in shown)
+        terminal.show(columns, lines, unbroken="run", wide_only=("began (UTC)", "commit"))
+    left_out = f", the latest {len(shown)} shown" if len(shown) < len(kept) else ""
+    of_all = f" of {len(found.entries)}" if len(kept) < len(found.entries) else ""
+    click.echo(
+        f"{counted(len(kept), 'run')}{of_all} in {found.store.path('').rstrip('/')}{left_out}"
+    )
+
+
+def _line(entry: Any, counts: dict[str, tuple[int, int, int]]) -> tuple[str, ...]:
+    numbers = counts.get(entry.run)
+    return (
+        entry.run,
+        entry.started[:19].replace("T", " "),
+        "" if entry.seconds is None else f"{entry.seconds:.1f} s",
+        entry.outcome,
+        "" if entry.images is None else str(entry.images),
+        "" if numbers is None else changed(numbers),
+        short_commit(entry.commit),
+        why(entry),
+    )
+
+
+def changed(numbers: tuple[int, int, int]) -> str:
+    """`+1 -2 ~3` of images added, removed and changed; `=` where nothing is."""
+    marks = (f"{mark}{number}" for mark, number in zip("+-~", numbers, strict=True) if number)
+    return " ".join(marks) or "="
+
+
+def short_commit(commit: str | None) -> str:
+    """A commit as people write it, with what tells that it was not all."""
+    name, _, dirty = (commit or "").partition("-")
+    return f"{name[:10]}{'-dirty' if dirty else ''}"
+
+
+def why(entry: Any) -> str:
+    """Where and with what a run ended, if not well, and what is wrong with its files."""
+    parts = [entry.problem] if entry.problem else []
+    if entry.cell is not None:
+        where = f"cell {entry.cell.number}: " if entry.cell.number else ""
+        first = entry.cell.message.strip().partition("\n")[0]
+        parts.insert(0, f"{where}{entry.cell.error}: {first}")
+    return "; ".join(parts)
+
+
+def _about(entry: Any, found: Any) -> list[tuple[str, str]]:
+    given = [f"{name}={json.dumps(v, ensure_ascii=False)}" for name, v in entry.parameters.items()]
+    lines = [
+        ("run", entry.run),
+        ("notebook", entry.notebook),
+        ("outcome", f"{entry.outcome}{' (' + why(entry) + ')' if why(entry) else ''}"),
+        ("began", entry.started),
+        ("took", "" if entry.seconds is None else f"{entry.seconds:.1f} s"),
+        ("parameters", " ".join(given)),
+        ("commit", entry.commit or ""),
+        ("config", " ".join(filter(None, (entry.config, (entry.config_sha256 or "")[:16])))),
+        ("images", "" if entry.images is None else str(entry.images)),
+        ("files", found.store.path(f"{entry.run}.*")),
+    ]
+    return [(name, value) for name, value in lines if value]

@@ -1,0 +1,103 @@
+"""One side of a diff: whatever a person names, as an inventory of images."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from typing import Any
+
+import msgspec
+
+from imagekit import git, inventory, pipeline
+from imagekit.errors import UsageError
+from imagekit.inventory import Inventory
+from imagekit.runs import history
+from imagekit.runs.store import Store
+from imagekit.trees import Folder, Revision, Tree, with_files
+
+
+class Side(msgspec.Struct, frozen=True):
+    """What was named, and the images that it stands for."""
+
+    name: str
+    inventory: Inventory
+
+
+def read(name: str, store: Store) -> Side:
+    """A config, a Cloud Build file, a plan (`imagekit matrix --json`), or a run.
+
+    A file is named by its path, or as `REVISION:PATH` like for git; a run as for
+    `History.find`. Dockerfiles and what they copy are looked for beside the file, in the working
+    directory or the revision. Raises ConfigError for a config with problems, and UsageError where
+    the name stands for none of these.
+    """
+    here = pathlib.Path.cwd()
+    path = pathlib.Path(name)
+    if path.is_file() and not _is_record(path):
+        return Side(name, _inventory(path.read_bytes(), name, Folder(here)))
+    revision, colon, inside = name.partition(":")
+    if colon and (data := git.blob(here, name)) is not None:
+        return Side(name, _inventory(data, name, Revision(here, revision)))
+    return _run(name, store, colon and inside)
+
+
+def other_side(name: str) -> str:
+    """What a single named side is compared with: the same file as it is now.
+
+    Raises UsageError where the name says no revision.
+    """
+    _, colon, inside = name.partition(":")
+    if not colon or not inside or not pathlib.Path(inside).is_file():
+        message = f"{name}: name what it is to be compared with; only of REVISION:PATH it is clear"
+        raise UsageError(message)
+    return inside
+
+
+def of_run(found: history.History, name: str) -> Side:
+    """What a run generated. Raises UsageError where that is not kept."""
+    entry = found.find(name)
+    build = found.build(entry)
+    if build is None:
+        ended = f"; it {entry.outcome}" if entry.outcome != "succeeded" else ""
+        raise UsageError(f"{entry.run}: this run's files say nothing of images{ended}")
+    return Side(entry.run, build)
+
+
+def _run(name: str, store: Store, inside: str) -> Side:
+    path = pathlib.Path(name)
+    if path.is_file():
+        store = Store(path.parent)
+    found = history.read(store)
+    try:
+        return of_run(found, path.name if path.is_file() else name)
+    except UsageError as error:
+        if "no run is called" not in str(error):
+            raise
+        where = "no such file in that git revision" if inside else "no such file"
+        raise UsageError(f"{name}: {where}, and {error}") from None
+
+
+def _is_record(path: pathlib.Path) -> bool:
+    return path.suffix == ".ipynb" or bool(history.RECORD.fullmatch(path.name))
+
+
+def _inventory(data: bytes, name: str, tree: Tree) -> Inventory:
+    text = data.decode(errors="replace")
+    document = _json(text)
+    if isinstance(document, dict) and isinstance(document.get("rows"), list):
+        try:
+            found: Inventory | None = inventory.of_rows(document)
+        except (KeyError, TypeError, ValueError) as error:
+            raise UsageError(f"{name}: no plan of imagekit matrix --json: {error}") from None
+    else:
+        found = inventory.read(text)
+    if found is None:
+        found = inventory.of_plan(pipeline.check_text(data, name).plan)
+    return with_files(found, tree)
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text) if text.lstrip()[:1] == "{" else None
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,68 @@
+import json
+
+from imagekit import diff
+from imagekit.changes import Changes, Difference
+
+CHANGES = Changes(
+    added=("a",),
+    removed=("b",),
+    changed={"c": (Difference("CUDA", "13.0", None, True), Difference("D changed"))},
+    rebuilt={"d": "c", "e": "c"},
+    whole=(Difference("timeout", '"1s"', '"2s"'),),
+)
+
+
+def test_one_row_a_change():
+    assert [(r.mark, r.image, r.what, r.before, r.after) for r in diff.rows(CHANGES)] == [
+        ("+ added", "a", "", "", ""),
+        ("- removed", "b", "", "", ""),
+        ("~ changed", "c", "CUDA", "13.0", "(none)"),
+        ("~ changed", "c", "D changed", "", ""),
+        ("↻ rebuilt", "d", "stands on c", "", ""),
+        ("↻ rebuilt", "e", "stands on c", "", ""),
+        ("~ build", "", "timeout", '"1s"', '"2s"'),
+    ]
+
+
+def test_markdown_is_a_summary_a_table_and_the_consequences():
+    assert diff.markdown(CHANGES, "old", "new") == (
+        "**1 added, 1 removed, 1 changed, 2 rebuilt** "
+        "from <code>old</code> to <code>new</code>\n\n"
+        "| change | image | what | before | after |\n"
+        "| --- | --- | --- | --- | --- |\n"
+        "| + added | <code>a</code> |  |  |  |\n"
+        "| - removed | <code>b</code> |  |  |  |\n"
+        "| ~ changed | <code>c</code> | CUDA | <code>13.0</code> | <code>(none)</code> |\n"
+        "| ~ changed | <code>c</code> | D changed |  |  |\n"
+        '| ~ build |  | timeout | <code>"1s"</code> | <code>"2s"</code> |\n\n'
+        "<details>\n<summary>2 images rebuilt as a consequence</summary>\n\n"
+        "- standing on <code>c</code>: <code>d</code>, <code>e</code>\n\n</details>\n"
+    )
+
+
+def test_no_value_can_break_out_of_its_cell():
+    evil = Changes(changed={"a": (Difference("A", "x|y", "</code><script>\n| - |"),)})
+    row = diff.markdown(evil, "a", "b").splitlines()[-1]
+    assert "x\\|y" in row
+    assert "<script>" not in row
+    assert row.endswith("\\n\\| - \\|</code> |")
+
+
+def test_only_options_or_only_consequences():
+    whole = diff.markdown(Changes(whole=(Difference("timeout", "1", "2"),)), "a", "b")
+    assert whole.startswith("**the build's options changed**")
+    assert "<details>" not in whole
+    assert "| change" not in diff.markdown(Changes(rebuilt={"a": "b"}), "a", "b")
+
+
+def test_no_difference_says_so():
+    assert diff.markdown(Changes(), "a", "b").startswith("No change: ")
+    assert diff.nothing("a", "b") == "no change: a and b describe the same images"
+
+
+def test_json_holds_everything():
+    found = json.loads(diff.as_json(CHANGES, "old", "new"))
+    assert found["before"] == "old"
+    assert found["changed"]["c"][0] == {"what": "CUDA", "before": "13.0", "rebuilds": True}
+    assert found["rebuilt"] == {"d": "c", "e": "c"}
+    assert found["build"] == [{"what": "timeout", "before": '"1s"', "after": '"2s"'}]
