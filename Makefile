@@ -16,7 +16,7 @@ test: .venv/test lint  ## Run all tests
 	$(BIN)/coverage report --fail-under=100 --include='$(PURE)'
 
 # What is pure is tested in every branch; the edges are tested on the real thing.
-PURE := imagekit/errors.py,imagekit/source.py,imagekit/dockerfile.py,imagekit/checks.py,imagekit/config.py,imagekit/recipes.py,imagekit/cells.py,imagekit/images.py,imagekit/targets/*.py,imagekit/pipeline.py,imagekit/changes.py,imagekit/rows.py,imagekit/engine/steps.py,imagekit/engine/content.py,imagekit/engine/timing.py
+PURE := imagekit/errors.py,imagekit/source.py,imagekit/dockerfile.py,imagekit/checks.py,imagekit/config.py,imagekit/recipes.py,imagekit/cells.py,imagekit/images.py,imagekit/targets/*.py,imagekit/pipeline.py,imagekit/steps.py,imagekit/inventory.py,imagekit/changes.py,imagekit/diff.py,imagekit/rows.py,imagekit/engine/content.py,imagekit/engine/timing.py
 
 lint: .venv/test  ## Check style, types and the order of the floors
 	$(BIN)/ruff check --quiet
@@ -24,8 +24,11 @@ lint: .venv/test  ## Check style, types and the order of the floors
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-lab: .venv/lab  ## Open JupyterLab on the notebooks
-	$(BIN)/jupyter lab --notebook-dir=. notebooks/explore.ipynb
+# JupyterLab would ask other hosts for news and for newer versions of itself.
+OFFLINE := --LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
+
+lab: .venv/lab  ## Open JupyterLab on the start notebook
+	$(BIN)/jupyter lab $(OFFLINE) notebooks/start.ipynb
 
 bench: .venv/run  ## Compare the shipped image with the plainest one: make bench BASE= UV= PY=
 	$(BIN)/python benchmarks/images.py --base $(BASE) --uv $(UV) --python $(PY) $(BENCH_OPTIONS)

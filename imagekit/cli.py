@@ -14,17 +14,14 @@ import click
 import msgspec
 
 import imagekit
-from imagekit import checks, pipeline
+from imagekit import checks, pipeline, reading, terminal
 from imagekit import output as output_file
 from imagekit.config import MAX_TIMEOUT
-from imagekit.errors import INTERRUPTED, ImagekitError, counted, one_line
+from imagekit.errors import INTERRUPTED, ImagekitError, counted
 from imagekit.images import Plan
 from imagekit.rows import MARKS, Row, counts, rows
 
 DEFAULT_CONFIG = "config/images.yaml"
-
-NARROW = 120
-"""Columns of a terminal under which the table leaves out what each image stands on."""
 
 Command = Callable[..., Any]
 
@@ -187,11 +184,12 @@ def run(
     # papermill and what it brings take a second to load, which only this command should pay for.
     from imagekit.notebook import parameters, project
     from imagekit.notebook import run as runner
+    from imagekit.runs.store import Store
 
     root = project.root()
     path = runner.find(notebook, root)
     values = parameters.typed(path, given)
-    store = pathlib.Path(runs) if runs else root / "runs"
+    store = Store(runs or root / "runs")
     progress = sys.stderr.isatty()
     ended = runner.execute(path, values, store=store, cell_timeout=cell_timeout, progress=progress)
     for text in ended.shown:
@@ -202,9 +200,12 @@ def run(
     if record.cell is not None:
         where = f"cell {record.cell.number}" if record.cell.number else "before the first cell"
         click.echo(f"{where}: {record.cell.error}: {record.cell.message}", err=True)
-    left = ended.notebook if ended.notebook.exists() else ended.notebook.with_suffix(".json")
-    click.echo(f"{os.path.relpath(left)}: {record.outcome} after {record.seconds:.1f} s", err=True)
+    click.echo(f"{ended.left}: {record.outcome} after {record.seconds:.1f} s", err=True)
     sys.exit(record.exit_code)
+
+
+cli.add_command(reading.diff)
+cli.add_command(reading.runs)
 
 
 def _planned(
@@ -223,41 +224,22 @@ def _planned(
 
 
 def _print_table(found: list[Row]) -> None:
-    # rich takes a tenth of a second to load, which only this command should pay for.
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console(highlight=False)
-    columns = ["status", "tag", "aliases", "stands on", "why"]
-    if console.is_terminal and console.width < NARROW:
-        columns.remove("stands on")
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        # A tag that breaks cannot be copied.
-        table.add_column(column, no_wrap=column == "tag", overflow="fold")
     styles = {"built": "", "excluded": "yellow", "not listed": "dim", "not selected": "dim"}
-    for row in found:
-        values = {
-            "status": f"{MARKS[row.status]} {row.status}",
-            "tag": row.tag,
-            "aliases": ", ".join(row.aliases),
-            "stands on": row.parent or "",
-            "why": row.reason,
-        }
-        # As Text, or rich would take brackets and colons in a reason for markup.
-        cells = (Text(one_line(values[column])) for column in columns)
-        table.add_row(*cells, style=styles[row.status])
-    if console.is_terminal:
-        console.print(table)
-        return
-    # A pipe has no width; a line a row, without blanks at its end, keeps grep and diff useful.
-    console.width = 10_000
-    with console.capture() as capture:
-        console.print(table)
-    lines = (line.rstrip() for line in capture.get().splitlines())
-    click.echo("\n".join(line for line in lines if line))
+    lines = (
+        (
+            (
+                f"{MARKS[row.status]} {row.status}",
+                row.tag,
+                ", ".join(row.aliases),
+                row.parent or "",
+                row.reason,
+            ),
+            styles[row.status],
+        )
+        for row in found
+    )
+    columns = ("status", "tag", "aliases", "stands on", "why")
+    terminal.show(columns, lines, unbroken="tag", wide_only=("stands on",))
 
 
 def main(args: list[str] | None = None) -> NoReturn:

@@ -160,6 +160,18 @@ class EngineError(ImagekitError):
     exit_code = 6
 
 
+class BuildError(ImagekitError):
+    """A build ended otherwise than well: an image failed, or it was interrupted."""
+
+    exit_code = 6
+
+
+class StoreError(ImagekitError):
+    """A run store on another machine does not answer, or refuses."""
+
+    exit_code = 7
+
+
 class ConfigWarning(UserWarning):
     """Something in a config that works and deserves a look."""
 

@@ -12,9 +12,14 @@ import click
 import msgspec
 
 from imagekit import diff as differences
-from imagekit import terminal
+from imagekit import git, sides, terminal
 from imagekit.changes import Changes, compare
 from imagekit.errors import counted
+from imagekit.runs import history as histories
+from imagekit.runs.entry import Entry
+from imagekit.runs.history import History
+from imagekit.runs.store import Store
+from imagekit.runs.text import changed, short_commit, why
 
 STYLES = {"added": "green", "removed": "red", "changed": "yellow", "rebuilt": "dim", "build": ""}
 ENDS = {"succeeded": "", "running": "cyan", "not a run": "dim", "unreadable": "dim"}
@@ -54,9 +59,6 @@ def diff(before: str, after: str | None, runs: str | None, **options: bool) -> N
     recorded run: its name, the beginning of one, "latest" or "latest~1". Without B, the file of
     a revision is compared with what it is now.
     """
-    # The store of runs is loaded by who reads one.
-    from imagekit import sides
-
     store = _opened(runs)
     old = sides.read(before, store)
     new = sides.read(after if after is not None else sides.other_side(before), store)
@@ -113,17 +115,12 @@ def show(store: str | None, /, run: str, as_json: bool) -> None:
 @click.pass_obj
 def diff_runs(store: str | None, /, before: str, after: str, **options: bool) -> None:
     """Show what differs between what two runs generated."""
-    from imagekit import sides
-
     found = _history(_opened(store))
     old, new = (sides.of_run(found, name) for name in (before, after))
     _print_changes(compare(old.inventory, new.inventory), old.name, new.name, **options)
 
 
-def _opened(address: str | None) -> Any:
-    from imagekit import git
-    from imagekit.runs.store import Store
-
+def _opened(address: str | None) -> Store:
     if address is None:
         # The store of a project is in its root, wherever below one stands.
         top = git.ask(pathlib.Path.cwd(), "rev-parse", "--show-toplevel")
@@ -131,10 +128,8 @@ def _opened(address: str | None) -> Any:
     return Store(address)
 
 
-def _history(store: Any) -> Any:
-    from imagekit.runs import history
-
-    return history.read(store, _progress)
+def _history(store: Store) -> History:
+    return histories.read(store, _progress)
 
 
 def _progress(names: Sequence[str]) -> Any:
@@ -177,11 +172,10 @@ def _print_changes(
 
 
 def _print_history(options: dict[str, Any]) -> None:
-    from imagekit.runs.history import filter_of
-
     number, as_json = options["number"], options["as_json"]
     names = ("since", "until", "outcome", "notebook")
-    chosen = filter_of(*(options[name] for name in names), dict(options["parameter"]))
+    since, until, outcomes, notebook = (options[name] for name in names)
+    chosen = histories.filter_of(since, until, outcomes, notebook, dict(options["parameter"]))
     found = _history(_opened(options["runs"]))
     kept = [entry for entry in found.entries if chosen.admits(entry)]
     shown = kept if as_json or not number else kept[-number:]
@@ -203,7 +197,7 @@ def _print_history(options: dict[str, Any]) -> None:
     )
 
 
-def _line(entry: Any, counts: dict[str, tuple[int, int, int]]) -> tuple[str, ...]:
+def _line(entry: Entry, counts: dict[str, tuple[int, int, int]]) -> tuple[str, ...]:
     numbers = counts.get(entry.run)
     return (
         entry.run,
@@ -217,29 +211,7 @@ def _line(entry: Any, counts: dict[str, tuple[int, int, int]]) -> tuple[str, ...
     )
 
 
-def changed(numbers: tuple[int, int, int]) -> str:
-    """`+1 -2 ~3` of images added, removed and changed; `=` where nothing is."""
-    marks = (f"{mark}{number}" for mark, number in zip("+-~", numbers, strict=True) if number)
-    return " ".join(marks) or "="
-
-
-def short_commit(commit: str | None) -> str:
-    """A commit as people write it, with what tells that it was not all."""
-    name, _, dirty = (commit or "").partition("-")
-    return f"{name[:10]}{'-dirty' if dirty else ''}"
-
-
-def why(entry: Any) -> str:
-    """Where and with what a run ended, if not well, and what is wrong with its files."""
-    parts = [entry.problem] if entry.problem else []
-    if entry.cell is not None:
-        where = f"cell {entry.cell.number}: " if entry.cell.number else ""
-        first = entry.cell.message.strip().partition("\n")[0]
-        parts.insert(0, f"{where}{entry.cell.error}: {first}")
-    return "; ".join(parts)
-
-
-def _about(entry: Any, found: Any) -> list[tuple[str, str]]:
+def _about(entry: Entry, found: History) -> list[tuple[str, str]]:
     given = [f"{name}={json.dumps(v, ensure_ascii=False)}" for name, v in entry.parameters.items()]
     lines = [
         ("run", entry.run),

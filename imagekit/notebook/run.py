@@ -24,20 +24,21 @@ from traitlets.config import Config as Traits
 
 from imagekit import output
 from imagekit.errors import INTERRUPTED, UsageError, did_you_mean, exit_code_of
-from imagekit.notebook import project, record
-from imagekit.notebook.display import RESULT_TYPE
+from imagekit.notebook import project
 from imagekit.notebook.parameters import unformatted
-from imagekit.notebook.record import CellError, Outcome, Record
+from imagekit.runs import record
+from imagekit.runs.record import RESULT_TYPE, CellError, Outcome, Record
+from imagekit.runs.store import Store
 
 SCHEME = "imagekit-run://"
 """Marks the paths that papermill is to write in one step; see `_WholeFiles`."""
 
 
 class Run(msgspec.Struct, frozen=True):
-    """A run that has ended: its record and the two files it left."""
+    """A run that has ended: its record, where what it left can be found, and what it said."""
 
     record: Record
-    notebook: pathlib.Path
+    left: str
     shown: tuple[str, ...]
     warned: tuple[str, ...]
 
@@ -57,7 +58,7 @@ def execute(
     notebook: pathlib.Path,
     parameters: dict[str, Any],
     *,
-    store: pathlib.Path,
+    store: Store,
     cell_timeout: int | None = None,
     progress: bool = False,
 ) -> Run:
@@ -68,7 +69,6 @@ def execute(
     started = record.now()
     root = project.root()
     name = record.new_run(notebook, started)
-    path = store.resolve() / f"{name}.ipynb"
     running = Record(
         run=name,
         notebook=os.path.relpath(notebook, root),
@@ -78,22 +78,20 @@ def execute(
         notebook_sha256=project.sha256(notebook),
         commit=project.commit(root),
         versions=_versions(),
+        host=platform.node(),
         process=os.getpid(),
     )
     record.write(store, running)
     engine = {"parameters": parameters, "progress_bar": progress, "execution_timeout": cell_timeout}
-    outcome, cell = _outcome(notebook, path, root, engine)
-    return _finish(running, outcome, cell, store, path)
+    with store.workplace() as folder:
+        path = folder / f"{name}.ipynb"
+        outcome, cell = _outcome(notebook, path, root, engine)
+        return _finish(running, outcome, cell, store, _read(path))
 
 
 def _finish(
-    running: Record,
-    outcome: Outcome,
-    cell: CellError | None,
-    store: pathlib.Path,
-    path: pathlib.Path,
+    running: Record, outcome: Outcome, cell: CellError | None, store: Store, executed: Any
 ) -> Run:
-    executed = _read(path)
     exited = _system_exit(executed)
     if outcome in ("succeeded", "failed") and exited is not None:
         outcome, cell = "exited", exited
@@ -105,16 +103,18 @@ def _finish(
         finished=ended.isoformat(),
         seconds=record.seconds_between(running.started, ended),
         exit_code=_exit_code(outcome, cell),
+        host=None,
         process=None,
         result=_result(executed),
     )
     if executed.cells:
         # papermill's own metadata says "completed" of a killed kernel and "exception" of exit 0.
         executed.metadata["imagekit"] = {"run": finished.run, "outcome": outcome}
-        output.replace(path, nbformat.writes(executed).encode())
+        store.write(f"{finished.run}.ipynb", nbformat.writes(executed).encode())
     record.write(store, finished)
+    left = store.path(f"{finished.run}{'.ipynb' if executed.cells else '.json'}")
     warned = tuple(_texts(executed, stderr=True))
-    return Run(finished, path, tuple(_texts(executed, stderr=False)), warned)
+    return Run(finished, left, tuple(_texts(executed, stderr=False)), warned)
 
 
 def _outcome(

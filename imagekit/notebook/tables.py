@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from imagekit import checks as preflight
+from imagekit import diff
 from imagekit.cells import Matrix
 from imagekit.changes import Changes
 from imagekit.config import AXES, Config
@@ -102,12 +103,12 @@ def images(plan: Plan) -> Table:
     return Table(frame, f"{counted(len(plan.images), 'image')} in build order")
 
 
-def changes(found: Changes) -> Table:
-    """What differs from the file that was there."""
-    marks = {"+": "added", "-": "removed", "~": "changed"}
-    lines = [(f"{line[0]} {marks[line[0]]}", line[2:]) for line in found.lines()]
-    frame = pd.DataFrame(lines, columns=["change", "what"]).set_index("change")
-    return Table(frame, f"Against the file that was there: {found.summary()}")
+def changes(found: Changes, against: str = "the file that was there") -> Table:
+    """What differs from another build, image by image, with what is rebuilt as a consequence."""
+    lines = [(row.mark, row.image, row.what, row.before, row.after) for row in diff.rows(found)]
+    columns = ["change", "image", "what", "before", "after"]
+    frame = pd.DataFrame(lines, columns=columns).set_index("change")
+    return Table(frame, f"Against {against}: {found.summary()}")
 
 
 def checks(path: str, plan: Plan) -> Table:

@@ -92,7 +92,8 @@ class Store:
         """A file's whole address, for people: short where it is below the working directory."""
         if self.folder is None:
             return f"{self.address.rstrip('/')}/{name}"
-        return os.path.relpath(self.folder / name)
+        short = os.path.relpath(self.folder / name)
+        return str(self.folder / name) if short.startswith("..") else short
 
     def _local(self) -> Iterator[tuple[str, str]]:
         folders = [str(self.folder)]

@@ -12,6 +12,7 @@ import pytest
 
 from imagekit.errors import UsageError
 from imagekit.notebook import run
+from imagekit.runs.store import Store
 
 HERE = pathlib.Path(__file__).resolve().parent.parent / "notebooks"
 
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.edge
 
 
 def execute(name, store, **options):
-    return run.execute(HERE / f"{name}.ipynb", {}, store=store, **options)
+    return run.execute(HERE / f"{name}.ipynb", {}, store=Store(store), **options)
 
 
 def stored(store):
@@ -136,7 +137,7 @@ def test_a_kernel_that_does_not_exist_is_a_failed_run(tmp_path):
     notebook.metadata.kernelspec.name = "nonsense"
     path = tmp_path / "other.ipynb"
     nbformat.write(notebook, path)
-    ended = run.execute(path, {}, store=tmp_path / "runs")
+    ended = run.execute(path, {}, store=Store(tmp_path / "runs"))
     assert ended.record.outcome == "failed"
     assert ended.record.cell.message == "No such kernel named nonsense"
 
@@ -156,7 +157,9 @@ def test_braces_in_a_path_are_only_braces(tmp_path):
 def test_the_record_holds_what_came_in_and_what_came_out(tmp_path, root, monkeypatch):
     monkeypatch.chdir(root)
     parameters = {"output": str(tmp_path / "c.json"), "only": ["cpu"]}
-    ended = run.execute(root / "notebooks/generate.ipynb", parameters, store=tmp_path / "runs")
+    ended = run.execute(
+        root / "notebooks/generate.ipynb", parameters, store=Store(tmp_path / "runs")
+    )
     record, _ = stored(tmp_path / "runs")
     assert record["parameters"] == parameters
     assert record["notebook"] == "notebooks/generate.ipynb"

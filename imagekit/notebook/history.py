@@ -1,0 +1,235 @@
+"""The history of recorded runs as a pandas table, and plots of it over time."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import pathlib
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from imagekit.errors import UsageError, counted
+from imagekit.notebook import tables
+from imagekit.notebook.display import Picture, Table
+from imagekit.notebook.watching import progress
+from imagekit.runs import history
+from imagekit.runs.entry import Entry
+from imagekit.runs.history import Filter, History
+from imagekit.runs.store import Store
+from imagekit.runs.text import changed, short_commit, why
+
+EXAMPLE = "notebooks/example-runs"
+"""Shown where there are no runs yet: a reader is to see what a history looks like."""
+
+INK = "#010203"
+"""Drawn in this, and then given the colour of the text around the picture."""
+SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")
+"""Colours that colour-blind people tell apart (Okabe and Ito, 2008); markers differ, too."""
+MARKERS = ("o", "s", "^", "D", "v")
+INCHES = (9.0, 3.2)
+
+
+class Selection:
+    """A history, and the runs of it that a filter admits, the earliest first."""
+
+    def __init__(self, found: History, chosen: Filter) -> None:
+        self.found = found
+        self.entries = [entry for entry in found.entries if chosen.admits(entry)]
+        self.counts = found.counts(self.entries)
+
+
+def read(
+    store: str,
+    *,
+    since: str = "",
+    until: str = "",
+    outcomes: Sequence[str] = (),
+    notebook: str = "",
+    given: Sequence[str] = (),
+) -> Selection:
+    """The runs of a store that all of the filters admit.
+
+    `store` is a folder or an fsspec address; where the folder holds no run, the example is
+    read. `since` and `until` are times (`2026-11-01`, `7d` for ago), `given` holds NAME=GLOB of
+    parameters. Raises UsageError for a filter that is none, and StoreError.
+    """
+    pairs = [text.partition("=") for text in given]
+    if wrong := [name for name, equals, _ in pairs if not equals]:
+        raise UsageError(f"given: {wrong[0]!r} is not NAME=GLOB")
+    parameters = {name: glob for name, _, glob in pairs}
+    chosen = history.filter_of(since, until, outcomes, notebook, parameters)
+    found = history.read(Store(store), _shown)
+    if not found.entries and found.store.folder is not None and pathlib.Path(EXAMPLE).is_dir():
+        found = history.read(Store(EXAMPLE), _shown)
+    return Selection(found, chosen)
+
+
+def _shown(names: Sequence[str]) -> Sequence[str]:
+    bar: Sequence[str] = progress(names, what="reading runs")
+    return bar
+
+
+def frame(selection: Selection) -> pd.DataFrame:
+    """One row a run, by name, with times in UTC, seconds, and numbers of images."""
+    entries, counts = selection.entries, selection.counts
+    numbers = [counts.get(entry.run, (None, None, None)) for entry in entries]
+    columns = {
+        "began": pd.to_datetime(
+            [entry.started or None for entry in entries], utc=True, format="ISO8601"
+        ),
+        "notebook": [_stem(entry) for entry in entries],
+        "parameters": [_parameters(entry) for entry in entries],
+        "seconds": pd.array([entry.seconds for entry in entries], dtype="Float64"),
+        "outcome": [entry.outcome for entry in entries],
+        "why": [why(entry) for entry in entries],
+        "images": pd.array([entry.images for entry in entries], dtype="Int64"),
+        "added": pd.array([added for added, _, _ in numbers], dtype="Int64"),
+        "removed": pd.array([removed for _, removed, _ in numbers], dtype="Int64"),
+        "changed": pd.array([changed for _, _, changed in numbers], dtype="Int64"),
+        "commit": [entry.commit or "" for entry in entries],
+        "config": [entry.config or "" for entry in entries],
+        "config_sha256": [entry.config_sha256 or "" for entry in entries],
+    }
+    return pd.DataFrame(columns, index=pd.Index([e.run for e in entries], name="run"))
+
+
+def _stem(entry: Entry) -> str:
+    return entry.notebook.rpartition("/")[2].removesuffix(".ipynb")
+
+
+def _parameters(entry: Entry) -> str:
+    texts = (f"{n}={v if isinstance(v, str) else json.dumps(v)}" for n, v in _given(entry))
+    return " ".join(texts)
+
+
+def _given(entry: Entry) -> list[tuple[str, object]]:
+    return list(entry.parameters.items())
+
+
+def table(selection: Selection) -> Table:
+    """The runs, the latest first, as people read them."""
+    entries = selection.entries[::-1]
+    counts = selection.counts
+    lines = pd.DataFrame(
+        {
+            "began (UTC)": [entry.started[:19].replace("T", " ") for entry in entries],
+            "notebook": [_stem(entry) for entry in entries],
+            "parameters": [_parameters(entry) for entry in entries],
+            "took (s)": ["" if e.seconds is None else f"{e.seconds:.1f}" for e in entries],
+            "outcome": [f"{_mark(entry)} {entry.outcome}" for entry in entries],
+            "why": [why(entry) for entry in entries],
+            "images": ["" if e.images is None else str(e.images) for e in entries],
+            "changes": [changed(counts[e.run]) if e.run in counts else "" for e in entries],
+            "commit": [short_commit(entry.commit) for entry in entries],
+            "config": [(entry.config_sha256 or "")[:10] for entry in entries],
+        },
+        index=pd.Index([entry.run for entry in entries], name="run"),
+    )
+    total = len(selection.found.entries)
+    of_all = f" of {total}" if len(entries) < total else ""
+    store = selection.found.store.path("").rstrip("/")
+    note = "changes: images added (+), removed (-) and changed (~) against the run before"
+    return Table(lines, f"{counted(len(entries), 'run')}{of_all} in {store}", (note,))
+
+
+def _mark(entry: Entry) -> str:
+    return {"succeeded": "✓", "running": "▶", "not a run": "·"}.get(entry.outcome, "✗")
+
+
+def latest_changes(selection: Selection) -> Table:
+    """What the latest run that generated something changed against the one before."""
+    generated = [entry for entry in selection.entries if entry.build is not None]
+    changes = selection.found.changes(generated[-1]) if generated else None
+    if changes is None:
+        caption = "Nothing to compare: fewer than two runs generated something"
+        return Table(pd.DataFrame(), caption)
+    before = selection.found.before(generated[-1])
+    shown = tables.changes(changes, before.run if before else "")
+    return Table(shown.frame, f"{generated[-1].run}: {shown.caption}")
+
+
+def durations(selection: Selection) -> Picture:
+    """How long the runs of each notebook took, over time; a cross is a run that did not succeed."""
+    found = frame(selection).dropna(subset=["began", "seconds"])
+    title = f"Durations of {counted(len(found), 'run')}"
+    lines = (
+        f"{name}: {len(part)} × {part['seconds'].median():.1f} s (median), "
+        f"at most {part['seconds'].max():.1f} s"
+        for name, part in found.groupby("notebook", sort=True)
+    )
+    return _plot(title, "seconds", found, "seconds", list(lines))
+
+
+def sizes(selection: Selection) -> Picture:
+    """How many images the runs generated, over time, by config."""
+    found = frame(selection).dropna(subset=["began", "images"])
+    title = f"Images that {counted(len(found), 'run')} generated"
+    found = found.assign(notebook=found["config"].where(found["config"] != "", found["notebook"]))
+    lines = (
+        f"{name}: from {part['images'].iloc[0]} to {part['images'].iloc[-1]} images"
+        for name, part in found.groupby("notebook", sort=True)
+    )
+    return _plot(title, "images", found, "images", list(lines))
+
+
+def _plot(title: str, label: str, found: pd.DataFrame, column: str, lines: list[str]) -> Picture:
+    # The first time, matplotlib looks for fonts, and would say so amid the notebook.
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
+    # It takes half a second to load, and only a plot needs it.
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    inked = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
+    settings = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": "imagekit",
+        "font.family": "monospace",
+        "font.size": 9,
+        **dict.fromkeys(inked, INK),
+    }
+    with mpl.rc_context(settings):
+        figure = Figure(figsize=INCHES, layout="constrained")
+        axes = figure.add_subplot()
+        for number, (name, part) in enumerate(found.groupby("notebook", sort=True)):
+            _draw(axes, part, column, str(name), number)
+        _dress(axes, label, found[column])
+        drawn = io.StringIO()
+        figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None})
+    return Picture(_inline(drawn.getvalue(), title), "\n".join([title, *lines]))
+
+
+def _draw(axes: Any, part: pd.DataFrame, column: str, name: str, number: int) -> None:
+    """One series: a line through all runs, a mark for each, a cross for one that went wrong."""
+    color, marker = SERIES[number % len(SERIES)], MARKERS[number % len(MARKERS)]
+    succeeded = part["outcome"] == "succeeded"
+    values = part[column].astype(float)
+    axes.plot(part["began"], values, color=color, linewidth=0.8, alpha=0.6)
+    axes.plot(part["began"][succeeded], values[succeeded], marker, color=color, label=name)
+    axes.plot(part["began"][~succeeded], values[~succeeded], "x", color=color, markersize=9)
+
+
+def _dress(axes: Any, label: str, values: pd.Series) -> None:
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    axes.set_ylabel(label)
+    # What lies on the uppermost line would be cut through.
+    axes.set_ylim(0, 1.1 * float(values.max()) if len(values) else 1)
+    ticks = AutoDateLocator(maxticks=8)
+    axes.xaxis.set_major_locator(ticks)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(ticks))
+    axes.spines[["top", "right"]].set_visible(False)
+    if len(values):
+        axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+
+
+def _inline(svg: str, title: str) -> str:
+    """Matplotlib's SVG as part of a page: no prologue, a title, the text's own colour."""
+    body = svg[svg.index("<svg") :]
+    body = re.sub(r"<metadata>.*?</metadata>\s*", "", body, flags=re.DOTALL)
+    opened = body.replace("<svg ", '<svg role="img" ', 1)
+    head, _, rest = opened.partition(">")
+    return f"{head}><title>{title}</title>{rest}".replace(INK, "currentColor")

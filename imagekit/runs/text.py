@@ -1,0 +1,27 @@
+"""A run in the few words that a table has room for, in the terminal and in notebooks."""
+
+from __future__ import annotations
+
+from imagekit.runs.entry import Entry
+
+
+def changed(numbers: tuple[int, int, int]) -> str:
+    """`+1 -2 ~3` of images added, removed and changed; `=` where nothing is."""
+    marks = (f"{mark}{number}" for mark, number in zip("+-~", numbers, strict=True) if number)
+    return " ".join(marks) or "="
+
+
+def short_commit(commit: str | None) -> str:
+    """A commit as people write it, with what tells that it was not all."""
+    name, _, dirty = (commit or "").partition("-")
+    return f"{name[:10]}{'-dirty' if dirty else ''}"
+
+
+def why(entry: Entry) -> str:
+    """Where and with what a run ended, if not well, and what is wrong with its files."""
+    parts = [entry.problem] if entry.problem else []
+    if entry.cell is not None:
+        where = f"cell {entry.cell.number}: " if entry.cell.number else ""
+        first = entry.cell.message.strip().partition("\n")[0].rstrip(":")
+        parts.insert(0, f"{where}{entry.cell.error}: {first}")
+    return "; ".join(parts)

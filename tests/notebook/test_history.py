@@ -1,0 +1,94 @@
+import pathlib
+import shutil
+import xml.etree.ElementTree as ET
+
+import pandas as pd
+import pytest
+
+from imagekit.errors import UsageError
+from imagekit.notebook import history
+
+# matplotlib asks the system for its fonts when it draws for the first time.
+pytestmark = pytest.mark.edge
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path, monkeypatch, root):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(root / "notebooks/example-runs", tmp_path / history.EXAMPLE)
+    return tmp_path
+
+
+def test_the_frame_has_types_to_reckon_with():
+    found = history.frame(history.read(history.EXAMPLE))
+    assert len(found) == 10
+    assert found["began"].dt.tz is not None
+    assert found["seconds"].sum() > 10
+    assert list(found["added"].dropna()) == [0, 1, 0, 0, 1]
+    assert found["outcome"].value_counts().to_dict() == {"succeeded": 8, "failed": 2}
+    assert set(found["config_sha256"].str.len()) == {0, 64}
+
+
+def test_the_table_begins_with_the_latest():
+    table = history.table(history.read(history.EXAMPLE))
+    assert table.caption == f"10 runs in {history.EXAMPLE}"
+    assert list(table.frame["outcome"][:4]) == ["✓ succeeded"] * 3 + ["✗ failed"]
+    assert table.frame["parameters"].iloc[0] == 'only=["gpu-*"]'
+    assert table.frame["changes"].iloc[1] == "+1 -1"
+
+
+def test_without_runs_the_example_is_shown():
+    assert history.table(history.read("runs")).caption == f"10 runs in {history.EXAMPLE}"
+    shutil.rmtree(history.EXAMPLE)
+    assert history.table(history.read("runs")).caption == "0 runs in runs"
+
+
+def test_filters():
+    found = history.read("runs", outcomes=["failed"], given=["check=True"])
+    assert history.table(found).caption == f"1 run of 10 in {history.EXAMPLE}"
+    assert len(history.read("runs", since="2026-11-23T20:33", notebook="exp*").entries) == 1
+    with pytest.raises(UsageError, match="'check' is not NAME=GLOB"):
+        history.read("runs", given=["check"])
+
+
+def test_what_changed_last():
+    table = history.latest_changes(history.read("runs"))
+    assert "1 added, 1 removed" in table.caption
+    assert list(table.frame["image"]) == ["gpu-ubuntu2404-py314-cuda130", "cpu-ubuntu2404-py312"]
+    nothing = history.latest_changes(history.read("runs", notebook="explore"))
+    assert str(nothing).startswith("Nothing to compare")
+
+
+@pytest.mark.parametrize("draw", [history.durations, history.sizes])
+def test_plots_are_pictures_with_words(draw):
+    picture = draw(history.read("runs"))
+    root = ET.fromstring(picture.svg)
+    assert root.get("role") == "img"
+    assert root.find(f"{SVG}title").text == str(picture).splitlines()[0]
+    texts = {"".join(text.itertext()).strip() for text in root.iter(f"{SVG}text")}
+    assert texts & {"seconds", "images"}
+    assert "currentColor" in picture.svg
+    assert history.INK not in picture.svg
+    assert picture.svg == draw(history.read("runs")).svg
+
+
+def test_plots_of_nothing():
+    found = history.read("runs", outcomes=["interrupted"])
+    assert str(history.durations(found)) == "Durations of 0 runs"
+    assert str(history.sizes(found)) == "Images that 0 runs generated"
+    assert history.table(found).frame.empty
+
+
+def test_what_is_no_run_has_a_row_and_no_mark_in_a_plot(project):
+    folder = pathlib.Path(history.EXAMPLE)
+    (folder / "foreign.ipynb").write_text('{"cells": []}')
+    (folder / "damaged.ipynb").write_text("{")
+    found = history.read("runs")
+    rows = history.table(found).frame
+    assert rows.loc["foreign", "outcome"] == "· not a run"
+    assert rows.loc["damaged", "outcome"] == "✗ unreadable"
+    assert pd.isna(history.frame(found).loc["damaged", "began"])
+    assert str(history.durations(found)).startswith("Durations of 10 runs")

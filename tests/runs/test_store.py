@@ -1,0 +1,93 @@
+import threading
+
+import fsspec
+import pytest
+from fsspec.registry import known_implementations
+
+from imagekit.errors import StoreError, UsageError
+from imagekit.runs import history
+from imagekit.runs.store import Store
+from tests.runs.conftest import record
+
+
+@pytest.fixture
+def bucket():
+    """A store that is no folder, as a bucket is none."""
+    fsspec.filesystem("memory").store.clear()
+    yield Store("memory://bucket/runs")
+    fsspec.filesystem("memory").store.clear()
+
+
+def test_a_bucket_s_runs_are_read_like_a_folder_s(bucket, tmp_path):
+    folder = Store(tmp_path / "runs")
+    names = [record(store, number) for store in (bucket, folder) for number in (1, 2)]
+    assert names[:2] == names[2:]
+    for _ in "read", "indexed":
+        assert history.read(bucket).entries == history.read(folder).entries
+    assert bucket.path("x.json") == "memory://bucket/runs/x.json"
+
+
+def test_a_bucket_that_holds_nothing_yet(bucket):
+    assert history.read(bucket).entries == []
+
+
+def test_what_is_read_is_what_was_written(bucket, tmp_path):
+    for store in (bucket, Store(f"file://{tmp_path}/runs")):
+        store.write("a.json", b"1")
+        found = dict(store.read(["a.json", "missing.json"]))
+        assert found["a.json"] == b"1"
+        assert isinstance(found["missing.json"], OSError)
+        assert [*store.files()] == ["a.json"]
+
+
+def test_a_run_grows_elsewhere_where_files_are_written_whole(bucket, tmp_path):
+    with bucket.workplace() as place:
+        assert place.is_dir()
+    assert not place.exists()
+    with Store(tmp_path).workplace() as place:
+        assert place == tmp_path
+
+
+@pytest.mark.parametrize("address", ["nonsense://x", "gs://bucket/runs"])
+def test_an_address_that_nothing_here_can_reach(address, monkeypatch):
+    monkeypatch.setitem(known_implementations, "gs", {"class": "no.Such"})
+    with pytest.raises(UsageError, match=f"^{address}: no run store can be reached"):
+        Store(address)
+
+
+def test_a_bucket_that_does_not_answer(bucket, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError("403: you may\nnot")
+
+    monkeypatch.setattr(bucket.system, "find", refuse)
+    with pytest.raises(StoreError, match="does not answer: 403: you may not") as raised:
+        bucket.files()
+    assert raised.value.exit_code == 7
+
+
+def test_a_folder_that_cannot_be(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="cannot be a run store"):
+        Store(tmp_path / "file").write("a.json", b"")
+    with pytest.raises(UsageError, match="cannot be read"):
+        Store(tmp_path / "file").files()
+
+
+def test_paths_are_short_below_the_working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert Store("runs").path("a.json") == "runs/a.json"
+    assert Store(tmp_path.parent).path("a.json") == str(tmp_path.parent / "a.json")
+
+
+def test_many_machines_write_at_once_and_nothing_is_lost(tmp_path):
+    store = Store(tmp_path / "runs")
+    writers = [threading.Thread(target=record, args=(store, n)) for n in range(50)]
+    for writer in writers:
+        writer.start()
+    seen = [len(history.read(store).entries) for _ in range(5)]
+    for writer in writers:
+        writer.join()
+    assert seen == sorted(seen)
+    found = history.read(store).entries
+    assert len(found) == 50
+    assert {entry.outcome for entry in found} == {"succeeded"}

@@ -1,0 +1,150 @@
+"""The commands that look back."""
+
+import json
+import shutil
+
+import pytest
+
+from imagekit.cli import main
+
+CONFIG = """\
+base_url: h/r
+python_versions: {py312: {PYTHON_VERSION: 3.12}, py313: {PYTHON_VERSION: 3.13}}
+gpu_versions: {cuda: {CUDA: "13"}}
+images: [{python: [py312, py313]}, {python: py313, gpu: cuda}]
+"""
+
+# git is asked where the project's root is.
+pytestmark = pytest.mark.edge
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch, root):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    shutil.copytree(root / "notebooks/example-runs", "runs")
+    (tmp_path / "old.yaml").write_text(CONFIG)
+    (tmp_path / "new.yaml").write_text(
+        CONFIG.replace('"13"', '"14"').replace("[py312, py313]", "py313")
+    )
+    return tmp_path
+
+
+@pytest.fixture
+def call(project, capsys):
+    def run(*args):
+        with pytest.raises(SystemExit) as stop:
+            main(list(args))
+        return stop.value.code, *capsys.readouterr()
+
+    return run
+
+
+def test_a_diff_as_a_table(call):
+    code, out, _ = call("diff", "old.yaml", "new.yaml")
+    assert code == 0
+    assert [line.split() for line in out.splitlines()[2:]] == [
+        ["-", "removed", "cpu-py312"],
+        ["~", "changed", "gpu-base-cuda", "CUDA", "13", "14"],
+        ["↻", "rebuilt", "gpu-cuda-py313", "stands", "on", "gpu-base-cuda"],
+        ["1", "removed,", "1", "changed,", "1", "rebuilt"],
+    ]
+
+
+def test_the_exit_code_tells_only_when_asked(call):
+    assert call("diff", "old.yaml", "new.yaml", "--exit-code")[0] == 1
+    assert call("diff", "old.yaml", "old.yaml", "--exit-code")[0] == 0
+
+
+def test_an_empty_diff_says_so(call):
+    same = "no change: old.yaml and old.yaml describe the same images\n"
+    assert call("diff", "old.yaml", "old.yaml")[1] == same
+    assert "No change" in call("diff", "old.yaml", "old.yaml", "--markdown")[1]
+    assert json.loads(call("diff", "old.yaml", "old.yaml", "--json")[1])["added"] == []
+
+
+def original(repository="gcr.io/p/q", python="3.7"):
+    """A file as the original generator wrote it (google/caliban, cloudbuild.json)."""
+
+    def steps(tag, dockerfile, args, wait_for):
+        name = f"{repository}:{tag}"
+        pairs = [part for arg in args for part in ("--build-arg", arg)]
+        build = ["build", "-t", name, "-f", f"dockerfiles/{dockerfile}", *pairs, "."]
+        builder = "gcr.io/cloud-builders/docker"
+        yield {"id": name, "name": builder, "args": build, "waitFor": [wait_for]}
+        yield {"id": f"{name}-push", "name": builder, "args": ["push", name], "waitFor": [name]}
+
+    base = f"{repository}:gpu-base-100"
+    pythons = [f"PYTHON_VERSION={python}", "MINICONDA_VERSION=py37_4.8.2"]
+    found = [
+        *steps("gpu-base-100", "Dockerfile.gpu", ["CUDA=10.0"], "-"),
+        *steps("cpu-py37", "Dockerfile", ["BASE_IMAGE=ubuntu:18.04", *pythons], "-"),
+        *steps("gpu-100-py37", "Dockerfile", [f"BASE_IMAGE={base}", *pythons], base),
+    ]
+    return json.dumps({"steps": found, "timeout": "86400s"}, indent=2)
+
+
+def test_files_of_the_original_generator_are_read(call, project):
+    (project / "a.json").write_text(original())
+    (project / "b.json").write_text(original(python="3.7.1"))
+    out = call("diff", "a.json", "b.json", "--json")[1]
+    version = {"what": "PYTHON_VERSION", "before": "3.7", "after": "3.7.1", "rebuilds": True}
+    assert json.loads(out)["changed"] == {"cpu-py37": [version], "gpu-100-py37": [version]}
+
+
+def test_moving_to_another_registry_is_told_once(call, project):
+    (project / "a.json").write_text(original())
+    (project / "b.json").write_text(original("us-docker.pkg.dev/p/q/r"))
+    *_, row, summary = call("diff", "a.json", "b.json")[1].splitlines()
+    assert row.split() == ["~", "build", "repository", "gcr.io/p/q", "us-docker.pkg.dev/p/q/r"]
+    assert summary == "repository gcr.io/p/q → us-docker.pkg.dev/p/q/r"
+
+
+def test_two_formats_at_once_are_refused(call):
+    code, _, err = call("diff", "old.yaml", "new.yaml", "--json", "--markdown")
+    assert code == 2
+    assert "exclude each other" in err
+
+
+def test_the_history_as_a_table(call):
+    code, out, _ = call("runs")
+    lines = out.splitlines()
+    assert code == 0
+    assert len(lines) == 13
+    assert "failed" in lines[8]
+    assert "cell 5: DriftError: cloudbuild.json is out of date (1 changed, 1 rebuilt)" in lines[8]
+    assert lines[-1] == "10 runs in runs"
+
+
+def test_a_part_of_the_history(call):
+    assert call("runs", "-n", "2")[1].splitlines()[-1] == "10 runs in runs, the latest 2 shown"
+    assert call("runs", "--outcome", "failed")[1].splitlines()[-1] == "2 runs of 10 in runs"
+    out = call("runs", "-p", "check", "True", "--notebook", "generate", "--json")[1]
+    assert [run["changes"] for run in json.loads(out)] == [[0, 0, 0], [0, 0, 0], None]
+    assert call("runs", "--runs", "nothing-here")[1] == "0 runs in nothing-here\n"
+
+
+def test_one_run(call):
+    code, out, _ = call("runs", "show", "latest~2")
+    assert code == 0
+    assert "outcome    succeeded\n" in out
+    assert "~ gpu-base-ubuntu2404-cuda130: CUDA 13.0.2 → 13.0.3\n" in out
+    assert "parameters only" in call("runs", "show", "latest")[1]
+    found = json.loads(call("runs", "show", "latest~2", "--json")[1])
+    assert found["changes"]["rebuilt"] == {
+        "gpu-ubuntu2404-py313-cuda130": "gpu-base-ubuntu2404-cuda130"
+    }
+
+
+def test_two_runs(call):
+    code, out, _ = call("runs", "diff", "latest~2", "latest~1", "--json")
+    assert code == 0
+    assert json.loads(out)["removed"] == ["cpu-ubuntu2404-py312"]
+    assert call("runs", "diff", "latest", "latest~1")[0] == 2
+
+
+def test_a_mistake_is_one_line(call):
+    for args in (("runs", "show", "x"), ("runs", "--since", "x"), ("diff", "x", "y")):
+        code, out, err = call(*args)
+        assert (code, out) == (2, "")
+        assert len(err.splitlines()) == 1
