@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help generate test lint lab bench notebooks goldens lock clean
+.PHONY: help generate test lint lab docs bench notebooks goldens lock clean
 
 help:  ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -30,6 +30,9 @@ OFFLINE := --LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.Ne
 lab: .venv/lab  ## Open JupyterLab on the start notebook
 	$(BIN)/jupyter lab $(OFFLINE) notebooks/start.ipynb
 
+docs: .venv/docs  ## Build the site from the notebooks and the pages of docs/
+	@$(BIN)/python docs/build.py
+
 bench: .venv/run  ## Compare the shipped image with the plainest one: make bench BASE= UV= PY=
 	$(BIN)/python benchmarks/images.py --base $(BASE) --uv $(UV) --python $(PY) $(BENCH_OPTIONS)
 
@@ -53,6 +56,6 @@ clean:  ## Remove the environment and everything that tools leave
 	$(PYTHON) -m venv .venv
 
 # One extra a stamp; a newer pin or dependency installs again.
-.venv/run .venv/test .venv/lab: .venv/%: pyproject.toml constraints.txt | .venv/bin/python
+.venv/run .venv/test .venv/lab .venv/docs: .venv/%: pyproject.toml constraints.txt | .venv/bin/python
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[$*]'
 	@touch $@

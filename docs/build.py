@@ -1,0 +1,51 @@
+"""Build the site: `python docs/build.py [FOLDER]`, by default into `build/docs/html`.
+
+The notebooks write files when they are executed, so everything happens in a copy of the project.
+"""
+
+import os
+import pathlib
+import shutil
+import sys
+
+from sphinx.cmd.build import main as sphinx
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import generated
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PARTS = ("config", "dockerfiles", "notebooks", "cloudbuild.json", "pyproject.toml")
+QUIET = 'c.IPKernelApp.log_level = "ERROR"\n'
+"""ipykernel 7.3 and later warn in every run of a kernel that listens unencrypted."""
+
+
+def build(folder: pathlib.Path, root: pathlib.Path = ROOT) -> int:
+    """Build the site of a checkout into `folder/html`; the exit code is Sphinx's.
+
+    A notebook that fails, and everything that Sphinx warns of, is a failure.
+    """
+    source = folder / "source"
+    shutil.rmtree(source, ignore_errors=True)
+    shutil.copytree(root / "docs", source, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    shutil.copy(root / "docs" / "conf.py", source)
+    for part in PARTS:
+        copy = shutil.copytree if (root / part).is_dir() else shutil.copy
+        copy(root / part, source / part)
+    for name, text in generated.pages().items():
+        (source / name).write_text(text, encoding="utf-8")
+    profile = folder / "ipython" / "profile_default"
+    profile.mkdir(parents=True, exist_ok=True)
+    (profile / "ipython_kernel_config.py").write_text(QUIET)
+    os.environ["IPYTHONDIR"] = str(folder / "ipython")
+    # Nobody watches, whatever the environment of the caller says.
+    os.environ["IMAGEKIT_INTERACTIVE"] = "0"
+    options = ["-q", "-W", "--keep-going", "-E", "-d", str(folder / "doctrees")]
+    return sphinx([*options, "-b", "html", str(source), str(folder / "html")])
+
+
+if __name__ == "__main__":
+    target = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "build" / "docs"
+    code = build(target.resolve())
+    if code == 0:
+        print(f"{os.path.relpath(target / 'html' / 'index.html')} is the site's first page")
+    sys.exit(code)

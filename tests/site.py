@@ -1,0 +1,50 @@
+"""The site, built as `make docs` builds it, and its pages as what links to what."""
+
+import html.parser
+import pathlib
+import subprocess
+import sys
+import urllib.parse
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+def build(folder, root=ROOT):
+    """Build the site of a checkout into `folder/html`; gives Sphinx's exit code and words."""
+    command = [sys.executable, str(root / "docs" / "build.py"), str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+class Page(html.parser.HTMLParser):
+    """What a page links to, what can be linked to in it, and what it loads."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.links, self.anchors, self.loads = set(), set(), set()
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        found = dict(attributes)
+        self.anchors |= {found[name] for name in ("id", "name") if found.get(name)}
+        if tag in ("script", "link", "img", "iframe", "source"):
+            self.loads |= {found[name] for name in ("src", "href") if found.get(name)}
+        elif found.get("href"):
+            self.links.add(found["href"])
+
+
+def broken(folder):
+    """Every internal link and in-page anchor of a built site that leads nowhere."""
+    pages = {path: Page(path.read_text(encoding="utf-8")) for path in folder.rglob("*.html")}
+    for path, page in pages.items():
+        for link in page.links | page.loads:
+            parts = urllib.parse.urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            target = (path.parent / urllib.parse.unquote(parts.path)).resolve()
+            target = path if not parts.path else target
+            there = target in pages or target.is_file()
+            anchor = urllib.parse.unquote(parts.fragment)
+            # furo's own links for its menus lead to elements without an id in some pages.
+            if not there or (anchor and target in pages and anchor not in pages[target].anchors):
+                yield f"{path.relative_to(folder)}: {link}"

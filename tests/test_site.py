@@ -1,0 +1,198 @@
+"""The site: what it says is what happens, and nothing in it leads nowhere."""
+
+import contextlib
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import typing
+import urllib.parse
+
+import click
+import msgspec
+import nbformat
+import pytest
+
+from imagekit import config
+from imagekit.cli import cli
+from imagekit.runs.record import Record
+from tests import site
+
+ROOT = site.ROOT
+PAGES = sorted(path for path in (ROOT / "docs").rglob("*.md"))
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+pytestmark = pytest.mark.edge
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("site")
+    code, said = site.build(folder)
+    assert code == 0, said
+    return folder / "html"
+
+
+def text_of(page):
+    return re.sub(r"<[^>]+>", "", page.read_text(encoding="utf-8"))
+
+
+def test_no_link_is_broken(built):
+    assert list(site.broken(built)) == []
+
+
+def test_a_broken_link_would_be_found(built, tmp_path):
+    copy = shutil.copytree(built, tmp_path / "html")
+    page = copy / "index.html"
+    links = '<a href="gone.html">x</a><a href="#gone">y</a><a href="tutorial.html#gone">z</a>'
+    page.write_text(page.read_text().replace("</body>", f"{links}</body>"))
+    assert len(list(site.broken(copy))) == 3
+
+
+def test_nothing_is_loaded_from_elsewhere(built):
+    for path in built.rglob("*.html"):
+        loads = site.Page(path.read_text(encoding="utf-8")).loads
+        assert not [name for name in loads if urllib.parse.urlsplit(name).netloc], path
+    for path in built.rglob("*.css"):
+        assert not re.findall(r"url\(['\"]?(?:https?:)?//", path.read_text(encoding="utf-8")), path
+
+
+def test_every_page_is_reached_from_the_first(built):
+    seen, waiting = set(), [built / "index.html"]
+    while waiting:
+        path = waiting.pop()
+        if path in seen or path.suffix != ".html" or not path.is_file():
+            continue
+        seen.add(path)
+        for link in site.Page(path.read_text(encoding="utf-8")).links:
+            parts = urllib.parse.urlsplit(link)
+            if not parts.scheme and parts.path:
+                waiting.append((path.parent / parts.path).resolve())
+    sources = {path.relative_to(ROOT / "docs").with_suffix(".html") for path in PAGES}
+    notebooks = {
+        pathlib.Path("notebooks") / f"{path.stem}.html" for path in ROOT.glob("notebooks/*.ipynb")
+    }
+    assert {built / name for name in sources | notebooks} <= seen
+
+
+@pytest.mark.parametrize("name", [path.stem for path in ROOT.glob("notebooks/*.ipynb")])
+def test_notebooks_stand_there_executed(name, built):
+    notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
+    page = (built / "notebooks" / f"{name}.html").read_text(encoding="utf-8")
+    shown = [cell for cell in notebook.cells if cell.get("outputs")]
+    assert page.count('class="cell_output') == len(shown)
+    pictures = [o for c in shown for o in c.outputs if "image/svg+xml" in o.get("data", {})]
+    assert page.count('role="img"') >= len(pictures)
+
+
+def test_the_reference_has_every_key_command_and_field(built):
+    keys = text_of(built / "reference/keys.html")
+    kinds = (config.Config, config.Entry, config.Exclude, config.RecipeChange, config.CloudBuild)
+    for kind in (*kinds, config.Limits, config.Combination):
+        assert [f.name for f in msgspec.structs.fields(kind) if f.name not in keys] == []
+    fields = text_of(built / "reference/records.html")
+    assert [f.name for f in msgspec.structs.fields(Record) if f.name not in fields] == []
+    for kind in typing.get_type_hints(config.CloudBuild)["machine_type"].__args__[0].__args__:
+        assert kind in keys
+    commands = text_of(built / "reference/cli.html")
+    for command in _commands(cli):
+        for parameter in command.params:
+            names = parameter.opts if isinstance(parameter, click.Option) else []
+            assert [name for name in names if name not in commands] == []
+
+
+def _commands(group):
+    for command in group.commands.values():
+        yield command
+        if isinstance(command, click.Group):
+            yield from _commands(command)
+
+
+def test_the_search_knows_the_pages(built):
+    index = (built / "searchindex.js").read_text(encoding="utf-8")
+    assert "howto/add-cuda" in index
+    assert (built / "search.html").is_file()
+
+
+def test_a_notebook_that_fails_fails_the_site(tmp_path):
+    project = tmp_path / "project"
+    for part in ("docs", "config", "dockerfiles"):
+        shutil.copytree(ROOT / part, project / part)
+    for part in ("cloudbuild.json", "pyproject.toml"):
+        shutil.copy(ROOT / part, project / part)
+    (project / "notebooks").mkdir()
+    failing = ROOT / "tests/notebooks/raises.ipynb"
+    for name in ("start", "explore", "generate", "build", "history"):
+        shutil.copy(ROOT / "tests/notebooks/succeeds.ipynb", project / f"notebooks/{name}.ipynb")
+    shutil.copy(failing, project / "notebooks/build.ipynb")
+    code, said = site.build(tmp_path / "out", project)
+    assert code != 0
+    assert "notebooks/build.ipynb" in said
+    assert "ZeroDivisionError" in said
+
+
+# ---- what pages show is what happens
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_commands_print_what_the_page_shows(page, tmp_path):
+    shutil.copytree(ROOT / "dockerfiles", tmp_path / "dockerfiles")
+    environment = os.environ | {
+        "PATH": f"{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    }
+    status = 0
+    for kind, text in BLOCK.findall(page.read_text(encoding="utf-8")):
+        if kind == "yaml" and text.startswith("# ") and text.split("\n")[0].endswith(".yaml"):
+            (tmp_path / text.split("\n")[0][2:]).write_text(text)
+        elif kind == "console":
+            for command, shown in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", text, re.MULTILINE):
+                if command == "echo $?":
+                    assert shown == f"{status}\n"
+                    continue
+                done = subprocess.run(
+                    ["bash", "-c", command],
+                    cwd=tmp_path,
+                    env=environment,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    check=False,
+                )
+                status = done.returncode
+                assert done.stdout == shown, command
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda path: path.stem)
+def test_links_between_the_sources_lead_somewhere(page):
+    text = re.sub(
+        r"```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE
+    )
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        target, _, anchor = link.partition("#")
+        if "://" in target:
+            continue
+        found = (page.parent / target) if target else page
+        # The site has the notebooks beside the pages; generated pages have no source.
+        candidates = [found, ROOT / target]
+        made = link.startswith(("reference/", "keys.md")) or "notebooks/" in link
+        assert made or any(path.exists() for path in candidates), link
+        if anchor and found.suffix == ".md" and found.exists():
+            heads = re.findall(r"^#+ (.*)$", found.read_text(encoding="utf-8"), re.MULTILINE)
+            slugs = {
+                re.sub(r"[^\w -]", "", head).strip().lower().replace(" ", "-") for head in heads
+            }
+            assert anchor in slugs, link
+
+
+def test_the_checkout_is_left_alone(built):
+    assert built.is_dir()
+    with contextlib.chdir(ROOT):
+        done = subprocess.run(
+            ["git", "status", "--porcelain", "--", "cloudbuild.json"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    assert done.stdout == ""
