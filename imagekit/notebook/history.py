@@ -121,11 +121,11 @@ def table(selection: Selection) -> Table:
             "parameters": [_parameters(entry) for entry in entries],
             "took (s)": ["" if e.seconds is None else f"{e.seconds:.1f}" for e in entries],
             "outcome": [f"{_mark(entry)} {entry.outcome}" for entry in entries],
-            "why": [why(entry) for entry in entries],
             "images": ["" if e.images is None else str(e.images) for e in entries],
             "changes": [changed(counts[e.run]) if e.run in counts else "" for e in entries],
             "commit": [short_commit(entry.commit) for entry in entries],
             "config": [(entry.config_sha256 or "")[:10] for entry in entries],
+            "why": [why(entry) for entry in entries],
         },
         index=pd.Index([entry.run for entry in entries], name="run"),
     )
