@@ -8,15 +8,18 @@ import contextlib
 import logging
 import pathlib
 import re
+import shutil
+import tempfile
 
 import nbformat
 import papermill
 from traitlets.config import Config as Traits
 
-from imagekit.notebook.display import RESULT_TYPE
+from imagekit.runs.record import RESULT_TYPE
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PARTS = ("notebooks", "config", "dockerfiles", "cloudbuild.json", "pyproject.toml")
 COMMIT = "the commit that was checked out"
 
 
@@ -46,7 +49,7 @@ def cleaned(notebook) -> str:
 
 
 def _without_commit(data) -> None:
-    if RESULT_TYPE not in data:
+    if "commit" not in data.get(RESULT_TYPE, {}):
         return
     data[RESULT_TYPE]["commit"] = COMMIT
     # The quotes are escaped in the HTML of the same output.
@@ -55,11 +58,20 @@ def _without_commit(data) -> None:
         data[kind] = re.sub(pattern, rf"\1\g<2>{COMMIT}\2", data[kind])
 
 
+def copied(folder: pathlib.Path) -> pathlib.Path:
+    """A copy of what the notebooks read: they may write there, and find no runs."""
+    for part in PARTS:
+        copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
+        copy(ROOT / part, folder / part)
+    return folder
+
+
 def rewrite() -> None:
-    """Execute every committed notebook in its project and write it back."""
-    with contextlib.chdir(ROOT):
+    """Execute every committed notebook in a copy of the project, and write it back."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(copied(pathlib.Path(folder))):
         for notebook in NOTEBOOKS:
-            notebook.write_text(executed(notebook), encoding="utf-8")
+            text = executed(pathlib.Path("notebooks", notebook.name))
+            notebook.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ import contextlib
 import hashlib
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
 
@@ -13,22 +12,16 @@ import nbformat
 import pytest
 
 import imagekit
-from imagekit.notebook.display import RESULT_TYPE
-from tests.executed import NOTEBOOKS, ROOT, executed
+from imagekit.runs.record import RESULT_TYPE
+from tests.executed import NOTEBOOKS, ROOT, copied, executed
 
 NAMES = [path.name for path in NOTEBOOKS]
-PARTS = ("notebooks", "config", "dockerfiles", "cloudbuild.json", "pyproject.toml")
 
 
 @pytest.fixture
 def project(tmp_path):
     """A copy of what the notebooks read, in which they may write."""
-    for part in PARTS:
-        if (ROOT / part).is_dir():
-            shutil.copytree(ROOT / part, tmp_path / part)
-        else:
-            shutil.copy(ROOT / part, tmp_path / part)
-    return tmp_path
+    return copied(tmp_path)
 
 
 def code_cells(name):
@@ -137,8 +130,11 @@ def test_no_notebook_names_the_machine_it_ran_on():
 def test_the_committed_result_is_data():
     outputs = [out for cell in code_cells("generate.ipynb") for out in cell.outputs]
     (found,) = [out.data[RESULT_TYPE] for out in outputs if RESULT_TYPE in out.data]
-    assert set(found) == {"inputs", "outputs", "images", "changes", "commit", "imagekit"}
+    assert set(found) == {
+        *("config", "inputs", "outputs", "images", "changes", "commit", "imagekit", "build"),
+    }
     plan = imagekit.plan(imagekit.load(ROOT / "config/images.yaml"))
+    assert found["build"]["images"].keys() == {image.tag for image in plan.images}
     assert found["images"]["total"] == len(plan.images)
     written = hashlib.sha256((ROOT / "cloudbuild.json").read_bytes()).hexdigest()
     assert found["outputs"] == {"cloudbuild.json": written}

@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-RESULT_TYPE = "application/vnd.imagekit.run+json"
-"""The media type under which a notebook keeps what it computed, for machines to read."""
+from imagekit.notebook import interactive
+from imagekit.notebook.watching import watched
+from imagekit.runs.record import RESULT_TYPE
 
 CELL_STYLE = "text-align: left; vertical-align: top"
 CAPTION_STYLE = "text-align: left; white-space: nowrap"
@@ -17,6 +18,14 @@ CHARACTER = 7.3
 """Pixels: the width of a character in the 12-pixel monospaced font of the pictures, at most."""
 UNBROKEN = 60
 """Characters up to which a cell stays on one line: a tag that breaks is hard to read and copy."""
+BLUE, ORANGE = "rgba(0, 114, 178, 0.18)", "rgba(230, 159, 0, 0.22)"
+"""Tints that colour-blind people tell apart (Okabe and Ito, 2008), over light and over dark."""
+TINTS = {"✓": BLUE, "=": BLUE, "✗": ORANGE, "⊘": ORANGE, "!": ORANGE}
+"""By the glyph that a cell begins with; glyph and word say the same as the tint."""
+FILTERED = 25
+"""Rows above which a person is offered a choice of values for columns that have few of them."""
+FEW, SHORT = 8, 30
+"""What few values are, and how many characters such a value has at most."""
 
 
 class Table:
@@ -31,35 +40,82 @@ class Table:
         self.notes = notes
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return {"text/html": self._html(), "text/plain": str(self)}
+        sortable = watched() and interactive.send() is not None
+        return {"text/html": self.html(sortable=sortable), "text/plain": str(self)}
 
     def __str__(self) -> str:
         body = ["", _left_aligned(self.frame)] if len(self.frame) else []
         return "\n".join([self.caption, *body, *self.notes])
 
-    def _html(self) -> str:
+    def html(self, *, sortable: bool = False) -> str:
+        """The table as HTML that needs no program; if `sortable`, with what `tables.js` reads.
+
+        That is attributes: the number of rows, the columns to offer a choice for, and for a
+        value whose order is not the alphabet's its place in that order.
+        """
         if self.frame.empty:
             return f"<p>{html.escape(self.caption)}</p>"
         head = [*self.frame.index.names, *self.frame.columns]
-        rows = "".join(map(self._row, _index_rows(self.frame), self.frame.to_numpy().tolist()))
+        names, values = _index_rows(self.frame), self.frame.to_numpy().tolist()
+        nowhere: list[list[int | None]] = [[None] * len(head) for _ in values]
+        places = _places(self.frame) if sortable else nowhere
+        rows = "".join(map(_row, names, values, places))
         notes = "".join(f"<p><small>{html.escape(note)}</small></p>" for note in self.notes)
         return (
-            '<div style="overflow-x: auto"><table>'
+            f'<div style="overflow-x: auto"><table{self._data() if sortable else ""}>'
             f'<caption style="{CAPTION_STYLE}">{html.escape(self.caption)}</caption>'
             f"<thead><tr>{''.join(_cell('th', name, 'col') for name in head)}</tr></thead>"
             f"<tbody>{rows}</tbody></table>{notes}</div>"
         )
 
-    def _row(self, names: list[Any], values: list[Any]) -> str:
-        heads = "".join(_cell("th", name, "row") for name in names)
-        return f"<tr>{heads}{''.join(_cell('td', value) for value in values)}</tr>"
+    def _data(self) -> str:
+        columns = self.frame.columns if len(self.frame) > FILTERED else ()
+        few = [str(name) for name in columns if _has_few(self.frame[name].tolist())]
+        return f' data-rows="{len(self.frame)}" data-filters="{html.escape(json.dumps(few))}"'
 
 
-def _cell(kind: str, value: Any, scope: str = "") -> str:
-    attribute = f' scope="{scope}"' if scope else ""
+def _has_few(values: list[Any]) -> bool:
+    """Whether most rows have one of few and short values, so that one wants to choose."""
+    texts = [str(value) for value in values if value != ""]
+    found = set(texts)
+    fits = 2 <= len(found) <= FEW and max(map(len, found)) <= SHORT
+    return fits and len(texts) * 2 > len(values)
+
+
+def _row(names: list[Any], values: list[Any], places: list[int | None]) -> str:
+    kinds = ["th"] * len(names) + ["td"] * len(values)
+    cells = zip(kinds, [*names, *values], places, strict=True)
+    return (
+        "<tr>"
+        + "".join(
+            _cell(kind, value, "row" if kind == "th" else "", place) for kind, value, place in cells
+        )
+        + "</tr>"
+    )
+
+
+def _cell(kind: str, value: Any, scope: str = "", place: int | None = None) -> str:
+    attributes = f' scope="{scope}"' if scope else ""
+    attributes += f' data-order="{place}"' if place is not None else ""
     text = "<br>".join(html.escape(line) for line in str(value).split("\n"))
-    wrap = "; white-space: nowrap" if len(str(value)) <= UNBROKEN else ""
-    return f'<{kind}{attribute} style="{CELL_STYLE}{wrap}">{text}</{kind}>'
+    style = CELL_STYLE
+    if len(str(value)) <= UNBROKEN:
+        style += "; white-space: nowrap"
+    glyph, blank, _ = str(value).partition(" ")
+    if blank and glyph in TINTS:
+        style += f"; background-color: {TINTS[glyph]}"
+    return f'<{kind}{attributes} style="{style}">{text}</{kind}>'
+
+
+def _places(frame: pd.DataFrame) -> list[list[int | None]]:
+    """For each cell of each row its place in an ordered categorical's order, None in another."""
+    index = [frame.index.get_level_values(level) for level in range(frame.index.nlevels)]
+    columns = [pd.Index(frame[name]) for name in frame.columns]
+    lists = [
+        column.codes.tolist() if isinstance(column, pd.CategoricalIndex) else [None] * len(frame)
+        for column in (*index, *columns)
+    ]
+    return [list(row) for row in zip(*lists, strict=True)]
 
 
 def _index_rows(frame: pd.DataFrame) -> list[list[Any]]:
@@ -107,15 +163,19 @@ class Picture:
 
 
 class Result:
-    """What a run computed: a mapping for machines, and the same for people."""
+    """What a run computed: a mapping for machines, and the same for people.
 
-    def __init__(self, values: dict[str, Any]) -> None:
+    `more` is for machines only, as it is too long to be read.
+    """
+
+    def __init__(self, values: dict[str, Any], more: dict[str, Any] | None = None) -> None:
         self.values = values
+        self.more = more or {}
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         shown = html.escape(str(self))
         return {
-            RESULT_TYPE: self.values,
+            RESULT_TYPE: self.values | self.more,
             "text/html": f"<pre>{shown}</pre>",
             "text/plain": str(self),
         }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import collections
 import html
 import pathlib
 import subprocess
 import sys
+from typing import Any
 
 import pandas as pd
 
@@ -13,8 +15,19 @@ from imagekit.engine import report as reports
 from imagekit.engine import timing
 from imagekit.engine.live import MARKS
 from imagekit.engine.report import Report, StepReport
-from imagekit.errors import UsageError, counted
-from imagekit.notebook.display import CHARACTER, Picture, Table, svg
+from imagekit.errors import (
+    BuildError,
+    ConfigError,
+    EngineError,
+    ImagekitError,
+    LimitError,
+    Problem,
+    ProblemsError,
+    UsageError,
+    counted,
+)
+from imagekit.notebook.display import CHARACTER, Picture, Result, Table, svg
+from imagekit.notebook.watching import progress
 
 # Pixels.
 ROW, BAR, PAD, PLOT = 22, 14, 8, 560
@@ -23,23 +36,94 @@ FILLS = {"build": 0.75, "test": 0.45, "push": 0.2, "other": 0.1}
 """How dark a bar is, by what its step does; the word stands beside it, too."""
 
 
+BUILT = pathlib.Path("runs/build/report.json")
+"""Where `imagekit build` leaves its report."""
+
+REFUSALS: dict[int, type[ImagekitError]] = {2: UsageError, 6: EngineError}
+PROBLEMS: dict[int, type[ProblemsError]] = {3: ConfigError, 5: LimitError}
+"""What a run that comes to no build is told as, by its exit code."""
+
+
 def report_of(path: str, *, run: bool, config: str, options: list[str]) -> Report:
     """The report of a build: one that was written, or of a build that is run now.
 
     A run is `imagekit build --config CONFIG` with further options of its own; its lines are
-    shown as they come. Raises UsageError where there is no report.
+    shown as they come. Raises UsageError where there is no report, and where a run comes to
+    none, an error with the run's exit code.
     """
     source = pathlib.Path(path)
     if run:
-        source = pathlib.Path("runs/build/report.json")
+        source = BUILT
         command = [sys.executable, "-m", "imagekit", "build", "--config", config, *options]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as building:
-            for line in building.stdout or ():
-                print(line, end="")
+        # The last one counts: the report is to be where it is looked for.
+        _build([*command, "--logs", str(BUILT.parent)])
     try:
         return reports.read(source)
     except (OSError, ValueError) as error:
         raise UsageError(f"{source}: no report of a build: {error}") from None
+
+
+def _build(command: list[str]) -> None:
+    """Run a build and show its lines. Raises where it leaves no new report."""
+    before = _bytes(BUILT)
+    said: list[str] = []
+    with (
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as building,
+        progress(what="steps") as bar,
+    ):
+        for line in building.stdout or ():
+            print(line, end="")
+            said.append(line)
+            _advance(bar, before)
+    if _bytes(BUILT) == before:
+        raise _refusal(building.returncode, "".join(said[-20:]).strip() or "no build was made")
+
+
+def _advance(bar: Any, before: bytes | None) -> None:
+    """Move a progress bar to where the report of the running build says that it is."""
+    if _bytes(BUILT) == before:
+        return
+    steps = reports.read(BUILT).steps
+    if bar.total != len(steps):
+        bar.reset(len(steps))
+    bar.update(sum(entry.state not in ("waiting", "running") for entry in steps) - bar.n)
+
+
+def _bytes(path: pathlib.Path) -> bytes | None:
+    return path.read_bytes() if path.exists() else None
+
+
+def _refusal(code: int, said: str) -> ImagekitError:
+    """The error of a build that was not even begun, with its exit code."""
+    if code in PROBLEMS:
+        return PROBLEMS[code]([Problem(message=said)])
+    return REFUSALS.get(code, BuildError)(said)
+
+
+def verdict(report: Report) -> Result:
+    """How the build ended, for machines and people: the last that is shown of it.
+
+    Raises BuildError where it did not succeed, after showing the result, so that a notebook
+    that looks at a build which failed fails, too.
+    """
+    found = Result(
+        {
+            "report": report.file,
+            "outcome": report.outcome,
+            "seconds": round(timing.elapsed(report), 1),
+            "steps": dict(collections.Counter(entry.state for entry in report.steps)),
+        }
+    )
+    if report.outcome != "succeeded":
+        from IPython.display import display
+
+        display(found)
+        ended = [entry for entry in report.steps if entry.state in ("failed", "timed out")]
+        names = ", ".join(short(entry.id) for entry in ended)
+        raise BuildError(f"the build {report.outcome}: {names}" if names else report.outcome)
+    return found
 
 
 def steps(report: Report) -> Table:

@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 
 import imagekit
-from imagekit.changes import compare
+from imagekit.changes import compare_files
 from imagekit.errors import LimitError
 from imagekit.notebook import graph, project, result, tables
-from imagekit.notebook.display import RESULT_TYPE, Table
+from imagekit.notebook.display import Table
+from imagekit.runs.record import RESULT_TYPE
 
 CONFIG = """
 base_url: example.com/team/image
@@ -115,10 +116,10 @@ def test_images_are_in_build_order_with_parents(plan):
 
 
 def test_changes_are_told_with_a_word_and_not_by_a_sign_alone(plan):
-    found = compare(None, imagekit.render(plan))
+    found = compare_files(None, imagekit.render(plan))
     frame = tables.changes(found).frame
     assert frame.index[0] == "+ added"
-    assert frame.index[-1] == "~ changed"
+    assert frame.index[-1] == "~ build"
 
 
 def test_checks_read_the_file_that_was_written(plan, tmp_path):
@@ -164,9 +165,11 @@ def test_boxes_of_the_graph_do_not_overlap_and_stay_inside(plan):
 @pytest.mark.edge
 def test_the_result_is_data_for_machines_and_text_for_people(plan):
     imagekit.write(imagekit.render(plan), "out.json")
-    found = result.of(plan, compare(None, "{}"), config="images.yaml", output="out.json")
+    found = result.of(plan, compare_files(None, "{}"), config="images.yaml", output="out.json")
     bundle = found._repr_mimebundle_()
     data = bundle[RESULT_TYPE]
+    build = data.pop("build")
+    assert build["images"].keys() == {image.tag for image in plan.images}
     assert data == json.loads(bundle["text/plain"])
     assert data["inputs"]["images.yaml"] == project.sha256("images.yaml")
     assert data["inputs"]["dockerfiles/Dockerfile"] is None

@@ -1,0 +1,98 @@
+import shutil
+import sys
+
+import pytest
+
+from imagekit import pipeline
+from imagekit.errors import ConfigError
+from imagekit.notebook import explorer, watching
+from imagekit.notebook.display import Table
+
+CONFIG = """\
+base_url: h/r
+base_images: {old: {}, new: {}}
+python_versions: {py39: {}, py310: {}}
+gpu_versions: {cuda9: {}}
+images:
+  - {base_image: [old, new], python: [py39, py310]}
+  - {base_image: new, python: [py39, py310], gpu: cuda9}
+exclude: [{python: py39, gpu: cuda9, reason: too old}]
+"""
+
+
+@pytest.fixture
+def matrix(config_file):
+    return pipeline.check(config_file(CONFIG)).matrix
+
+
+def chosen(**axes):
+    every = {"base_image": ["old", "new"], "python": ["py39", "py310"], "gpu": [None, "cuda9"]}
+    return every | axes
+
+
+def test_everything_chosen_is_the_whole_matrix(matrix):
+    view = explorer.view(matrix, chosen(), "", "")
+    assert view.message == ""
+    assert view.counts == "6 built, 1 excluded, 2 not listed"
+    assert "<svg" in view.graph
+
+
+def test_a_value_that_is_not_chosen_takes_its_images_along(matrix):
+    view = explorer.view(matrix, chosen(gpu=[None]), "", "")
+    assert view.counts == "4 built"
+    assert "cuda9" not in view.grid
+    assert explorer.view(matrix, chosen(python=["py310"]), "", "").counts.startswith("4 built")
+
+
+def test_globs_narrow_it_further(matrix):
+    view = explorer.view(matrix, chosen(), "cpu-new-*, cpu-old-*", "*py39")
+    assert view.counts.startswith("2 built")
+
+
+@pytest.mark.parametrize(
+    ("axes", "only", "message"),
+    [
+        ({}, "nonsense", "matches no image"),
+        ({"python": []}, "", "nothing is built of this choice"),
+    ],
+)
+def test_a_wrong_choice_is_a_message(axes, only, message, matrix):
+    view = explorer.view(matrix, chosen(**axes), only, "")
+    assert message in view.message
+    assert view.grid == ""
+
+
+def test_where_nobody_watches_it_is_a_table(config_file, monkeypatch):
+    monkeypatch.setenv(watching.VARIABLE, "0")
+    found = explorer.explore(config_file(CONFIG), only=["cpu-*"])
+    assert isinstance(found, Table)
+    assert found.frame.loc[("python", "py39"), "✓ built"] == 2
+    with pytest.raises(ConfigError, match="matches no image"):
+        explorer.explore("images.yaml", skip="nonsense")
+
+
+def test_without_widgets_it_is_a_table_too(config_file, monkeypatch):
+    monkeypatch.setenv(watching.VARIABLE, "1")
+    monkeypatch.setitem(sys.modules, "imagekit.notebook.widgets", None)
+    assert isinstance(explorer.explore(config_file(CONFIG)), Table)
+
+
+def test_the_widgets_follow(config_file, monkeypatch, tmp_path):
+    monkeypatch.setenv(watching.VARIABLE, "1")
+    name = config_file(CONFIG)
+    shutil.copy(name, tmp_path / "second.yaml")
+    found = explorer.explore(name)
+    assert "6 built" in found.counts.value
+    found.boxes["gpu"]["cuda9"].value = False
+    assert "4 built" in found.counts.value
+    grid = found.grid.value
+    found.only.value = "nonsense"
+    assert "matches no image" in found.message.value
+    assert found.grid.value == grid
+    found.only.value = ""
+    assert found.message.value == ""
+    found.config.value = "second.yaml"
+    assert "6 built" in found.counts.value
+    (tmp_path / "images.yaml").write_text("images: 1\n")
+    found.config.value = "images.yaml"
+    assert "expected a list" in found.message.value
