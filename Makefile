@@ -26,8 +26,10 @@ lint: .venv/test  ## Check style, types and the order of the floors
 
 # JupyterLab would ask other hosts for news and for newer versions of itself.
 OFFLINE := --LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
+NEWS := @jupyterlab/apputils-extension:announcements
 
 lab: .venv/lab  ## Open JupyterLab on the start notebook
+	@$(BIN)/jupyter labextension disable --level=sys_prefix $(NEWS) 2>/dev/null
 	$(BIN)/jupyter lab $(OFFLINE) notebooks/start.ipynb
 
 docs: .venv/docs  ## Build the site from the notebooks and the pages of docs/
@@ -41,6 +43,7 @@ notebooks: .venv/test  ## Execute the committed notebooks again, in place
 
 goldens: .venv/test  ## Rewrite the golden files from what the code gives now
 	$(BIN)/python -m tests.golden
+	$(BIN)/python -m tests.readme
 
 lock: .venv/test  ## Choose new versions for constraints.txt
 	$(BIN)/uv pip compile -q --universal --all-extras --python-version 3.11 --upgrade \

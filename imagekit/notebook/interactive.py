@@ -16,12 +16,17 @@ STYLE = """
 .dt-container .dt-layout-row { margin: 0.4em 0; justify-content: flex-start; gap: 1em; }
 .dt-container .dt-layout-cell { margin: 0; flex-wrap: wrap; gap: 0.5em; }
 .dt-container .dt-layout-table { display: block; }
+.jp-RenderedHTMLCommon .dt-container table.dataTable {
+  table-layout: auto; width: max-content !important; margin-left: 0;
+}
+.dt-container .dt-layout-table .dt-layout-cell { overflow-x: auto; }
 .dt-container select, .dt-container input {
   color: inherit; background: transparent; border: 1px solid currentColor;
 }
 .dt-container option { color: #000; background: #fff; }
 """
-"""Controls stand to the left, where the table begins; their colours are those of the page."""
+"""Controls stand to the left, where the table begins; their colours are those of the page.
+JupyterLab lays tables out in columns of one width, which would cut off what is longer."""
 
 
 @functools.cache
