@@ -19,7 +19,7 @@ from imagekit.runs import history as histories
 from imagekit.runs.entry import Entry
 from imagekit.runs.history import History
 from imagekit.runs.store import Store
-from imagekit.runs.text import changed, short_commit, why
+from imagekit.runs.text import changed, given, short_commit, why
 
 STYLES = {"added": "green", "removed": "red", "changed": "yellow", "rebuilt": "dim", "build": ""}
 ENDS = {"succeeded": "", "running": "cyan", "not a run": "dim", "unreadable": "dim"}
@@ -187,9 +187,11 @@ def _print_history(options: dict[str, Any]) -> None:
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
         return
     if shown:
-        columns = ("run", "began (UTC)", "took", "outcome", "images", "changes", "commit", "why")
+        columns = ("run", "began (UTC)", "took", "outcome", "images", "changes")
+        more = ("parameters", "commit", "config", "why")
         lines = ((_line(entry, counts), ENDS.get(entry.outcome, "red")) for entry in shown)
-        terminal.show(columns, lines, unbroken="run", wide_only=("began (UTC)", "commit"))
+        wide = ("began (UTC)", *more[:3])
+        terminal.show((*columns, *more), lines, unbroken="run", wide_only=wide)
     left_out = f", the latest {len(shown)} shown" if len(shown) < len(kept) else ""
     of_all = f" of {len(found.entries)}" if len(kept) < len(found.entries) else ""
     click.echo(
@@ -206,20 +208,21 @@ def _line(entry: Entry, counts: dict[str, tuple[int, int, int]]) -> tuple[str, .
         entry.outcome,
         "" if entry.images is None else str(entry.images),
         "" if numbers is None else changed(numbers),
+        given(entry),
         short_commit(entry.commit),
+        (entry.config_sha256 or "")[:10],
         why(entry),
     )
 
 
 def _about(entry: Entry, found: History) -> list[tuple[str, str]]:
-    given = [f"{name}={json.dumps(v, ensure_ascii=False)}" for name, v in entry.parameters.items()]
     lines = [
         ("run", entry.run),
         ("notebook", entry.notebook),
         ("outcome", f"{entry.outcome}{' (' + why(entry) + ')' if why(entry) else ''}"),
         ("began", entry.started),
         ("took", "" if entry.seconds is None else f"{entry.seconds:.1f} s"),
-        ("parameters", " ".join(given)),
+        ("parameters", given(entry)),
         ("commit", entry.commit or ""),
         ("config", " ".join(filter(None, (entry.config, (entry.config_sha256 or "")[:16])))),
         ("images", "" if entry.images is None else str(entry.images)),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import logging
 import pathlib
 import re
@@ -21,6 +20,7 @@ from imagekit.runs.entry import Entry
 from imagekit.runs.history import Filter, History
 from imagekit.runs.store import Store
 from imagekit.runs.text import changed, short_commit, why
+from imagekit.runs.text import given as given_to
 
 EXAMPLE = "notebooks/example-runs"
 """Shown where there are no runs yet: a reader is to see what a history looks like."""
@@ -82,7 +82,7 @@ def frame(selection: Selection) -> pd.DataFrame:
             [entry.started or None for entry in entries], utc=True, format="ISO8601"
         ),
         "notebook": [_stem(entry) for entry in entries],
-        "parameters": [_parameters(entry) for entry in entries],
+        "parameters": [given_to(entry) for entry in entries],
         "seconds": pd.array([entry.seconds for entry in entries], dtype="Float64"),
         "outcome": [entry.outcome for entry in entries],
         "why": [why(entry) for entry in entries],
@@ -101,15 +101,6 @@ def _stem(entry: Entry) -> str:
     return entry.notebook.rpartition("/")[2].removesuffix(".ipynb")
 
 
-def _parameters(entry: Entry) -> str:
-    texts = (f"{n}={v if isinstance(v, str) else json.dumps(v)}" for n, v in _given(entry))
-    return " ".join(texts)
-
-
-def _given(entry: Entry) -> list[tuple[str, object]]:
-    return list(entry.parameters.items())
-
-
 def table(selection: Selection) -> Table:
     """The runs, the latest first, as people read them."""
     entries = selection.entries[::-1]
@@ -118,7 +109,7 @@ def table(selection: Selection) -> Table:
         {
             "began (UTC)": [entry.started[:19].replace("T", " ") for entry in entries],
             "notebook": [_stem(entry) for entry in entries],
-            "parameters": [_parameters(entry) for entry in entries],
+            "parameters": [given_to(entry) for entry in entries],
             "took (s)": ["" if e.seconds is None else f"{e.seconds:.1f}" for e in entries],
             "outcome": [f"{_mark(entry)} {entry.outcome}" for entry in entries],
             "images": ["" if e.images is None else str(e.images) for e in entries],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from imagekit.runs.entry import Entry
 
 
@@ -9,6 +11,12 @@ def changed(numbers: tuple[int, int, int]) -> str:
     """`+1 -2 ~3` of images added, removed and changed; `=` where nothing is."""
     marks = (f"{mark}{number}" for mark, number in zip("+-~", numbers, strict=True) if number)
     return " ".join(marks) or "="
+
+
+def given(entry: Entry) -> str:
+    """The parameters that a run was given, as NAME=VALUE."""
+    values = entry.parameters.items()
+    return " ".join(f"{n}={v if isinstance(v, str) else json.dumps(v)}" for n, v in values)
 
 
 def short_commit(commit: str | None) -> str:

@@ -174,3 +174,17 @@ def test_a_store_that_cannot_be_is_said(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cannot be a run store"):
         execute("succeeds", tmp_path / "file")
+
+
+def test_a_bucket_gets_the_same_two_files():
+    import fsspec
+
+    from imagekit.runs import history
+
+    store = Store("memory://bucket/runs")
+    ended = run.execute(HERE / "raises.ipynb", {}, store=store)
+    assert ended.left == f"memory://bucket/runs/{ended.record.run}.ipynb"
+    assert len(store.files()) == 2
+    (entry,) = history.read(store).entries
+    assert (entry.outcome, entry.cell.error) == ("failed", "ZeroDivisionError")
+    fsspec.filesystem("memory").store.clear()
