@@ -77,7 +77,8 @@ def test_check_exits_4_and_shows_the_difference(call):
     pathlib.Path("images.yaml").write_text(CONFIG.replace("CUDA: 1.0", "CUDA: 1.1"))
     code, _, err = call("generate", "-c", "images.yaml", "--check")
     assert code == 4
-    assert "~ example.com/team/image:gpu-base-cuda1: CUDA 1.0 → 1.1" in err
+    assert "  ~ gpu-base-cuda1: CUDA 1.0 → 1.1\n" in err
+    assert "  ↻ gpu-cuda1-py310: standing on gpu-base-cuda1\n" in err
     assert pathlib.Path("cloudbuild.json").read_bytes() == before
 
 

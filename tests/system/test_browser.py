@@ -112,7 +112,10 @@ def lab(tmp_path_factory):
     address = f"http://127.0.0.1:{port}"
     try:
         wait_for(f"{address}/api?token={token}", server, log)
-        yield lambda path: f"{address}/lab/tree/{path}?token={token}"
+        # Each page has a workspace of its own: what another left open would open again.
+        yield lambda path: (
+            f"{address}/lab/workspaces/{secrets.token_hex(4)}/tree/{path}?token={token}"
+        )
     finally:
         server.terminate()
         server.wait(30)
@@ -129,14 +132,21 @@ def wait_for(address, server, log):
             time.sleep(0.2)
 
 
+def choose(page, menu, command):
+    page.locator(".lm-MenuBar-item", has_text=re.compile(f"^{menu}$")).click()
+    page.locator(f".lm-Menu-item[data-command='{command}']").click()
+
+
 def run_all(page):
     """Run every cell from the menu, and wait until the last has ended."""
-    page.locator(".lm-MenuBar-item", has_text=re.compile("^Run$")).click()
-    page.locator(".lm-Menu-item[data-command='runmenu:run-all']").click()
     prompts = page.locator(".jp-CodeCell .jp-InputPrompt")
-    # Before they have run, the prompts are those that were committed.
-    prompts.filter(has_text="[*]:").first.wait_for()
-    prompts.filter(has_text="[*]:").first.wait_for(state="detached")
+    numbered = prompts.filter(has_text=re.compile(r"\[\d+\]:"))
+    # The notebook is committed with its outputs: without them, a number says that a cell has run.
+    # That it is running may be over before it is looked at.
+    choose(page, "Edit", "editmenu:clear-all")
+    numbered.first.wait_for(state="detached")
+    choose(page, "Run", "runmenu:run-all")
+    numbered.nth(prompts.count() - 1).wait_for()
 
 
 def open_notebook(page, lab, name):
