@@ -14,15 +14,13 @@ import click
 import msgspec
 
 import imagekit
-from imagekit import checks, pipeline, reading, terminal
+from imagekit import checks, gcp, pipeline, reading, terminal
 from imagekit import output as output_file
 from imagekit.cloud import MAX_TIMEOUT
 from imagekit.errors import INTERRUPTED, ImagekitError, counted
 from imagekit.images import Plan
 from imagekit.rows import MARKS, Row, counts, rows
 from imagekit.targets import cloudbuild
-
-DEFAULT_CONFIG = "config/images.yaml"
 
 Command = Callable[..., Any]
 
@@ -51,7 +49,7 @@ def _config_options(command: Command) -> Command:
         click.option(
             "--config",
             "-c",
-            default=DEFAULT_CONFIG,
+            default=gcp.DEFAULT_CONFIG,
             show_default=True,
             metavar="FILE",
             help="The matrix, as YAML or JSON.",
@@ -211,6 +209,8 @@ def run(
     sys.exit(record.exit_code)
 
 
+cli.add_command(gcp.submit)
+cli.add_command(gcp.trigger)
 cli.add_command(reading.diff)
 cli.add_command(reading.runs)
 

@@ -123,6 +123,19 @@ def read(text: str, name: str, substitutions: Mapping[str, str] | None = None) -
     `substitutions` stand in for `$NAME`; the file's own give the defaults. Raises
     BuildFileError, with everything that this machine could not do, before anything is done.
     """
+    build, problems = parse(text, name, substitutions)
+    if problems:
+        raise BuildFileError(list(dict.fromkeys(problems)))
+    return build
+
+
+def parse(
+    text: str, name: str, substitutions: Mapping[str, str] | None = None
+) -> tuple[Build, list[Problem]]:
+    """Like `read`, with what this machine could not do beside the build.
+
+    Raises BuildFileError where the text is no Cloud Build file.
+    """
     try:
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -141,10 +154,9 @@ def read(text: str, name: str, substitutions: Mapping[str, str] | None = None) -
     problems += [p for step, fields in zip(steps, raw, strict=True) for p in _check(step, fields)]
     problems += _check_order(tuple(steps))
     images = [substitute(str(name)) for name in document.get("images") or ()]
-    steps += [_pushed_at_the_end(image, tuple(steps)) for image in images]
-    if problems:
-        raise BuildFileError(list(dict.fromkeys(problems)))
-    return Build(steps=tuple(steps), timeout=_seconds(document.get("timeout")))
+    own = tuple(steps)
+    steps += [_pushed_at_the_end(image, own) for image in images]
+    return Build(steps=tuple(steps), timeout=_seconds(document.get("timeout"))), problems
 
 
 def _step(
@@ -175,7 +187,9 @@ def _step(
 def _pushed_at_the_end(image: str, steps: tuple[Step, ...]) -> Step:
     """What Cloud Build does with a name in `images` when all steps have succeeded."""
     needs = tuple(step.id for step in steps if step.kind != "push")
-    return Step(id=f"{image}-push", builder=BUILDER, args=("push", image), needs=needs)
+    taken = {step.id for step in steps}
+    name = f"{image}-push" if f"{image}-push" not in taken else f"{image}-push-at-the-end"
+    return Step(id=name, builder=BUILDER, args=("push", image), needs=needs)
 
 
 def _env(lines: list[str], substitute: _Substitution) -> dict[str, str]:

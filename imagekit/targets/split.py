@@ -91,7 +91,8 @@ def _names(plan: Plan, image: Image) -> int:
 def _fits(plan: Plan, images: Iterable[Image]) -> bool:
     """Whether there is room for images in one file, but for what they pull."""
     needed = [(_steps(plan, image), _names(plan, image)) for image in images]
-    steps, names = (sum(numbers) for numbers in zip(*needed, strict=True))
+    steps = sum(number for number, _ in needed)
+    names = sum(number for _, number in needed)
     return steps <= plan.cloudbuild.limits.steps and names <= plan.cloudbuild.limits.images
 
 
