@@ -113,8 +113,10 @@ def lab(tmp_path_factory):
     try:
         wait_for(f"{address}/api?token={token}", server, log)
         # Each page has a workspace of its own: what another left open would open again.
-        yield lambda path: (
-            f"{address}/lab/workspaces/{secrets.token_hex(4)}/tree/{path}?token={token}"
+        yield (
+            lambda path: (
+                f"{address}/lab/workspaces/{secrets.token_hex(4)}/tree/{path}?token={token}"
+            )
         )
     finally:
         server.terminate()
