@@ -81,7 +81,12 @@ def diff(before: str, after: str | None, runs: str | None, **options: bool) -> N
 @click.group(invoke_without_command=True)
 @click.pass_context
 @store_option
-@click.option("--since", default="", metavar="TIME", help="2026-11-01, 2026-11-01T12:00 or 7d.")
+@click.option(
+    "--since",
+    default="",
+    metavar="TIME",
+    help="Began at 2026-11-01, 2026-11-01T12:00 (UTC), 7d ago, or later.",
+)
 @click.option("--until", default="", metavar="TIME", help="Like --since; the time itself is out.")
 @click.option(
     "--outcome",

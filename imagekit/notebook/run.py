@@ -223,7 +223,7 @@ def _exit_code(outcome: Outcome, cell: CellError | None) -> int:
         return INTERRUPTED
     if outcome == "exited" and cell is not None:
         status = cell.message or "0"
-        return int(status) & 0xFF if status.isdigit() else 1
+        return int(status) & 0xFF if status.removeprefix("-").isdigit() else 1
     return exit_code_of(cell.error) if cell is not None else 1
 
 

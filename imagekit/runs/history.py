@@ -110,7 +110,7 @@ class History:
         return found
 
 
-def read(store: Store, progress: Progress = lambda names: names) -> History:
+def read(store: Store, progress: Progress | None = None) -> History:
     """The history of a store: from the index what was read before, and the rest from its files.
 
     `progress` wraps the names of the runs that are read now. A file that cannot be read is an
@@ -121,7 +121,7 @@ def read(store: Store, progress: Progress = lambda names: names) -> History:
     known = index.known()
     current = {name: entry for name, (mark, entry) in known.items() if mark == marks.get(name)}
     unread = [name for name in marks if name not in current]
-    for batch in _batches(progress(unread) if unread else ()):
+    for batch in _batches(progress(unread) if progress and unread else unread):
         read_now = [(name, marks[name], *_read(name, store, marks)) for name in batch]
         current |= {name: entry for name, _, entry, _ in read_now}
         with contextlib.suppress(sqlite3.OperationalError):

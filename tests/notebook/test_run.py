@@ -13,6 +13,7 @@ import pytest
 
 from imagekit.errors import UsageError
 from imagekit.notebook import run
+from imagekit.runs.record import CellError
 from imagekit.runs.store import Store
 
 HERE = pathlib.Path(__file__).resolve().parent.parent / "notebooks"
@@ -67,6 +68,14 @@ def test_each_end_is_recorded_as_what_it_was(name, outcome, code, cell, tmp_path
     assert (record["outcome"], record["exit_code"], record.get("cell")) == (outcome, code, cell)
     assert notebook.metadata.imagekit == {"run": record["run"], "outcome": outcome}
     assert ended.record.outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [("", 0), ("0", 0), ("3", 3), ("256", 0), ("-1", 255), ("a text", 1)]
+)
+def test_sys_exit_ends_as_it_would_in_a_shell(status, code):
+    cell = CellError(number=1, error="SystemExit", message=status)
+    assert run._exit_code("exited", cell) == code
 
 
 def test_a_cell_that_takes_too_long(tmp_path):
