@@ -13,6 +13,8 @@ from imagekit.errors import one_line
 
 GAP, BELOW = "   ", "     "
 """Between two columns, and before what stands under a row."""
+NARROWEST = 20
+"""Columns that a text under a row has in any case."""
 NARROW = 120
 """Columns of a terminal under which a table leaves out what one can do without."""
 
@@ -84,7 +86,7 @@ def _print_fitted(
     for row, (_, style) in zip(rows, lines, strict=True):
         _print_whole(console, Text(_joined(row, kept, widths), style))
         told = "" if fit.below in kept else row[fit.below]
-        width = console.width - len(BELOW)
+        width = max(console.width - len(BELOW), NARROWEST)
         # A path that is longer than the terminal is broken by that, and can still be copied.
         for line in textwrap.wrap(told, width, break_long_words=False, break_on_hyphens=False):
             _print_whole(console, Text(BELOW + line, style))

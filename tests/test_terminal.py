@@ -83,6 +83,12 @@ def test_a_history_fits_and_no_word_in_it_is_broken(width, columns, shown):
     }
 
 
+def test_a_terminal_of_a_few_columns_gets_all_the_same(shown):
+    lines = shown(4)
+    assert lines[0] == " run                                         outcome"
+    assert f" {RUN}   failed" in lines
+
+
 def test_only_what_went_wrong_has_a_line_below(shown):
     below = [line for line in shown(120) if line.startswith("     ")]
     assert [line.split(":")[0].strip() for line in below] == [

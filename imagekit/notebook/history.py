@@ -35,8 +35,12 @@ SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")
 """Colours that colour-blind people tell apart (Okabe and Ito, 2008); markers differ, too."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "*")
 """As many as share no divisor with the colours: only after 35 series do two look the same."""
+SPAN = pd.Timedelta(hours=1)
+"""What is shown of the time around a run that is the only one."""
 WIDTH, HEIGHT, LINE = 9.0, 3.2, 0.19
 """Inches: of a plot, and the height of a line of its legend, which may make it higher."""
+LABEL = 40
+"""Characters of a legend's label; of a longer name, such as a path, the end says most."""
 
 
 class Selection:
@@ -231,28 +235,36 @@ def _plot(title: str, label: str, found: pd.DataFrame, column: str, lines: list[
         axes = figure.add_subplot()
         for number, (name, part) in enumerate(series):
             _draw(axes, part, column, str(name), number)
-        _dress(axes, label, found[column])
+        _dress(axes, label, found["began"], found[column])
         drawn = io.StringIO()
         figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None})
     return Picture(_inline(drawn.getvalue(), title), "\n".join([title, *lines]))
 
 
 def _draw(axes: Any, part: pd.DataFrame, column: str, name: str, number: int) -> None:
-    """One series: a line through all runs, a mark for each, a cross for one that went wrong."""
+    """One series: a line through all runs, a mark for each, crossed for one that went wrong."""
+    label = name if len(name) <= LABEL else f"…{name[1 - LABEL :]}"
     color, marker = SERIES[number % len(SERIES)], MARKERS[number % len(MARKERS)]
     succeeded = part["outcome"] == "succeeded"
     values = part[column].astype(float)
     axes.plot(part["began"], values, color=color, linewidth=0.8, alpha=0.6)
-    axes.plot(part["began"][succeeded], values[succeeded], marker, color=color, label=name)
-    axes.plot(part["began"][~succeeded], values[~succeeded], "x", color=color, markersize=9)
+    axes.plot(part["began"][succeeded], values[succeeded], marker, color=color, label=label)
+    # Hollow below the cross, for several series have one colour.
+    for mark, size in ((marker, 6), ("x", 9)):
+        wrong = part["began"][~succeeded], values[~succeeded]
+        axes.plot(*wrong, mark, color=color, markersize=size, fillstyle="none")
 
 
-def _dress(axes: Any, label: str, values: pd.Series) -> None:
+def _dress(axes: Any, label: str, began: pd.Series, values: pd.Series) -> None:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     axes.set_ylabel(label)
     # What lies on the uppermost line would be cut through.
     axes.set_ylim(0, 1.1 * float(values.max()) or 1)
+    first, last = began.min(), began.max()
+    if first == last:
+        # For one moment, matplotlib finds no dates to write and would warn of it.
+        axes.set_xlim(first - SPAN, last + SPAN)
     ticks = AutoDateLocator(maxticks=8)
     axes.xaxis.set_major_locator(ticks)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(ticks))

@@ -10,7 +10,7 @@ from imagekit.errors import UsageError
 from imagekit.notebook import history
 from imagekit.runs.record import RUN_VARIABLE
 from imagekit.runs.store import Store
-from tests.runs.conftest import record
+from tests.runs.conftest import build, record
 
 # matplotlib asks the system for its fonts when it draws for the first time.
 pytestmark = pytest.mark.edge
@@ -129,6 +129,17 @@ def test_many_series_all_look_different_and_the_legend_is_whole(project):
     assert len(uses) == len(looks) == 25
     height = float(svg.get("viewBox").split()[3])
     assert all(0 < float(use.get("y")) < height for use in uses)
+
+
+def test_one_run_with_a_long_name_leaves_room_for_the_plot(project):
+    store = Store(project / "long")
+    name = "folder/" * 30 + "images.yaml"
+    record(store, result=build(a="1") | {"config": name, "inputs": {}})
+    picture = history.sizes(history.read("long"))
+    assert f"{name}: from 1 to 1 images" in str(picture)
+    svg = ET.fromstring(picture.svg)
+    texts = ["".join(text.itertext()).strip() for text in svg.iter(f"{SVG}text")]
+    assert [text for text in texts if "folder" in text] == [f"…{name[-39:]}"]
 
 
 def test_outcomes_are_counted_whatever_they_are(project):
