@@ -5,7 +5,7 @@ import typing
 
 import msgspec
 
-from imagekit import config, errors
+from imagekit import cloud, config, errors
 from imagekit.runs import entry, record
 
 SECTIONS = {
@@ -14,8 +14,9 @@ SECTIONS = {
     "A rule of `exclude`": config.Exclude,
     "A combination, for `aliases`": config.Combination,
     "A recipe": config.RecipeChange,
-    "`cloudbuild`": config.CloudBuild,
-    "`cloudbuild.limits`": config.Limits,
+    "`cloudbuild`": cloud.CloudBuild,
+    "`cloudbuild.limits`": cloud.Limits,
+    "`cloudbuild.trigger`": cloud.Trigger,
 }
 
 

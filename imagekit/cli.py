@@ -16,10 +16,11 @@ import msgspec
 import imagekit
 from imagekit import checks, pipeline, reading, terminal
 from imagekit import output as output_file
-from imagekit.config import MAX_TIMEOUT
+from imagekit.cloud import MAX_TIMEOUT
 from imagekit.errors import INTERRUPTED, ImagekitError, UsageError, counted
 from imagekit.images import Plan
 from imagekit.rows import MARKS, Row, counts, rows
+from imagekit.targets import cloudbuild
 
 DEFAULT_CONFIG = "config/images.yaml"
 
@@ -95,15 +96,20 @@ def generate(
     _, plan = _planned(config, timeout=timeout_sec, **selection)
     for warning in checks.dockerfiles(plan, pathlib.Path()):
         click.echo(warning, err=True)
-    text = imagekit.render(plan)
+    files = imagekit.files(plan, output)
     if output == "-":
-        click.echo(text, nl=False)
+        if len(files) > 1:
+            message = f"the build needs {len(files) - 1} files, see 'cloudbuild.limits'; "
+            raise click.UsageError(f"{message}name a file with --output")
+        click.echo(files[output], nl=False)
         return
-    changes = output_file.write(text, output, check=check)
+    changes = output_file.write(files, output, check=check)
     for line in changes.lines():
         click.echo(line)
     verb = "is up to date" if check or not changes else "written"
-    click.echo(f"{output} {verb}: {counted(len(plan.images), 'image')}; {changes.summary()}")
+    several = f" in {len(files) - 1} files, see {list(files)[-1]}" if len(files) > 1 else ""
+    images = counted(len(plan.images), "image")
+    click.echo(f"{output} {verb}: {images}{several}; {changes.summary()}")
 
 
 @cli.command()
@@ -177,13 +183,14 @@ def build(
     """
     selection = {name: options.pop(name) for name in ("base_url", "only", "skip")}
     if build_file is None:
-        text = imagekit.render(_planned(config, **selection)[1])
+        # Here, Cloud Build's limits do not count.
+        text = cloudbuild.text_of(cloudbuild.assemble(_planned(config, **selection)[1]))
     elif any(selection.values()):
         raise click.UsageError(
             "--file is built as it is; --only, --skip, --base-url go with --config"
         )
     else:
-        text = output_file.read(build_file)
+        text = output_file.read_build(build_file)
     values = dict(text.partition("=")[::2] for text in given)
     # asyncio and the engine are for this command only.
     from imagekit.engine import command

@@ -16,7 +16,7 @@ import msgspec
 import nbformat
 import pytest
 
-from imagekit import config
+from imagekit import cloud, config
 from imagekit.cli import cli
 from imagekit.runs.entry import OUTCOMES
 from imagekit.runs.record import Record
@@ -91,12 +91,12 @@ def test_notebooks_stand_there_executed(name, built):
 
 def test_the_reference_has_every_key_command_and_field(built):
     keys = text_of(built / "reference/keys.html")
-    kinds = (config.Config, config.Entry, config.Exclude, config.RecipeChange, config.CloudBuild)
-    for kind in (*kinds, config.Limits, config.Combination):
+    kinds = (config.Config, config.Entry, config.Exclude, config.RecipeChange, cloud.CloudBuild)
+    for kind in (*kinds, cloud.Limits, cloud.Trigger, config.Combination):
         assert [f.name for f in msgspec.structs.fields(kind) if f.name not in keys] == []
     fields = text_of(built / "reference/records.html")
     assert [f.name for f in msgspec.structs.fields(Record) if f.name not in fields] == []
-    for kind in typing.get_type_hints(config.CloudBuild)["machine_type"].__args__[0].__args__:
+    for kind in typing.get_type_hints(cloud.CloudBuild)["machine_type"].__args__[0].__args__:
         assert kind in keys
     commands = html.unescape(text_of(built / "reference/cli.html"))
     for command in _commands(cli):

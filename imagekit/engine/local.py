@@ -109,8 +109,10 @@ class LocalBuild:
     def _content_ids(self) -> Iterator[tuple[str, str]]:
         """Each step's content id, by step id. Steps are in order, so parents come first."""
         by_image: dict[str, str] = {}
+        # What is pulled may be another image each time, so what stands on it is always built.
+        pulled = {tag for step in self.build.steps if step.kind == "pull" for tag in step.tags}
         for step in self.build.steps:
-            if step.kind == "build":
+            if step.kind == "build" and not pulled & {*step.build_args.values()}:
                 found = content.content_id(step, self.options.directory, by_image)
                 if found is not None:
                     by_image |= dict.fromkeys(step.tags, found)
