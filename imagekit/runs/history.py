@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import msgspec
 
 from imagekit.changes import Changes, compare
-from imagekit.errors import UsageError, did_you_mean
+from imagekit.errors import UsageError, counted, did_you_mean
 from imagekit.inventory import Inventory
 from imagekit.runs import entry as entries
-from imagekit.runs.entry import OUTCOMES, Entry
+from imagekit.runs.entry import NO_RUN, OUTCOMES, Entry
 from imagekit.runs.index import Index
 from imagekit.runs.record import now
 from imagekit.runs.store import Store
@@ -81,11 +81,11 @@ class History:
         Raises UsageError where no run, or more than one, is meant.
         """
         if match := LATEST.fullmatch(name):
-            runs = [e for e in self.entries if e.outcome not in ("not a run", "unreadable")]
+            runs = [e for e in self.entries if e.outcome not in NO_RUN]
             back = int(match[1] or 0) + 1
             if back <= len(runs):
                 return runs[-back]
-            raise UsageError(f"{name}: {self.store.address} has {len(runs)} runs")
+            raise UsageError(f"{name}: {self.store.address} has {counted(len(runs), 'run')}")
         plain = name.rpartition("/")[2].removesuffix(".ipynb").removesuffix(".json")
         exact = [e for e in self.entries if plain in (e.run, e.run.rpartition("/")[2])]
         found = exact or [e for e in self.entries if e.run.startswith(plain)]
@@ -110,7 +110,7 @@ class History:
         return found
 
 
-def read(store: Store, progress: Progress = lambda names: names) -> History:
+def read(store: Store, progress: Progress | None = None) -> History:
     """The history of a store: from the index what was read before, and the rest from its files.
 
     `progress` wraps the names of the runs that are read now. A file that cannot be read is an
@@ -121,7 +121,7 @@ def read(store: Store, progress: Progress = lambda names: names) -> History:
     known = index.known()
     current = {name: entry for name, (mark, entry) in known.items() if mark == marks.get(name)}
     unread = [name for name in marks if name not in current]
-    for batch in _batches(progress(unread) if unread else ()):
+    for batch in _batches(progress(unread) if progress and unread else unread):
         read_now = [(name, marks[name], *_read(name, store, marks)) for name in batch]
         current |= {name: entry for name, _, entry, _ in read_now}
         with contextlib.suppress(sqlite3.OperationalError):
@@ -174,6 +174,8 @@ def _read(name: str, store: Store, marks: Mapping[str, str]) -> tuple[Entry, Inv
         except (ValueError, RecursionError) as error:
             problems.append(f"its {what} cannot be read: {error}")
     entry, inventory = best or (Entry(run=name, outcome="unreadable"), None)
+    if entry.left_notebook and "ipynb" not in kinds:
+        problems.append("its notebook is missing")
     if problems:
         entry = msgspec.structs.replace(entry, problem="; ".join(problems))
     return entry, inventory

@@ -17,7 +17,7 @@ import msgspec
 from imagekit.inventory import Inventory
 from imagekit.runs.entry import Entry
 
-VERSION = 1
+VERSION = 2
 """Another version of this program may keep something else."""
 
 TABLES = """

@@ -6,7 +6,7 @@ from fsspec.registry import known_implementations
 
 from imagekit.errors import StoreError, UsageError
 from imagekit.runs import history
-from imagekit.runs.store import Store
+from imagekit.runs.store import Store, existing
 from tests.runs.conftest import record
 
 
@@ -71,6 +71,13 @@ def test_a_folder_that_cannot_be(tmp_path):
         Store(tmp_path / "file").write("a.json", b"")
     with pytest.raises(UsageError, match="cannot be read"):
         Store(tmp_path / "file").files()
+
+
+def test_a_store_that_is_named_is_there(tmp_path, bucket):
+    assert existing(str(tmp_path)).folder == tmp_path
+    assert existing(bucket.address).folder is None
+    with pytest.raises(UsageError, match="x: there is no such folder; name one that holds runs"):
+        existing(str(tmp_path / "x"))
 
 
 def test_paths_are_short_below_the_working_directory(tmp_path, monkeypatch):
