@@ -227,7 +227,7 @@ def trigger(config: str, build_file: str, output: str, kind: str) -> None:
     """Write the triggers that rebuild the images.
 
     One starts a build when what images are made of changes on a branch, and a second one by the
-    clock where the config has a schedule. What is left to be done by hand is printed, too.
+    clock where the config has a schedule. With --output, what is left to do by hand is printed.
     """
     from imagekit.engine import submit as engine
 
@@ -240,9 +240,10 @@ def trigger(config: str, build_file: str, output: str, kind: str) -> None:
     text = triggers.render(found) if kind == "yaml" else terraform.render(checked.plan, found)
     if output == "-":
         click.echo(text, nl=False)
-    else:
-        files_on_disk.replace(pathlib.Path(output), text.encode())
-        click.echo(f"{output} written: {counted(len(found), 'trigger')}")
+        return
+    files_on_disk.replace(pathlib.Path(output), text.encode())
+    click.echo(f"{output} written: {counted(len(found), 'trigger')}")
     if kind == "yaml":
+        click.echo("What is left to do, once:")
         for line in triggers.commands(checked.plan, output):
-            click.echo(f"# {line}", err=output == "-")
+            click.echo(f"  {line}")

@@ -70,8 +70,8 @@ def of_run(found: history.History, name: str) -> Side:
     entry = found.find(name)
     build = found.build(entry)
     if build is None:
-        ended = f"; it {entry.outcome}" if entry.outcome != "succeeded" else ""
-        raise UsageError(f"{entry.run}: this run's files say nothing of images{ended}")
+        ended = f" ({entry.outcome})" if entry.outcome != "succeeded" else ""
+        raise UsageError(f"{entry.run}: its files say nothing of images{ended}")
     return Side(entry.run, build)
 
 

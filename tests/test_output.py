@@ -1,4 +1,6 @@
 import contextlib
+import hashlib
+import json
 import os
 import pathlib
 import signal
@@ -145,3 +147,79 @@ def test_a_pipe_is_written_to(tmp_path):
         assert os.read(reader, 10_000).decode() == BUILD
     finally:
         os.close(reader)
+
+
+# ---- several files
+
+
+def a_set(*numbers):
+    """A set of build files as `imagekit.files` gives it, each with an image of its own."""
+    names = [f"cloudbuild-{number:02}.json" for number in numbers]
+    texts = {name: BUILD.replace("r:a", f"r:{name[11:13]}") for name in names}
+    entries = [
+        {"file": name, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+        for name, text in texts.items()
+    ]
+    return texts | {"cloudbuild-manifest.json": json.dumps({"files": entries})}
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_set_takes_the_place_of_a_file_and_back(here):
+    output.write(BUILD, "cloudbuild.json")
+    changes = output.write(a_set(1, 2), "cloudbuild.json")
+    assert names(here) == ["cloudbuild-01.json", "cloudbuild-02.json", "cloudbuild-manifest.json"]
+    assert [str(d) for d in changes.whole] == ["build files 1 → 2"]
+    assert not output.write(a_set(1, 2), "cloudbuild.json", check=True)
+    output.write(BUILD, "cloudbuild.json")
+    assert names(here) == ["cloudbuild.json"]
+
+
+def test_a_smaller_set_leaves_nothing_of_a_larger_one(here):
+    output.write(a_set(1, 2, 3), "cloudbuild.json")
+    changes = output.write(a_set(1, 2), "cloudbuild.json")
+    assert changes.removed == ("03",)
+    assert "cloudbuild-03.json" not in names(here)
+
+
+def test_check_of_a_set(here):
+    output.write(a_set(1, 2), "cloudbuild.json")
+    (here / "cloudbuild-02.json").write_text(OTHER)
+    with pytest.raises(DriftError, match="is out of date"):
+        output.write(a_set(1, 2), "cloudbuild.json", check=True)
+    output.write(a_set(1, 2), "cloudbuild.json")
+    (here / "cloudbuild-manifest.json").write_text(json.dumps({"files": [{"file": "x"}]}))
+    with pytest.raises(DriftError):
+        output.write(a_set(1, 2), "cloudbuild.json", check=True)
+
+
+def test_what_a_manifest_names_that_is_no_part_is_left_alone(here):
+    (here / "README.md").write_text("mine")
+    listed = [{"file": "README.md", "sha256": ""}]
+    (here / "cloudbuild-manifest.json").write_text(json.dumps({"files": listed}))
+    output.write(BUILD, "cloudbuild.json")
+    assert names(here) == ["README.md", "cloudbuild.json"]
+
+
+def test_a_device_takes_no_set(here):
+    with pytest.raises(UsageError, match="2 build files and their manifest need a folder"):
+        output.write(a_set(1, 2), "/dev/null")
+
+
+def test_a_set_is_read_as_one_build(here):
+    output.write(a_set(1, 2), "cloudbuild.json")
+    steps = json.loads(output.read_build("cloudbuild-manifest.json"))["steps"]
+    assert [step["id"] for step in steps] == ["r:01", "r:02"]
+    (here / "one.json").write_text(BUILD)
+    assert output.read_build("one.json") == BUILD
+    (here / "cloudbuild-02.json").write_text(OTHER)
+    with pytest.raises(UsageError, match=r"cloudbuild-02.json is not the file that"):
+        output.read_build("cloudbuild-manifest.json")

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -104,5 +106,46 @@ def test_a_run_by_its_file(project, root):
 def test_a_run_that_generated_nothing(project, root):
     shutil.copytree(root / "notebooks/example-runs", "runs")
     failed = next(p for p in (project / "runs").iterdir() if '"outcome": "failed"' in p.read_text())
-    with pytest.raises(UsageError, match="say nothing of images; it failed"):
+    with pytest.raises(UsageError, match=r"its files say nothing of images \(failed\)"):
         read(failed.stem)
+
+
+# ---- several build files
+
+SPLIT = CONFIG.replace("[{python: py312}]", "[{python: [py312, py313]}]").replace(
+    "{py312:", "{py313: {PYTHON_VERSION: 3.13}, py312:"
+)
+
+
+def test_a_manifest_stands_for_all_of_its_files(project):
+    text = SPLIT + "cloudbuild: {limits: {steps: 2}}\n"
+    (project / "images.yaml").write_text(text)
+    with pytest.raises(SystemExit):
+        main(["generate", "--config", "images.yaml"])
+    assert (project / "cloudbuild-02.json").exists()
+    found = read("cloudbuild-manifest.json")
+    assert found == read("images.yaml")
+    assert list(found.images) == ["cpu-py312", "cpu-py313"]
+    commit(project)
+    assert read("HEAD:cloudbuild-manifest.json").images == found.images
+    (project / "cloudbuild-02.json").unlink()
+    with pytest.raises(UsageError, match=r"cloudbuild-02.json, which it names, is missing"):
+        read("cloudbuild-manifest.json")
+
+
+def test_a_revision_that_git_does_not_know(project):
+    with pytest.raises(UsageError, match="git knows no revision 'v9'; see git log"):
+        read("v9:images.yaml")
+
+
+def test_a_folder_is_no_side(project):
+    with pytest.raises(UsageError, match="this is a folder; name a file in it"):
+        read("dockerfiles")
+
+
+def test_a_pipe_is_as_good_as_a_file(project):
+    config = (project / "images.yaml").read_text()
+    command = [sys.executable, "-m", "imagekit", "diff", "/dev/stdin", "images.yaml", "--exit-code"]
+    done = subprocess.run(command, input=config, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("no change")

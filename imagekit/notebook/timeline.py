@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from imagekit.engine import report as reports
-from imagekit.engine import timing
+from imagekit.engine import submit, timing
 from imagekit.engine.live import MARKS
 from imagekit.engine.report import Report, StepReport
 from imagekit.errors import (
@@ -114,6 +114,7 @@ def verdict(report: Report) -> Result:
             "outcome": report.outcome,
             "seconds": round(timing.elapsed(report), 1),
             "steps": dict(collections.Counter(entry.state for entry in report.steps)),
+            **({"builds": {b.file: b.id for b in report.builds}} if report.builds else {}),
         }
     )
     if report.outcome != "succeeded":
@@ -139,7 +140,7 @@ def steps(report: Report) -> Table:
         index=pd.Index([short(entry.id) for entry in report.steps], name="step"),
     )
     title = f"{report.file}: {report.outcome}, {counted(len(report.steps), 'step')}"
-    return Table(frame, title)
+    return Table(frame, title, tuple(submit.summary(report)))
 
 
 def _number(entry: StepReport, value: float) -> str:
@@ -173,7 +174,9 @@ def parallelism(report: Report, choices: tuple[int, ...] = (1, 2, 4, 8, 16)) -> 
         },
         index=pd.Index(choices, name="jobs"),
     )
-    return Table(frame, f"With {counted(report.jobs, 'job')} the build took {found:.1f} s")
+    # Cloud Build runs as many at once as may.
+    jobs = f"With {counted(report.jobs, 'job')}" if report.jobs else "At Cloud Build"
+    return Table(frame, f"{jobs} the build took {found:.1f} s")
 
 
 def gantt(report: Report) -> Picture:

@@ -11,16 +11,31 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from imagekit.errors import UsageError
 from imagekit.images import Plan
 from imagekit.targets.limits import Document
-from imagekit.targets.trigger import project_of, topic_of
+from imagekit.targets.trigger import project_of, scheduled_name, topic_of
+
+UNKNOWN = ("developerConnectEventConfig", "gitlabEnterpriseEventsConfig")
+"""What Cloud Build's triggers may listen to, and the provider does not know (version 7)."""
 
 
 def render(plan: Plan, triggers: Sequence[Document]) -> str:
-    """The text of a `.tf.json` file: the triggers, and the job and topic of a schedule."""
+    """The text of a `.tf.json` file: the triggers, and the job and topic of a schedule.
+
+    Raises UsageError for a repository whose triggers Terraform's provider does not know.
+    """
+    unknown = {event for trigger in triggers for event in trigger if event in UNKNOWN}
+    if unknown:
+        message = f"Terraform's provider has no {', '.join(sorted(unknown))}; use --format yaml"
+        raise UsageError(message)
     resources: dict[str, dict[str, Any]] = {"google_cloudbuild_trigger": {}}
     for trigger in triggers:
         fields = _snake(trigger)
+        for block in ("source_to_build", "git_file_source"):
+            if block in fields:
+                # The provider demands a kind, also of a connected repository.
+                fields[block] = {"repo_type": "UNKNOWN"} | fields[block]
         if plan.cloudbuild.region:
             fields["location"] = plan.cloudbuild.region
         project = project_of(plan)
@@ -30,8 +45,11 @@ def render(plan: Plan, triggers: Sequence[Document]) -> str:
     config = plan.cloudbuild.trigger
     if config is not None and config.schedule is not None and config.secret is None:
         topic = topic_of(plan, config)
-        label = _label(topic.rpartition("/")[2])
         _, project, _, name = topic.split("/")
+        label = _label(scheduled_name(config))
+        named = f"${{google_pubsub_topic.{label}.id}}"
+        # Named by reference, the topic is made first.
+        resources["google_cloudbuild_trigger"][label]["pubsub_config"] = {"topic": named}
         resources["google_pubsub_topic"] = {label: {"project": project, "name": name}}
         resources["google_cloud_scheduler_job"] = {
             label: {
@@ -40,7 +58,7 @@ def render(plan: Plan, triggers: Sequence[Document]) -> str:
                 "schedule": config.schedule,
                 "time_zone": config.time_zone,
                 "pubsub_target": {
-                    "topic_name": f"${{google_pubsub_topic.{label}.id}}",
+                    "topic_name": named,
                     "data": '${base64encode("build")}',
                 },
             }

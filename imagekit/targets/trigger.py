@@ -43,7 +43,7 @@ def documents(plan: Plan, build_files: Sequence[str], included: Sequence[str]) -
     if trigger.schedule is not None:
         found.append(
             {
-                "name": _scheduled_name(trigger),
+                "name": scheduled_name(trigger),
                 "description": f"Images of {plan.repository}, by the clock",
                 **_scheduled(plan, trigger),
                 "sourceToBuild": _source(trigger) | {"ref": f"refs/heads/{trigger.branch}"},
@@ -82,7 +82,7 @@ def topic_of(plan: Plan, trigger: Trigger) -> str:
     if project is None:
         message = "a schedule needs the project that builds; set 'project' under 'cloudbuild'"
         raise LimitError([Problem(message=message, path=("cloudbuild", "project"))])
-    return f"projects/{project}/topics/{trigger.topic or _scheduled_name(trigger)}"
+    return f"projects/{project}/topics/{trigger.topic or scheduled_name(trigger)}"
 
 
 def commands(plan: Plan, path: str) -> list[str]:
@@ -150,7 +150,8 @@ def _scheduled(plan: Plan, trigger: Trigger) -> Document:
     return {"pubsubConfig": {"topic": topic_of(plan, trigger)}}
 
 
-def _scheduled_name(trigger: Trigger) -> str:
+def scheduled_name(trigger: Trigger) -> str:
+    """What the trigger of a schedule is called."""
     return f"{trigger.name[:55]}-schedule"
 
 

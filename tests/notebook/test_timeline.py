@@ -3,7 +3,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from imagekit.engine import timing
-from imagekit.engine.report import Report
+from imagekit.engine.report import Report, Submitted
 from imagekit.errors import UsageError
 from imagekit.notebook import timeline
 
@@ -64,3 +64,22 @@ def test_what_is_no_report_is_said(tmp_path, text):
         path.write_text(text)
     with pytest.raises(UsageError, match="no report of a build"):
         timeline.report_of(str(path), run=False, config="", options=[])
+
+
+@pytest.fixture
+def submitted(report):
+    report.jobs = 0
+    report.builds = [
+        Submitted(file="b-01.json", sha256="", id="1", status="SUCCESS", log_url="https://l"),
+        Submitted(file="b-02.json", sha256=""),
+    ]
+    return report
+
+
+def test_a_build_at_cloud_build_tells_its_ids_and_links(submitted):
+    assert timeline.steps(submitted).notes == (
+        "b-01.json: build 1 success, https://l",
+        "1 build file not submitted",
+    )
+    assert timeline.verdict(submitted).values["builds"] == {"b-01.json": "1", "b-02.json": ""}
+    assert timeline.parallelism(submitted).caption.startswith("At Cloud Build the build took")

@@ -1,9 +1,8 @@
 import pytest
 
 import imagekit
-from imagekit.cloud import Limits
-from imagekit.errors import LimitError
-from imagekit.targets import cloudbuild, limits
+from imagekit.targets import cloudbuild
+from imagekit.targets.split import split
 
 CONFIG = """
 base_url: h/r
@@ -94,34 +93,58 @@ def test_the_source_is_a_label_of_every_image(config_file):
         ]
 
 
-def step(name, wait_for="-", args=("build", ".")):
-    return {"id": name, "args": list(args), "waitFor": [wait_for]}
+def document(config_file, more):
+    return cloudbuild.document(imagekit.plan(imagekit.load(config_file(CONFIG + more))))
 
 
-@pytest.mark.parametrize(
-    ("steps", "message"),
-    [
-        ([], "the build has no steps"),
-        ([step("a"), step("a")], "two steps are called a"),
-        ([step("a", "b"), step("b")], "step a waits for b, which is not earlier"),
-        ([step("a", "a")], "step a waits for a, which is not earlier"),
-        ([step("a"), step("b"), step("c"), step("d")], "4 steps are more than the 3"),
-        ([step("a", args=["x"] * 6)], "step a has 6 arguments, at most 5 are accepted"),
-        ([step("a", args=["x" * 21])], "an argument of 21 characters, at most 20 are accepted"),
-    ],
-)
-def test_what_cloud_build_would_refuse(steps, message):
-    with pytest.raises(LimitError, match=message) as error:
-        limits.validate({"steps": steps, "timeout": "1s"}, Limits(steps=3, args=5, arg_length=20))
-    assert error.value.exit_code == 5
+def test_the_options_of_a_build(config_file):
+    more = """
+cloudbuild: {machine_type: E2_MEDIUM, disk_size: 200, logs_bucket: "gs://logs", tags: [t],
+  worker_pool: projects/p/locations/l1/workerPools/w, service_account: a@p.iam.gserviceaccount.com}
+"""
+    found = document(config_file, more)
+    assert found["options"] == {
+        "env": ["DOCKER_BUILDKIT=1"],
+        "machineType": "E2_MEDIUM",
+        "diskSizeGb": "200",
+        "pool": {"name": "projects/p/locations/l1/workerPools/w"},
+    }
+    assert found["serviceAccount"] == "projects/p/serviceAccounts/a@p.iam.gserviceaccount.com"
+    assert (found["logsBucket"], found["tags"]) == ("gs://logs", ["t"])
+    assert "substitutions" not in found
 
 
-def test_a_time_out_that_cloud_build_would_refuse():
-    with pytest.raises(LimitError, match="the time-out 999999s is not between"):
-        limits.validate({"steps": [step("a")], "timeout": "999999s"}, Limits())
+def test_with_provenance_cloud_build_itself_pushes(config_file):
+    found = document(config_file, "cloudbuild: {publish: provenance}")
+    assert [step["args"][0] for step in found["steps"]] == ["build"] * 3
+    assert found["images"] == ["h/r:gpu-base-u-c", "h/r:cpu-u-p", "h/r:gpu-u-p-c", "h/r:gpu"]
+    assert found["options"]["requestedVerifyOption"] == "VERIFIED"
 
 
-def test_what_stays_within_the_limits_is_told():
-    found = limits.validate({"steps": [step("a")], "timeout": "60s"}, Limits())
-    assert found["steps"] == "1 of at most 100"
-    assert found["time-out"] == "60s of at most 86400s"
+def test_with_a_cache_each_image_builds_on_the_one_of_last_time(config_file):
+    steps = document(config_file, "cloudbuild: {cache: registry}")["steps"]
+    assert steps[4]["args"][-5:] == [
+        *("--cache-from", "h/r:gpu-u-p-c", "--build-arg", "BUILDKIT_INLINE_CACHE=1", "."),
+    ]
+
+
+def test_a_selection_has_only_the_substitutions_that_it_uses(config_file):
+    text = CONFIG.replace("CUDA: 13.0", 'CUDA: "${_CUDA}"')
+    text += "cloudbuild: {substitutions: {_CUDA: 13.0}}"
+    config = imagekit.load(config_file(text))
+    assert cloudbuild.document(imagekit.plan(config))["substitutions"] == {"_CUDA": "13.0"}
+    assert "substitutions" not in cloudbuild.document(imagekit.plan(config, only=["cpu-*"]))
+
+
+def test_a_parent_of_an_earlier_build_is_pulled(config_file):
+    more = "cloudbuild: {limits: {steps: 5}}"
+    parts = split(imagekit.plan(imagekit.load(config_file(CONFIG + more))))
+    steps = cloudbuild.document(parts[1])["steps"]
+    assert steps[0] == {
+        "id": "h/r:gpu-base-u-c-pull",
+        "name": "gcr.io/cloud-builders/docker",
+        "args": ["pull", "h/r:gpu-base-u-c"],
+        "waitFor": ["-"],
+    }
+    assert steps[1]["waitFor"] == ["h/r:gpu-base-u-c-pull"]
+    assert steps[2]["waitFor"] == ["h/r:gpu-u-p-c"]

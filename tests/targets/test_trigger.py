@@ -1,0 +1,218 @@
+import json
+
+import pytest
+import yaml
+
+import imagekit
+from imagekit.errors import LimitError, UsageError
+from imagekit.targets import terraform
+from imagekit.targets import trigger as triggers
+
+CONFIG = """
+base_url: {url}
+python_versions: {{a: {{}}}}
+images: [{{python: a}}]
+cloudbuild: {{{more}}}
+"""
+
+
+@pytest.fixture
+def planned(config_file):
+    def make(repository, *, url="gcr.io/p/ml", whole="", **more):
+        options = ", ".join(f"{key}: {value}" for key, value in more.items())
+        trigger = f"trigger: {{repository: {repository}{', ' + options if options else ''}}}"
+        text = CONFIG.format(url=url, more=f"{trigger}{', ' + whole if whole else ''}")
+        return imagekit.plan(imagekit.load(config_file(text)))
+
+    return make
+
+
+CONNECTED = "projects/p/locations/l/connections/c/repositories/r"
+LINKED = "projects/p/locations/l/connections/c/gitRepositoryLinks/r"
+ENTERPRISE = "projects/p/locations/l/githubEnterpriseConfigs/c"
+GITLAB = "projects/p/locations/l/gitLabConfigs/c"
+PUSH = {"push": {"branch": "^main$"}}
+
+
+@pytest.mark.parametrize(
+    ("repository", "host_config", "event"),
+    [
+        ("https://github.com/o/n.git", None, {"github": {"owner": "o", "name": "n", **PUSH}}),
+        (CONNECTED, None, {"repositoryEventConfig": {"repository": CONNECTED, **PUSH}}),
+        (LINKED, None, {"developerConnectEventConfig": {"gitRepositoryLink": LINKED, **PUSH}}),
+        (
+            "https://source.developers.google.com/p/q/r/n",
+            None,
+            {"triggerTemplate": {"projectId": "q", "repoName": "n", "branchName": "^main$"}},
+        ),
+        (
+            "https://git.example.com/o/n",
+            ENTERPRISE,
+            {
+                "github": {"owner": "o", "name": "n", **PUSH}
+                | {"enterpriseConfigResourceName": ENTERPRISE}
+            },
+        ),
+        (
+            "https://git.example.com/g/s/n/",
+            GITLAB,
+            {
+                "gitlabEnterpriseEventsConfig": {
+                    "gitlabConfigResource": GITLAB,
+                    "projectNamespace": "g/s/n",
+                    **PUSH,
+                }
+            },
+        ),
+    ],
+)
+def test_what_a_trigger_listens_to(planned, repository, host_config, event):
+    more = {"host_config": host_config} if host_config else {}
+    (found,) = triggers.documents(planned(repository, **more), ["c.json"], ["Dockerfile"])
+    assert event.items() <= found.items()
+    assert found["includedFiles"] == ["Dockerfile", "c.json"]
+    assert found["filename"] == "c.json"
+    assert "ignoredFiles" not in found
+    assert "approvalConfig" not in found
+
+
+def test_what_the_config_says_more(planned):
+    plan = planned(
+        CONNECTED,
+        name="nightly",
+        branch="release/1.0",
+        ignored_files="['**/*.md']",
+        approval="true",
+        whole="tags: [t], service_account: a@p.iam.gserviceaccount.com, logging: NONE",
+    )
+    (found,) = triggers.documents(plan, ["c.json"], [])
+    assert found["name"] == "nightly"
+    assert found["repositoryEventConfig"]["push"] == {"branch": r"^release/1\.0$"}
+    assert found["ignoredFiles"] == ["**/*.md"]
+    assert found["approvalConfig"] == {"approvalRequired": True}
+    assert found["tags"] == ["t"]
+    assert found["serviceAccount"] == "projects/p/serviceAccounts/a@p.iam.gserviceaccount.com"
+
+
+@pytest.mark.parametrize(
+    ("repository", "host_config", "source"),
+    [
+        ("https://github.com/o/n", None, {"uri": "https://github.com/o/n", "repoType": "GITHUB"}),
+        (CONNECTED, None, {"repository": CONNECTED}),
+        (
+            "https://source.developers.google.com/p/q/r/n",
+            None,
+            {
+                "uri": "https://source.developers.google.com/p/q/r/n",
+                "repoType": "CLOUD_SOURCE_REPOSITORIES",
+            },
+        ),
+        (
+            "https://git.example.com/o/n",
+            ENTERPRISE,
+            {
+                "uri": "https://git.example.com/o/n",
+                "repoType": "GITHUB",
+                "githubEnterpriseConfig": ENTERPRISE,
+            },
+        ),
+        (
+            "https://git.example.com/o/n",
+            GITLAB,
+            {"uri": "https://git.example.com/o/n", "repoType": "GITLAB"},
+        ),
+    ],
+)
+def test_a_schedule_is_a_second_trigger(planned, repository, host_config, source):
+    more = {"host_config": host_config} if host_config else {}
+    plan = planned(repository, schedule="0 4 * * 1", **more)
+    _, found = triggers.documents(plan, ["c.json"], ["Dockerfile"])
+    assert found["name"] == "imagekit-schedule"
+    assert found["pubsubConfig"] == {"topic": "projects/p/topics/imagekit-schedule"}
+    assert found["sourceToBuild"] == source | {"ref": "refs/heads/main"}
+    assert found["gitFileSource"] == {"path": "c.json", **source, "revision": "refs/heads/main"}
+    assert "includedFiles" not in found
+
+
+def test_a_schedule_may_arrive_through_a_webhook(planned):
+    secret = "projects/p/secrets/s/versions/1"  # noqa: S105 - the name of one
+    plan = planned(CONNECTED, schedule="0 4 * * 1", secret=secret)
+    assert triggers.documents(plan, ["c.json"], [])[1]["webhookConfig"] == {"secret": secret}
+    (command,) = triggers.commands(plan, "t.yaml")
+    assert command == "gcloud builds triggers import --source=t.yaml --project=p"
+
+
+def test_several_build_files_are_submitted_in_order(planned):
+    (found,) = triggers.documents(planned(CONNECTED), ["x/c-01.json", "x/c-02.json"], [])
+    assert found["includedFiles"] == ["x/c-01.json", "x/c-02.json"]
+    first, second = found["build"]["steps"]
+    assert first["args"][2:5] == ["submit", ".", "--config=x/c-01.json"]
+    assert (first["waitFor"], second["waitFor"]) == (["-"], ["c-01.json"])
+
+
+def test_what_is_left_to_do(planned):
+    plan = planned(CONNECTED, schedule="0 4 * * 1", topic="t", whole="region: europe-west1")
+    assert triggers.commands(plan, "t.yaml") == [
+        "gcloud pubsub topics create t --project=p",
+        "gcloud scheduler jobs create pubsub t --topic=t --message-body=build "
+        "--schedule='0 4 * * 1' --time-zone=Etc/UTC --location=europe-west1 --project=p",
+        "gcloud builds triggers import --source=t.yaml --project=p --region=europe-west1",
+    ]
+    plan = planned(CONNECTED, url="example.com/x")
+    assert triggers.commands(plan, "t") == ["gcloud builds triggers import --source=t"]
+
+
+def test_a_config_without_a_trigger(config_file):
+    plan = imagekit.plan(imagekit.load(config_file(CONFIG.format(url="h/r", more=""))))
+    with pytest.raises(LimitError, match="the config says nothing of a trigger; name its"):
+        triggers.documents(plan, ["c.json"], [])
+
+
+def test_a_schedule_without_a_project(planned):
+    plan = planned(CONNECTED, url="example.com/x", schedule="0 4 * * 1")
+    with pytest.raises(LimitError, match="a schedule needs the project"):
+        triggers.documents(plan, ["c.json"], [])
+
+
+def test_as_yaml_everything_stays_text(planned):
+    found = triggers.documents(planned("https://github.com/y/n"), ["c.json"], [])
+    assert list(yaml.safe_load_all(triggers.render(found))) == found
+
+
+# ---- Terraform
+
+
+def test_terraform_s_names_and_references(planned):
+    plan = planned(CONNECTED, schedule="0 4 * * 1", whole="region: europe-west1")
+    found = triggers.documents(plan, ["c.json"], ["${x}"])
+    resources = json.loads(terraform.render(plan, found))["resource"]
+    pushed = resources["google_cloudbuild_trigger"]["imagekit"]
+    assert pushed["location"] == "europe-west1"
+    assert pushed["project"] == "p"
+    assert pushed["included_files"] == ["$${x}", "c.json"]
+    assert pushed["repository_event_config"]["push"] == {"branch": "^main$"}
+    scheduled = resources["google_cloudbuild_trigger"]["imagekit-schedule"]
+    reference = "${google_pubsub_topic.imagekit-schedule.id}"
+    assert scheduled["pubsub_config"] == {"topic": reference}
+    assert scheduled["source_to_build"]["repo_type"] == "UNKNOWN"
+    job = resources["google_cloud_scheduler_job"]["imagekit-schedule"]
+    assert job["pubsub_target"]["topic_name"] == reference
+    assert resources["google_pubsub_topic"]["imagekit-schedule"]["name"] == "imagekit-schedule"
+
+
+def test_terraform_repeats_a_block_for_each_step(planned):
+    plan = planned("https://github.com/o/n", url="example.com/x")
+    text = terraform.render(plan, triggers.documents(plan, ["a.json", "b.json"], []))
+    (trigger,) = json.loads(text)["resource"]["google_cloudbuild_trigger"].values()
+    assert [step["wait_for"] for step in trigger["build"]["step"]] == [["-"], ["a.json"]]
+    assert "project" not in trigger
+
+
+@pytest.mark.parametrize(
+    ("repository", "more"),
+    [(LINKED, {}), ("https://git.example.com/g/n", {"host_config": GITLAB})],
+)
+def test_what_terraform_s_provider_does_not_know(planned, repository, more):
+    plan = planned(repository, **more)
+    with pytest.raises(UsageError, match="use --format yaml"):
+        terraform.render(plan, triggers.documents(plan, ["c.json"], []))
