@@ -12,15 +12,13 @@ import click
 import imagekit
 from imagekit import cloud, pipeline
 from imagekit import output as files_on_disk
-from imagekit.errors import INTERRUPTED, UsageError, counted
+from imagekit.errors import INTERRUPTED, BuildError, UsageError, counted
 from imagekit.images import Plan
 from imagekit.targets import terraform
 from imagekit.targets import trigger as triggers
 
 DEFAULT_CONFIG = "config/images.yaml"
 BUILD_FILE = "cloudbuild.json"
-FAILED = 6
-"""The exit code when an image failed to build or failed its test."""
 
 _config = click.option(
     "--config", "-c", default=DEFAULT_CONFIG, show_default=True, metavar="FILE", help="The matrix."
@@ -155,7 +153,7 @@ def _run(doing: Any, names: Sequence[str]) -> int:
         )
     if report.outcome in ("running", "interrupted"):
         return INTERRUPTED
-    return 0 if report.outcome == "succeeded" else FAILED
+    return 0 if report.outcome == "succeeded" else BuildError.exit_code
 
 
 def _service(

@@ -16,10 +16,7 @@ import click
 from imagekit import git, steps
 from imagekit.engine import live, local
 from imagekit.engine.report import NAME, Report
-from imagekit.errors import INTERRUPTED
-
-FAILED = 6
-"""The exit code when an image failed to build or failed its test."""
+from imagekit.errors import INTERRUPTED, BuildError
 
 
 def run(
@@ -56,7 +53,7 @@ def run(
 def _exit_code(report: Report) -> int:
     if report.outcome == "interrupted":
         return INTERRUPTED
-    return 0 if report.outcome == "succeeded" else FAILED
+    return 0 if report.outcome == "succeeded" else BuildError.exit_code
 
 
 def labels(directory: pathlib.Path) -> dict[str, str]:

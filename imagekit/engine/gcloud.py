@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import pathlib
 import re
 import shlex
@@ -195,10 +194,7 @@ class Gcloud:
 
 
 def _minute_before(time: str) -> str:
-    # What is finer than a microsecond, Python does not read.
-    whole = re.sub(r"(\.\d{6})\d+", r"\1", time).replace("Z", "+00:00")
-    before = datetime.datetime.fromisoformat(whole) - datetime.timedelta(minutes=1)
-    return before.isoformat()
+    return (datetime.datetime.fromisoformat(time) - datetime.timedelta(minutes=1)).isoformat()
 
 
 def _pairs(values: Mapping[str, str]) -> str:
@@ -209,16 +205,3 @@ def _pairs(values: Mapping[str, str]) -> str:
     text = "".join(pairs)
     separator = next(mark for mark in (";", "|", "#", "~", "::", ";;", "@@") if mark not in text)
     return f"^{separator}^{separator.join(pairs)}"
-
-
-def project_of(program: str) -> str | None:
-    """The project that gcloud is set to; None where there is none."""
-    if shutil.which(program) is None:
-        return None
-    command = [program, "config", "get-value", "core/project", "--format=json", "--quiet"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    try:
-        found = json.loads(done.stdout or "null")
-    except ValueError:
-        return None
-    return found if isinstance(found, str) else None
