@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import pathlib
 import sys
@@ -18,12 +19,16 @@ from imagekit.errors import counted
 from imagekit.runs import history as histories
 from imagekit.runs.entry import Entry
 from imagekit.runs.history import History
+from imagekit.runs.index import Counts
 from imagekit.runs.store import Store
 from imagekit.runs.text import changed, given, short_commit, why
 
 STYLES = {"added": "green", "removed": "red", "changed": "yellow", "rebuilt": "dim", "build": ""}
 ENDS = {"succeeded": "", "running": "cyan", "not a run": "dim", "unreadable": "dim"}
 """Styles of how runs ended; what went wrong stands out."""
+
+FEW, FEW_FAR = 200, 24
+"""Fewer runs than that are read, here or from far away, before a bar would be noticed."""
 
 _formats = (
     click.option("--markdown", is_flag=True, help="Print Markdown for a pull request."),
@@ -129,17 +134,18 @@ def _opened(address: str | None) -> Store:
 
 
 def _history(store: Store) -> History:
-    return histories.read(store, _progress)
+    few = FEW if store.folder is not None else FEW_FAR
+    return histories.read(store, functools.partial(_progress, few=few))
 
 
-def _progress(names: Sequence[str]) -> Any:
+def _progress(names: Sequence[str], what: str, *, few: int) -> Any:
     """A bar for who waits for many runs to be read for the first time."""
-    if not sys.stderr.isatty() or len(names) < 200:
+    if not sys.stderr.isatty() or len(names) < few:
         return names
     from rich.console import Console
     from rich.progress import track
 
-    return track(names, "reading runs", console=Console(stderr=True), transient=True)
+    return track(names, what, console=Console(stderr=True), transient=True)
 
 
 def _print_changes(
@@ -199,7 +205,7 @@ def _print_history(options: dict[str, Any]) -> None:
     )
 
 
-def _line(entry: Entry, counts: dict[str, tuple[int, int, int]]) -> tuple[str, ...]:
+def _line(entry: Entry, counts: dict[str, Counts]) -> tuple[str, ...]:
     numbers = counts.get(entry.run)
     return (
         entry.run,

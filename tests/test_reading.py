@@ -119,8 +119,8 @@ def test_the_history_as_a_table(call):
 def test_a_part_of_the_history(call):
     assert call("runs", "-n", "2")[1].splitlines()[-1] == "10 runs in runs, the latest 2 shown"
     assert call("runs", "--outcome", "failed")[1].splitlines()[-1] == "2 runs of 10 in runs"
-    out = call("runs", "-p", "check", "True", "--notebook", "generate", "--json")[1]
-    assert [run["changes"] for run in json.loads(out)] == [[0, 0, 0], [0, 0, 0], None]
+    out = call("runs", "-p", "check", "true", "--notebook", "generate", "--json")[1]
+    assert [run["changes"] for run in json.loads(out)] == [[0, 0, 0, 0], [0, 0, 0, 0], None]
     assert call("runs", "--runs", "nothing-here")[1] == "0 runs in nothing-here\n"
 
 

@@ -68,18 +68,21 @@ def read(
     return Selection(found, chosen)
 
 
-def _shown(names: Sequence[str]) -> Sequence[str]:
-    bar: Sequence[str] = progress(names, what="reading runs")
+def _shown(names: Sequence[str], what: str) -> Sequence[str]:
+    bar: Sequence[str] = progress(names, what=what)
     return bar
 
 
 def frame(selection: Selection) -> pd.DataFrame:
     """One row a run, by name, with times in UTC, seconds, and numbers of images."""
     entries, counts = selection.entries, selection.counts
-    numbers = [counts.get(entry.run, (None, None, None)) for entry in entries]
+    numbers = [counts.get(entry.run, (None, None, None, None)) for entry in entries]
     columns = {
         "began": pd.to_datetime(
-            [entry.started or None for entry in entries], utc=True, format="ISO8601"
+            [entry.started or None for entry in entries],
+            utc=True,
+            format="ISO8601",
+            errors="coerce",
         ),
         "notebook": [_stem(entry) for entry in entries],
         "parameters": [given_to(entry) for entry in entries],
@@ -87,9 +90,9 @@ def frame(selection: Selection) -> pd.DataFrame:
         "outcome": [entry.outcome for entry in entries],
         "why": [why(entry) for entry in entries],
         "images": pd.array([entry.images for entry in entries], dtype="Int64"),
-        "added": pd.array([added for added, _, _ in numbers], dtype="Int64"),
-        "removed": pd.array([removed for _, removed, _ in numbers], dtype="Int64"),
-        "changed": pd.array([changed for _, _, changed in numbers], dtype="Int64"),
+        "added": pd.array([added for added, *_ in numbers], dtype="Int64"),
+        "removed": pd.array([removed for _, removed, *_ in numbers], dtype="Int64"),
+        "changed": pd.array([changed for _, _, changed, _ in numbers], dtype="Int64"),
         "commit": [entry.commit or "" for entry in entries],
         "config": [entry.config or "" for entry in entries],
         "config_sha256": [entry.config_sha256 or "" for entry in entries],
@@ -136,8 +139,9 @@ def latest_changes(selection: Selection) -> Table:
     generated = [entry for entry in selection.entries if entry.build is not None]
     changes = selection.found.changes(generated[-1]) if generated else None
     if changes is None:
-        caption = "Nothing to compare: fewer than two runs generated something"
-        return Table(pd.DataFrame(), caption)
+        why = "no run before it generated from the same config into the same output"
+        what = f"{generated[-1].run}: {why}" if generated else "no run generated something"
+        return Table(pd.DataFrame(), f"Nothing to compare: {what}")
     before = selection.found.before(generated[-1])
     shown = tables.changes(changes, before.run if before else "")
     return Table(shown.frame, f"{generated[-1].run}: {shown.caption}")

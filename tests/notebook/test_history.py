@@ -90,5 +90,7 @@ def test_what_is_no_run_has_a_row_and_no_mark_in_a_plot(project):
     rows = history.table(found).frame
     assert rows.loc["foreign", "outcome"] == "· not a run"
     assert rows.loc["damaged", "outcome"] == "✗ unreadable"
-    assert pd.isna(history.frame(found).loc["damaged", "began"])
+    began = history.frame(found)["began"]
+    assert pd.isna(began["foreign"])
+    assert began["damaged"].timestamp() == pytest.approx((folder / "damaged.ipynb").stat().st_mtime)
     assert str(history.durations(found)).startswith("Durations of 10 runs")
