@@ -1,11 +1,17 @@
 """The commands that look back."""
 
+import io
 import json
 import shutil
+import sys
 
+import fsspec
 import pytest
 
+from imagekit import reading
 from imagekit.cli import main
+from imagekit.runs.store import Store
+from tests.runs.conftest import record
 
 CONFIG = """\
 base_url: h/r
@@ -122,6 +128,33 @@ def test_a_part_of_the_history(call):
     out = call("runs", "-p", "check", "true", "--notebook", "generate", "--json")[1]
     assert [run["changes"] for run in json.loads(out)] == [[0, 0, 0, 0], [0, 0, 0, 0], None]
     assert call("runs", "--runs", "nothing-here")[1] == "0 runs in nothing-here\n"
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(
+    ("address", "number", "shown"),
+    [
+        ("many", 199, False),
+        ("many", 200, True),
+        ("memory://b/r", 23, False),
+        ("memory://b/r", 24, True),
+    ],
+)
+def test_a_bar_for_who_would_wait(address, number, shown, project, monkeypatch):
+    fsspec.filesystem("memory").store.clear()
+    store = Store(address)
+    for index in range(number):
+        record(store, index)
+    for stream, seen in ((Terminal(), shown), (io.StringIO(), False)):
+        monkeypatch.setattr(sys, "stderr", stream)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(project / f"cache-{id(stream)}"))
+        assert len(reading._history(store).entries) == number
+        assert ("reading runs" in stream.getvalue()) == seen
+    fsspec.filesystem("memory").store.clear()
 
 
 def test_one_run(call):

@@ -191,7 +191,7 @@ def _plot(title: str, label: str, found: pd.DataFrame, column: str, lines: list[
         axes = figure.add_subplot()
         for number, (name, part) in enumerate(found.groupby("notebook", sort=True)):
             _draw(axes, part, column, str(name), number)
-        _dress(axes, label, found[column])
+        _dress(axes, label, found[column], found["began"])
         drawn = io.StringIO()
         figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None})
     return Picture(_inline(drawn.getvalue(), title), "\n".join([title, *lines]))
@@ -207,13 +207,19 @@ def _draw(axes: Any, part: pd.DataFrame, column: str, name: str, number: int) ->
     axes.plot(part["began"][~succeeded], values[~succeeded], "x", color=color, markersize=9)
 
 
-def _dress(axes: Any, label: str, values: pd.Series) -> None:
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+def _dress(axes: Any, label: str, values: pd.Series, began: pd.Series) -> None:
+    from matplotlib.dates import MONTHLY, AutoDateLocator, ConciseDateFormatter
 
     axes.set_ylabel(label)
     # What lies on the uppermost line would be cut through.
     axes.set_ylim(0, 1.1 * float(values.max()) if len(values) else 1)
     ticks = AutoDateLocator(maxticks=8)
+    # Without it, four to five years have no ticks that it would not warn of.
+    ticks.intervald[MONTHLY] = [1, 2, 3, 4, 6, 12]
+    if began.nunique() == 1:
+        # Around a single moment, matplotlib would show four years.
+        half = pd.Timedelta(hours=12)
+        axes.set_xlim(began.min() - half, began.max() + half)
     axes.xaxis.set_major_locator(ticks)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(ticks))
     axes.spines[["top", "right"]].set_visible(False)
