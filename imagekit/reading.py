@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import pathlib
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +12,7 @@ import click
 import msgspec
 
 from imagekit import diff as differences
-from imagekit import git, sides, terminal
+from imagekit import place, sides, terminal
 from imagekit.changes import Changes, compare
 from imagekit.errors import counted
 from imagekit.runs import history as histories
@@ -126,11 +125,7 @@ def diff_runs(store: str | None, /, before: str, after: str, **options: bool) ->
 
 
 def _opened(address: str | None) -> Store:
-    if address is None:
-        # The store of a project is in its root, wherever below one stands.
-        top = git.ask(pathlib.Path.cwd(), "rev-parse", "--show-toplevel")
-        address = str(pathlib.Path(top or ".") / "runs")
-    return Store(address)
+    return Store(place.runs() if address is None else address)
 
 
 def _history(store: Store) -> History:

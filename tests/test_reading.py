@@ -8,8 +8,9 @@ import sys
 import fsspec
 import pytest
 
-from imagekit import reading
+from imagekit import place, reading
 from imagekit.cli import main
+from imagekit.notebook import project as notebook_project
 from imagekit.runs.store import Store
 from tests.runs.conftest import record
 
@@ -20,7 +21,7 @@ gpu_versions: {cuda: {CUDA: "13"}}
 images: [{python: [py312, py313]}, {python: py313, gpu: cuda}]
 """
 
-# git is asked where the project's root is.
+# git is asked for what may be a file in a revision.
 pytestmark = pytest.mark.edge
 
 
@@ -155,6 +156,17 @@ def test_a_bar_for_who_would_wait(address, number, shown, project, monkeypatch):
         assert len(reading._history(store).entries) == number
         assert ("reading runs" in stream.getvalue()) == seen
     fsspec.filesystem("memory").store.clear()
+
+
+def test_the_store_is_the_one_that_runs_are_written_to(call, project, monkeypatch):
+    inner = project / "inner"
+    (project / ".git").mkdir()
+    (inner / "below").mkdir(parents=True)
+    (inner / "pyproject.toml").touch()
+    record(Store(place.runs()), 1)
+    monkeypatch.chdir(inner / "below")
+    name = record(Store(notebook_project.root() / "runs"), 2)
+    assert [run["run"] for run in json.loads(call("runs", "--json")[1])] == [name]
 
 
 def test_one_run(call):

@@ -22,8 +22,8 @@ from papermill.exceptions import PapermillExecutionError
 from papermill.iorw import LocalHandler, papermill_io
 from traitlets.config import Config as Traits
 
-from imagekit import output
-from imagekit.errors import INTERRUPTED, UsageError, did_you_mean, exit_code_of
+from imagekit import output, place
+from imagekit.errors import INTERRUPTED, StoreError, UsageError, did_you_mean, exit_code_of
 from imagekit.notebook import project
 from imagekit.notebook.parameters import unformatted
 from imagekit.runs import record
@@ -110,11 +110,37 @@ def _finish(
     if executed.cells:
         # papermill's own metadata says "completed" of a killed kernel and "exception" of exit 0.
         executed.metadata["imagekit"] = {"run": finished.run, "outcome": outcome}
-        store.write(f"{finished.run}.ipynb", nbformat.writes(executed).encode())
-    record.write(store, finished)
-    left = store.path(f"{finished.run}{'.ipynb' if executed.cells else '.json'}")
+    left = _kept(store, finished, executed)
     warned = tuple(_texts(executed, stderr=True))
     return Run(finished, left, tuple(_texts(executed, stderr=False)), warned)
+
+
+def _kept(store: Store, finished: Record, executed: Any) -> str:
+    """Put what stays of a run into the store; where that is.
+
+    Raises StoreError where the store fails, but only when it is kept on this machine.
+    """
+    try:
+        return _put(store, finished, executed)
+    except StoreError as error:
+        here = _put_here(finished, executed)
+        remedy = f"the run ({finished.outcome}) is kept in {here}; copy it and its record there"
+        raise StoreError(f"{error}; {remedy}") from None
+
+
+def _put(store: Store, finished: Record, executed: Any) -> str:
+    if executed.cells:
+        store.write(f"{finished.run}.ipynb", nbformat.writes(executed).encode())
+    record.write(store, finished)
+    return store.path(f"{finished.run}{'.ipynb' if executed.cells else '.json'}")
+
+
+def _put_here(finished: Record, executed: Any) -> str:
+    """Keep a run in the project's own store, or else in a folder that certainly can be written."""
+    try:
+        return _put(Store(place.runs()), finished, executed)
+    except UsageError:
+        return _put(Store(tempfile.mkdtemp(prefix="imagekit-run-")), finished, executed)
 
 
 def _outcome(
