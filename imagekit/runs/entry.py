@@ -123,7 +123,8 @@ def settled(entry: Entry, now: datetime.datetime) -> Entry:
     if _is_gone(entry):
         return msgspec.structs.replace(entry, outcome="killed", problem="its runner was killed")
     where = f"on {entry.host}" if entry.host else ""
-    elapsed = seconds_between(entry.started, now) if entry.started else None
+    # Another machine's clock may be ahead of this one's.
+    elapsed = max(0.0, seconds_between(entry.started, now)) if entry.started else None
     return msgspec.structs.replace(entry, seconds=elapsed, problem=where)
 
 
