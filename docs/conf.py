@@ -2,13 +2,14 @@
 
 import pathlib
 
+import msgspec
 from docutils import nodes
 
 project = "imagekit"
 author = "the imagekit authors"
 copyright = "the imagekit authors"  # noqa: A001 - Sphinx calls it so
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_click"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx_click"]
 exclude_patterns = ["README.md", "html", "runs"]
 
 html_theme = "furo"
@@ -33,14 +34,28 @@ nb_ipywidgets_js = {}
 # Machines read our media type from the notebook; people read the words beside it.
 suppress_warnings = ["mystnb.unknown_mime_type"]
 
+# It would make a dash of the two that an option begins with.
+smartquotes = False
+
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
-autodoc_default_options = {"members": True, "exclude-members": "__init__"}
+autodoc_preserve_defaults = True
 
 
 def setup(app):
-    """Put pictures into the pages themselves, where they take the colour of the text."""
+    """Put pictures into the pages themselves, and the API's defaults into words."""
     app.connect("doctree-read", _inline_pictures)
+    app.connect("autodoc-process-signature", _signature)
+
+
+def _signature(_app, what, _name, obj, *more):
+    """Show the default that a field's factory makes, for which Python has only `<factory>`."""
+    _options, signature, returns = more
+    if what == "class" and signature and issubclass(obj, msgspec.Struct):
+        for field in msgspec.structs.fields(obj):
+            if field.default_factory is not msgspec.NODEFAULT:
+                signature = signature.replace("<factory>", repr(field.default_factory()), 1)
+    return signature, returns
 
 
 def _inline_pictures(app, doctree):

@@ -5,8 +5,8 @@ import typing
 
 import msgspec
 
-from imagekit import config, errors
-from imagekit.runs import record
+from imagekit import cloud, config, errors
+from imagekit.runs import entry, record
 
 SECTIONS = {
     "The file": config.Config,
@@ -14,8 +14,9 @@ SECTIONS = {
     "A rule of `exclude`": config.Exclude,
     "A combination, for `aliases`": config.Combination,
     "A recipe": config.RecipeChange,
-    "`cloudbuild`": config.CloudBuild,
-    "`cloudbuild.limits`": config.Limits,
+    "`cloudbuild`": cloud.CloudBuild,
+    "`cloudbuild.limits`": cloud.Limits,
+    "`cloudbuild.trigger`": cloud.Trigger,
 }
 
 
@@ -49,30 +50,44 @@ def exit_codes() -> str:
         f"| {code} | `{kind.__name__}` | {_first(kind)} |"
         for code, kinds in sorted(found.items())
         for kind in kinds
-        if kind is not errors.ImagekitError
+        # These two only gather others; nobody meets them.
+        if kind not in (errors.ImagekitError, errors.ProblemsError)
     ]
-    lines.append(f"| {errors.INTERRUPTED} | | Ctrl-C, SIGTERM or a closed terminal |")
+    stopped = "Ctrl-C, SIGTERM or a closed terminal"
+    lines.append(f"| {errors.INTERRUPTED} | `KeyboardInterrupt` | {stopped} |")
     return (
         "# Exit codes\n\n0 is success. A run of a notebook that fails with one of these errors "
-        "exits with the same code, and with 1 for any other. `--exit-code` of "
-        "`imagekit diff` exits with 1 where something differs.\n\n"
+        "exits with the same code, and with 1 for any other. A notebook that calls `sys.exit(N)` "
+        "itself exits with N, whatever N stands for here: 0 and nothing are success, and a text "
+        "is 1. `--exit-code` of `imagekit diff` exits with 1 where something differs.\n\n"
         "| code | error | when |\n| --- | --- | --- |\n" + "\n".join(lines) + "\n"
     )
 
 
 def records() -> str:
     """The record of a run, field by field."""
-    outcomes = ", ".join(f"`{word}`" for word in typing.get_args(record.Outcome))
+    written = typing.get_args(record.Outcome)
+    in_record = _outcomes(word for word in entry.OUTCOMES if word in written)
+    derived = _outcomes(word for word in entry.OUTCOMES if word not in written)
     return (
         "# Records of runs\n\n`imagekit run` leaves two files with one name in the run store: "
         "the executed notebook, and this record as JSON. It is written whole when the run begins, "
         "as `running`, and once more when it has ended; after that it never changes. "
         "What a notebook computed stands in it, and in the notebook under the media type "
         f"`{record.RESULT_TYPE}`.\n\n## Fields\n\n{record.Record.__doc__.strip()}\n\n"
-        f"{_table(record.Record, 'field')}\n\n`outcome` is one of {outcomes}.\n\n"
+        f"{_table(record.Record, 'field')}\n\n"
+        f"## Outcomes\n\nThese stand in a record:\n\n{in_record}\n\n"
+        "The history adds what no record can say of itself:\n\n"
+        f"{derived}\n\nWhat is unreadable or not a run has a row in the history and is not "
+        "counted as a run.\n\n"
         "## The cell that a run ended at\n\n"
         f"{record.CellError.__doc__}\n\n{_table(record.CellError, 'field')}\n"
     )
+
+
+def _outcomes(words: typing.Iterable[str]) -> str:
+    rows = [f"| `{word}` | {entry.OUTCOMES[word]} |" for word in words]
+    return "\n".join(["| outcome | when |", "| --- | --- |", *rows])
 
 
 def _errors(kind: type) -> list[type]:

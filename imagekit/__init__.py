@@ -2,12 +2,11 @@
 
 config = imagekit.load("config/images.yaml")
 plan = imagekit.plan(config, only=["gpu-*"])
-text = imagekit.render(plan)
-imagekit.write(text, "cloudbuild.json")
+imagekit.write(imagekit.files(plan), "cloudbuild.json")
 """
 
 from imagekit.output import write
-from imagekit.pipeline import load, matrix, plan, render
+from imagekit.pipeline import files, load, matrix, plan, render
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load", "matrix", "plan", "render", "write"]
+__all__ = ["__version__", "files", "load", "matrix", "plan", "render", "write"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -10,6 +10,18 @@ from imagekit.errors import one_line
 from imagekit.inventory import Inventory, Made, read
 
 NOTHING = "(none)"
+
+Texts = str | Sequence[str]
+"""The text of a build file, or of several in their order."""
+
+ORDER = "order, waiting or pushing of the steps"
+"""What differs where the images and all else are the same."""
+
+MANY = 3
+"""Images above which a change that they share is told once."""
+
+DESCRIBING = ("label ", "pushed", "waits for", "cache", "builder", "env")
+"""Beginnings of options that make no other image, or none that could be known."""
 
 
 class Difference(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -51,11 +63,25 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
         """One line a change: + added, - removed, ~ changed, ↻ rebuilt as a consequence."""
         yield from (one_line(f"+ {name}") for name in self.added)
         yield from (one_line(f"- {name}") for name in self.removed)
+        common = self.common()
+        for what, names in common.items():
+            yield one_line(f"~ {len(names)} images: {what}")
         for name, differences in self.changed.items():
-            yield one_line(f"~ {name}: {'; '.join(map(str, differences))}")
+            own = [str(difference) for difference in differences if difference.what not in common]
+            if own:
+                yield one_line(f"~ {name}: {'; '.join(own)}")
         for cause, names in self.consequences().items():
             yield one_line(f"↻ {', '.join(names)}: standing on {cause}")
         yield from (one_line(f"~ {difference}") for difference in self.whole)
+
+    def common(self) -> dict[str, list[str]]:
+        """What changed in many images at once, such as a file that they are made of."""
+        found: dict[str, list[str]] = {}
+        for name, differences in self.changed.items():
+            for difference in differences:
+                if difference.before is None and difference.after is None:
+                    found.setdefault(difference.what, []).append(name)
+        return {what: names for what, names in found.items() if len(names) > MANY}
 
     def consequences(self) -> dict[str, list[str]]:
         """Which unchanged images each changed one has rebuilt."""
@@ -91,29 +117,45 @@ def compare(before: Inventory, after: Inventory) -> Changes:
     }
     added = tuple(name for name in after.images if name not in before.images)
     others = {name for name in changed if any(d.rebuilds for d in changed[name])} | set(added)
-    return Changes(
+    differences = Changes(
         added=added,
         removed=tuple(name for name in before.images if name not in after.images),
         changed=changed,
         rebuilt=dict(_consequences(after, others)),
         whole=tuple(whole),
     )
+    known = None not in (before.sequence, after.sequence)
+    if not differences and known and before.sequence != after.sequence:
+        # With another change, the order would differ in any case.
+        return Changes(whole=(Difference(ORDER),))
+    return differences
 
 
-def compare_files(before: str | None, after: str) -> Changes:
-    """The changes from one Cloud Build file's text to another's.
+def compare_files(before: Texts | None, after: Texts) -> Changes:
+    """The changes from one Cloud Build file's text to another's, or from several to several.
 
     `before` may be missing, may come from the original generator, and may be anything else.
     """
-    if before == after:
+    old_texts, new_texts = _listed(before), _listed(after)
+    if old_texts == new_texts:
         return Changes()
-    new = read(after) or Inventory()
-    old = None if before is None else read(before)
+    new = read(*new_texts) or Inventory()
+    old = read(*old_texts) if old_texts else None
     if old is None:
         what = "the file is new" if before is None else "the file held no Cloud Build document"
         return Changes(added=tuple(new.images), whole=(Difference(what),))
-    order = Difference("only order, push steps or layout differ")
-    return compare(old, new) or Changes(whole=(order,))
+    found = compare(old, new)
+    before_number, after_number = str(len(old_texts)), str(len(new_texts))
+    if before_number != after_number:
+        number = Difference("build files", before_number, after_number)
+        return msgspec.structs.replace(found, whole=(*found.whole, number))
+    return found or Changes(whole=(Difference("only the layout differs"),))
+
+
+def _listed(texts: Texts | None) -> list[str]:
+    if texts is None:
+        return []
+    return [texts] if isinstance(texts, str) else list(texts)
 
 
 def _whole_changes(before: Inventory, after: Inventory) -> Iterator[Difference]:
@@ -140,7 +182,9 @@ def _differences(old: Made, new: Made, before: Inventory, after: Inventory) -> I
     for name in new.test if old.test == new.test and before.files and after.files else ():
         yield from _contents(name, before, after)
     if old.options is not None and new.options is not None:
-        yield from _mapping("", old.options, new.options)
+        for difference in _mapping("", old.options, new.options):
+            rebuilds = not difference.what.startswith(DESCRIBING)
+            yield msgspec.structs.replace(difference, rebuilds=rebuilds)
 
 
 def _contents(

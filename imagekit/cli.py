@@ -14,14 +14,13 @@ import click
 import msgspec
 
 import imagekit
-from imagekit import checks, pipeline, reading, terminal
+from imagekit import checks, gcp, pipeline, reading, terminal
 from imagekit import output as output_file
-from imagekit.config import MAX_TIMEOUT
-from imagekit.errors import INTERRUPTED, ImagekitError, counted
+from imagekit.cloud import MAX_TIMEOUT
+from imagekit.errors import INTERRUPTED, ImagekitError, UsageError, counted
 from imagekit.images import Plan
 from imagekit.rows import MARKS, Row, counts, rows
-
-DEFAULT_CONFIG = "config/images.yaml"
+from imagekit.targets import cloudbuild
 
 Command = Callable[..., Any]
 
@@ -50,7 +49,7 @@ def _config_options(command: Command) -> Command:
         click.option(
             "--config",
             "-c",
-            default=DEFAULT_CONFIG,
+            default=gcp.DEFAULT_CONFIG,
             show_default=True,
             metavar="FILE",
             help="The matrix, as YAML or JSON.",
@@ -95,15 +94,20 @@ def generate(
     _, plan = _planned(config, timeout=timeout_sec, **selection)
     for warning in checks.dockerfiles(plan, pathlib.Path()):
         click.echo(warning, err=True)
-    text = imagekit.render(plan)
+    files = imagekit.files(plan, output)
     if output == "-":
-        click.echo(text, nl=False)
+        if len(files) > 1:
+            message = f"the build needs {len(files) - 1} files, see 'cloudbuild.limits'; "
+            raise click.UsageError(f"{message}name a file with --output")
+        click.echo(files[output], nl=False)
         return
-    changes = output_file.write(text, output, check=check)
+    changes = output_file.write(files, output, check=check)
     for line in changes.lines():
         click.echo(line)
     verb = "is up to date" if check or not changes else "written"
-    click.echo(f"{output} {verb}: {counted(len(plan.images), 'image')}; {changes.summary()}")
+    several = f" in {len(files) - 1} files, see {list(files)[-1]}" if len(files) > 1 else ""
+    images = counted(len(plan.images), "image")
+    click.echo(f"{output} {verb}: {images}{several}; {changes.summary()}")
 
 
 @cli.command()
@@ -124,15 +128,46 @@ def matrix(config: str, as_json: bool, **selection: Any) -> None:
 @cli.command()
 @_config_options
 @click.option("--file", "-f", "build_file", metavar="FILE", help="Any Cloud Build file to run.")
-@click.option("--jobs", "-j", type=click.IntRange(1), default=os.cpu_count(), show_default="cores")
+@click.option(
+    *("--jobs", "-j"),
+    type=click.IntRange(1),
+    metavar="N",
+    default=os.cpu_count(),
+    show_default="number of cores",
+    help="Steps that may run at once.",
+)
 @click.option("--push", is_flag=True, help="Push, too; without it, nothing leaves the machine.")
 @click.option("--force", is_flag=True, help="Build images that stand already, too.")
 @click.option("--fail-fast", is_flag=True, help="Stop everything when a step fails.")
 @click.option("--network", metavar="MODE", help="Network of the builds, such as host.")
-@click.option("--secret", "secrets", multiple=True, metavar="SPEC", help="Secret of the builds.")
-@click.option("--substitution", "given", multiple=True, metavar="NAME=VALUE")
-@click.option("--docker", default="docker", envvar="IMAGEKIT_DOCKER", show_default=True)
-@click.option("--logs", default="runs/build", show_default=True, metavar="FOLDER")
+@click.option(
+    "--secret",
+    "secrets",
+    multiple=True,
+    metavar="SPEC",
+    help="Secret of the builds, as docker build takes it.",
+)
+@click.option(
+    *("--substitution", "given"),
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Value of a substitution such as _TAG, in place of the file's; repeatable.",
+)
+@click.option(
+    "--docker",
+    default="docker",
+    envvar="IMAGEKIT_DOCKER",
+    show_default=True,
+    metavar="PROGRAM",
+    help="The client of the Docker engine; IMAGEKIT_DOCKER says it, too.",
+)
+@click.option(
+    "--logs",
+    default="runs/build",
+    show_default=True,
+    metavar="FOLDER",
+    help="Where the report and a log of each step are left.",
+)
 def build(
     config: str,
     build_file: str | None,
@@ -140,16 +175,20 @@ def build(
     logs: str,
     **options: Any,
 ) -> None:
-    """Build the images on this machine's Docker engine, as Cloud Build would."""
+    """Build the images on this machine's Docker engine.
+
+    The steps are those that Cloud Build would run, and wait for each other as they would there.
+    """
     selection = {name: options.pop(name) for name in ("base_url", "only", "skip")}
     if build_file is None:
-        text = imagekit.render(_planned(config, **selection)[1])
+        # Here, Cloud Build's limits do not count.
+        text = cloudbuild.text_of(cloudbuild.assemble(_planned(config, **selection)[1]))
     elif any(selection.values()):
         raise click.UsageError(
             "--file is built as it is; --only, --skip, --base-url go with --config"
         )
     else:
-        text = output_file.read(build_file)
+        text = output_file.read_build(build_file)
     values = dict(text.partition("=")[::2] for text in given)
     # asyncio and the engine are for this command only.
     from imagekit.engine import command
@@ -168,9 +207,7 @@ def build(
     metavar="NAME VALUE",
     help="A parameter of the notebook; repeatable. A list takes one value each time.",
 )
-@click.option(
-    "--runs", default=None, metavar="FOLDER", help="The run store. [default: runs/ of the project]"
-)
+@reading.store_option
 @click.option(
     "--cell-timeout", type=click.IntRange(1), metavar="N", help="Seconds that a cell may take."
 )
@@ -179,13 +216,17 @@ def run(
 ) -> None:
     """Run a notebook and record how it ended.
 
-    NOTEBOOK is a path, or a name in notebooks/ such as "generate".
+    NOTEBOOK is a path, or a name in notebooks/ such as "generate". The exit code is 0 if it
+    succeeded, that of the error or of the sys.exit that it ended with, or else 1.
     """
     # papermill and what it brings take a second to load, which only this command should pay for.
     from imagekit.notebook import parameters, project
     from imagekit.notebook import run as runner
     from imagekit.runs.store import Store
 
+    if runs is not None and runs.startswith("memory:"):
+        message = f"{runs}: memory is gone when this command ends; name a folder or a bucket"
+        raise UsageError(message)
     root = project.root()
     path = runner.find(notebook, root)
     values = parameters.typed(path, given)
@@ -204,6 +245,8 @@ def run(
     sys.exit(record.exit_code)
 
 
+cli.add_command(gcp.submit)
+cli.add_command(gcp.trigger)
 cli.add_command(reading.diff)
 cli.add_command(reading.runs)
 

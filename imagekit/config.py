@@ -11,7 +11,10 @@ import msgspec
 import yaml
 from msgspec import UNSET, Meta, UnsetType
 
+from imagekit import cloud
+from imagekit.cloud import CloudBuild
 from imagekit.errors import Path, Problem, did_you_mean
+from imagekit.repository import is_repository, no_repository
 from imagekit.source import Decoder, Report, Source, decode, elements, is_null, items, kind, scalar
 
 Axis = Literal["base_image", "python", "gpu"]
@@ -27,10 +30,6 @@ ORIGINAL_BASE_URL = "gcr.io/blueshift-playground/blueshift"
 """Where the original generator pushed to when it was not told otherwise
 (google/caliban, scripts/cloudbuild.py)."""
 
-MAX_TIMEOUT = 86_400
-"""Seconds. Cloud Build ends every build after 24 hours
-(cloud.google.com/build/docs/build-config-file-schema#timeout)."""
-
 BuildArgs = Annotated[dict[str, str], Meta(description="NAME: value, or a list of NAME=value")]
 Choice = Annotated[
     tuple[str | None, ...] | None,
@@ -40,8 +39,6 @@ ArgName = Annotated[str, Meta(pattern="^[A-Za-z_][A-Za-z0-9_]*$")]
 Paths = Annotated[
     tuple[str, ...] | None, Meta(description="a path or a list of paths, from the build context")
 ]
-Seconds = Annotated[int, Meta(ge=1, le=MAX_TIMEOUT, description="seconds, or 90m, or 24h")]
-Count = Annotated[int, Meta(ge=1)]
 
 
 class Combination(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -93,33 +90,6 @@ class RecipeChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     omit: tuple[str, ...] | None = None
     build_args: BuildArgs = {}
     test: Paths = None
-
-
-class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What Cloud Build refuses. Public sources differ; these are the smallest figures in them.
-
-    Steps: GoogleContainerTools/distroless#435. Arguments: 100 a step, each 4,000 characters
-    long, in Google's archived local builder (GoogleCloudPlatform/cloud-build-local).
-    """
-
-    steps: Count = 100
-    args: Count = 100
-    arg_length: Count = 4_000
-
-
-class CloudBuild(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Options of the build as a whole."""
-
-    timeout: Seconds = MAX_TIMEOUT
-    machine_type: (
-        Literal["E2_MEDIUM", "E2_HIGHCPU_8", "E2_HIGHCPU_32", "N1_HIGHCPU_8", "N1_HIGHCPU_32"]
-        | None
-    ) = None
-    logging: (
-        Literal["LEGACY", "GCS_ONLY", "CLOUD_LOGGING_ONLY", "STACKDRIVER_ONLY", "NONE"] | None
-    ) = None
-    publish: Literal["each", "together"] = "each"
-    limits: Limits = Limits()
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -251,13 +221,6 @@ def _choice(node: yaml.Node, path: Path, report: Report) -> tuple[str | None, ..
     return tuple(names)
 
 
-def seconds(text: str) -> int | None:
-    """`86400`, `86400s`, `90m` or `24h` in seconds; None where it is none of these or too long."""
-    match = re.fullmatch(r"([0-9]{1,9})([smh]?)", text)
-    amount = int(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]] if match else 0
-    return amount if 1 <= amount <= MAX_TIMEOUT else None
-
-
 def _paths(node: yaml.Node, path: Path, report: Report) -> tuple[str, ...] | None:
     if isinstance(node, yaml.SequenceNode):
         found = [scalar(child, at, report) for child, at in elements(node, path, report)]
@@ -266,31 +229,12 @@ def _paths(node: yaml.Node, path: Path, report: Report) -> tuple[str, ...] | Non
     return None if name is None else (name,)
 
 
-def _seconds(node: yaml.Node, path: Path, report: Report) -> int | None:
-    text = scalar(node, path, report)
-    amount = seconds(text) if text is not None else None
-    if text is not None and amount is None:
-        message = f"{text!r} is no time-out: write 1 to {MAX_TIMEOUT} seconds, such as 3600s or 24h"
-        report(Problem(message=message, path=path))
-    return amount
-
-
-def _count(node: yaml.Node, path: Path, report: Report) -> int | None:
-    text = scalar(node, path, report)
-    if text is not None and not re.fullmatch(r"[1-9][0-9]{0,8}", text):
-        report(Problem(message=f"{text!r} is no whole number above 0", path=path))
-        return None
-    return None if text is None else int(text)
-
-
 SPECIAL: dict[Any, Decoder] = {
     BuildArgs: _build_args,
     Choice: _choice,
     Paths: _paths,
     ArgName: _arg_name,
-    Seconds: _seconds,
-    Count: _count,
-}
+} | cloud.SPECIAL
 
 
 # ---- what a well-formed config must also hold to
@@ -317,6 +261,23 @@ def check(config: Config) -> Iterator[Problem]:
             yield Problem(message=message, path=at, follows=(at,))
     for name, alias in config.aliases.items():
         yield from _check_names(config, alias, ("aliases", name))
+    yield from cloud.check(config.cloudbuild)
+    yield from _check_unused_substitutions(config)
+
+
+def _check_unused_substitutions(config: Config) -> Iterator[Problem]:
+    sections = [config.axis(axis) for axis in AXES]
+    given = [args for section in sections for args in section.values()]
+    given += [entry.build_args for entry in config.images]
+    given += [recipe.build_args for recipe in config.recipes.values()]
+    texts = [value for args in given for value in args.values()]
+    names = config.cloudbuild.substitutions
+    used = {name for text in texts for name in cloud.substituted(text, names)}
+    for name in names:
+        if name not in used:
+            message = f"no build arg holds ${{{name}}}; remove it or use it"
+            path = ("cloudbuild", "substitutions", name)
+            yield Problem(message=message, path=path, on_key=True, severity="warning")
 
 
 def names_an_axis(rule: Exclude) -> bool:
@@ -352,40 +313,6 @@ def _check_names(
             # Where the section's own key is misspelt, only that is worth telling.
             at = (*path, axis, index)
             yield Problem(message=message, path=at, follows=((SECTION[axis], name),))
-
-
-def no_repository(url: str) -> str:
-    """Why a text is no repository that an image can be tagged with, and what would be one."""
-    reasons = {
-        "it is longer than 255 characters": len(url) > 255,
-        "substitutions are not possible here": "$" in url,
-        "leave the scheme out": "://" in url,
-    }
-    reason = next((f" ({why})" for why, holds in reasons.items() if holds), "")
-    return (
-        f"is no repository that images can be tagged with{reason}: write lower-case HOST/PATH "
-        "without a tag, such as us-docker.pkg.dev/my-project/my-repository/ml"
-    )
-
-
-def is_repository(url: str) -> bool:
-    """Whether a text is a legal repository name: an optional host, and a lower-case path.
-
-    The grammar is that of the distribution project's `reference` package, whose limit of
-    255 characters on the whole name is applied too.
-    """
-    domain = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
-    host = rf"(?:{domain})(?:\.{domain})*(?::[0-9]+)?"
-    part = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-    return len(url) <= 255 and bool(re.fullmatch(rf"(?:{host}/)?{part}(?:/{part})*", url))
-
-
-NO_TAG = "is no legal tag: letters, digits, '_', '.' and '-', not starting with '.' or '-'"
-
-
-def is_tag(text: str) -> bool:
-    """Whether a text is a legal image tag (the same grammar's `tag`)."""
-    return bool(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", text))
 
 
 def is_inside_context(path: str) -> bool:

@@ -34,8 +34,11 @@ def rows(changes: Changes) -> Iterator[Row]:
     """One row a change: what came, went and changed, then the consequences, then the build."""
     yield from (Row("added", name) for name in changes.added)
     yield from (Row("removed", name) for name in changes.removed)
+    common = changes.common()
+    yield from (Row("changed", f"{len(names)} images", what) for what, names in common.items())
     for name, differences in changes.changed.items():
-        yield from (_row("changed", name, difference) for difference in differences)
+        own = (difference for difference in differences if difference.what not in common)
+        yield from (_row("changed", name, difference) for difference in own)
     yield from (Row("rebuilt", n, f"stands on {cause}") for n, cause in changes.rebuilt.items())
     yield from (_row("build", "", difference) for difference in changes.whole)
 
@@ -74,15 +77,21 @@ def markdown(changes: Changes, before: str, after: str) -> str:
         )
         head = "| change | image | what | before | after |\n| --- | --- | --- | --- | --- |"
         parts.append("\n".join([head, *body]))
+    for what, names in changes.common().items():
+        title = f"{counted(len(names), 'image')}: {_text(what)}"
+        parts.append(_folded(title, [", ".join(map(_code, names))]))
     if changes.rebuilt:
         lines = (
             f"- standing on {_code(cause)}: {', '.join(map(_code, names))}"
             for cause, names in changes.consequences().items()
         )
         number = counted(len(changes.rebuilt), "image")
-        title = f"<summary>{number} rebuilt as a consequence</summary>"
-        parts.append("\n".join(["<details>", title, "", *lines, "", "</details>"]))
+        parts.append(_folded(f"{number} rebuilt as a consequence", list(lines)))
     return "\n\n".join(parts) + "\n"
+
+
+def _folded(title: str, lines: list[str]) -> str:
+    return "\n".join(["<details>", f"<summary>{title}</summary>", "", *lines, "", "</details>"])
 
 
 def _summary(changes: Changes) -> str:

@@ -166,6 +166,12 @@ class BuildError(ImagekitError):
     exit_code = 6
 
 
+class CloudError(ImagekitError):
+    """Google Cloud refuses, or cannot be reached."""
+
+    exit_code = 7
+
+
 class StoreError(ImagekitError):
     """A run store on another machine does not answer, or refuses."""
 

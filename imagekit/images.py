@@ -8,9 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import msgspec
 
 from imagekit.cells import Cell, Matrix, matches
-from imagekit.config import AXES, NO_TAG, SECTION, CloudBuild, Combination, is_tag
+from imagekit.cloud import CloudBuild
+from imagekit.config import AXES, SECTION, Combination
 from imagekit.errors import ConfigError, Path, Problem, did_you_mean, show_path
 from imagekit.recipes import ancestors, ancestry, identity, with_recipe
+from imagekit.repository import NO_TAG, is_tag
 
 
 class Image(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +47,16 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     def reference(self, tag: str) -> str:
         """A short tag as the full name of an image."""
         return f"{self.repository}:{tag}"
+
+    @property
+    def pulled(self) -> tuple[str, ...]:
+        """The tags of parents that are not of this plan.
+
+        One of several plans that a plan was split into finds them in the registry.
+        """
+        own = {image.tag for image in self.images}
+        parents = (image.parent for image in self.images if image.parent is not None)
+        return tuple(dict.fromkeys(tag for tag in parents if tag not in own))
 
     def names(self) -> tuple[str, ...]:
         """Every tag and alias."""
@@ -193,8 +205,8 @@ def _check_names(plan: Plan) -> Iterator[Problem]:
         for name in (image.tag, *image.aliases):
             if not is_tag(name):
                 yield _illegal(name, image)
-            # The steps of an image are called like it, with "-push" and "-test" behind.
-            for step in (name, f"{name}-push", f"{name}-test"):
+            # The steps of an image are called like it, with "-push" and the like behind.
+            for step in (name, *(f"{name}-{verb}" for verb in ("push", "pull", "test"))):
                 if step in owners:
                     problem = _collision(name, image, *owners[step])
                     # One wrong pattern gives all images of its recipe one tag.

@@ -5,6 +5,7 @@ The same from a plan, from a Cloud Build file whoever wrote it, and from the rec
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,15 +14,12 @@ from typing import Any
 import msgspec
 import yaml
 
+from imagekit.errors import LimitError
 from imagekit.images import Plan
-from imagekit.steps import Step
+from imagekit.steps import PROGRAMS, SWITCHES, Step
 from imagekit.targets import cloudbuild
-
-SWITCHES = {
-    *("--pull", "--no-cache", "--rm", "--force-rm", "--squash", "--compress", "--quiet", "-q"),
-    *("--push", "--load", "--disable-content-trust"),
-}
-"""Options of `docker build` without a value (docs.docker.com/reference/cli/docker/image/build)."""
+from imagekit.targets.files import merge
+from imagekit.targets.split import split
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -46,13 +44,15 @@ class Inventory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `repository` is what all their names have in common; None where there is no such thing, and
     then names are whole. `options` are those of the build, None where they are not known.
-    `files` has a hash for each file that is known.
+    `files` has a hash for each file that is known, `sequence` one for the steps and their order,
+    None where that is not known.
     """
 
     repository: str | None = None
     images: dict[str, Made] = {}
     options: dict[str, str] | None = None
     files: dict[str, str] = {}
+    sequence: str | None = None
 
     def whole_names(self) -> Inventory:
         """The same with the images' whole names."""
@@ -71,20 +71,31 @@ class Inventory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def of_plan(plan: Plan) -> Inventory:
-    """A plan's inventory: that of the document which it comes to, limits or no limits."""
-    return _of_document(cloudbuild.assemble(plan))
+    """A plan's inventory: that of the build files which it comes to, limits or no limits."""
+    try:
+        parts = split(plan)
+    except LimitError:
+        parts = (plan,)
+    return _of_document(merge(map(cloudbuild.assemble, parts)))
 
 
-def read(text: str) -> Inventory | None:
-    """The inventory of a Cloud Build file in JSON or YAML; None where the text is no such file.
+def read(*texts: str) -> Inventory | None:
+    """The inventory of a Cloud Build file, or of several in their order, in JSON or YAML.
 
-    It reads files that others wrote, among them the original generator's, and takes from each
-    step what it understands.
+    None where a text is no such file. It reads files that others wrote, among them the original
+    generator's, and takes from each step what it understands.
     """
     try:
-        return _of_document(_parsed(text))
+        return _of_document(merge(map(_document, texts)))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, yaml.YAMLError):
         return None
+
+
+def _document(text: str) -> dict[str, Any]:
+    found = _parsed(text)
+    if not isinstance(found["steps"], list):
+        raise TypeError("'steps' is no list")
+    return dict(found)
 
 
 def _parsed(text: str) -> Any:
@@ -107,18 +118,60 @@ def of_rows(document: Mapping[str, Any]) -> Inventory:
     return Inventory(repository=repository, images=_without_parents(images, repository))
 
 
-def _of_document(document: Any) -> Inventory:
+def _of_document(document: Mapping[str, Any]) -> Inventory:
     raw = document["steps"]
     steps = [
         (_step(fields, number), fields) for number, fields in enumerate(raw) if fields.get("args")
     ]
     builds = [(step, fields) for step, fields in steps if step.kind == "build" and step.tags]
-    if raw and not builds:
-        raise ValueError("it builds nothing")
     names = [name for step, _ in builds for name in step.tags]
     repository = _common(names)
+    known = {id(fields) for _, fields in builds}
+    known |= {id(fields) for step, fields in steps if _belongs(step, set(names))}
+    images = _images(builds, [step for step, _ in steps], names, document)
+    if repository is not None:
+        images = _shortened(images, repository)
+    whole = {key: json.dumps(value) for key, value in document.items() if key not in PARTS}
+    for number, fields in enumerate(raw):
+        if id(fields) not in known:
+            whole[f"step {fields.get('id') or number + 1}"] = json.dumps(fields)
+    return Inventory(
+        repository=repository,
+        images=_without_parents(images, repository),
+        options=dict(sorted(whole.items())),
+        sequence=_sequence(document, repository),
+    )
+
+
+PARTS = ("steps", "images")
+"""What of a build file is told image by image."""
+
+
+def _belongs(step: Step, names: set[str]) -> bool:
+    """Whether a step only pushes, pulls or tests images that the build makes.
+
+    A step with a program or an environment of its own may do anything.
+    """
+    plain = step.entrypoint is None and step.builder in PROGRAMS
+    return plain and step.kind in ("push", "pull", "test") and set(step.tags) <= names
+
+
+def _sequence(document: Mapping[str, Any], repository: str | None) -> str:
+    text = json.dumps([document["steps"], document.get("images")], sort_keys=True)
+    if repository is not None:
+        text = text.replace(f"{repository}:", "")
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _images(
+    builds: list[tuple[Step, Mapping[str, Any]]],
+    steps: list[Step],
+    names: list[str],
+    document: Mapping[str, Any],
+) -> dict[str, Made]:
     by_id = {step.id: step.tags[0] for step, _ in builds}
-    pushed = _pushed(document, [step for step, _ in steps])
+    by_id |= {step.id: step.tags[0] for step in steps if step.kind == "pull"}
+    pushed = _pushed(document, steps)
     images: dict[str, Made] = {}
     for step, fields in builds:
         parent = _parent(step, names, by_id)
@@ -126,20 +179,19 @@ def _of_document(document: Any) -> Inventory:
         options |= {} if pushed & set(step.tags) else {"pushed": "no"}
         images[step.tags[0]] = Made(
             dockerfile=step.dockerfile,
-            build_args=step.build_args,
+            build_args=_own_args(step),
             parent=parent,
             aliases=step.tags[1:],
-            test=tuple(_tests(step, [step for step, _ in steps])),
+            test=tuple(_tests(step, steps)),
             options=options,
         )
-    if repository is not None:
-        images = _shortened(images, repository)
-    whole = {key: json.dumps(value) for key, value in document.items() if key != "steps"}
-    return Inventory(
-        repository=repository,
-        images=_without_parents(images, repository),
-        options=dict(sorted(whole.items())),
-    )
+    return images
+
+
+def _own_args(step: Step) -> dict[str, str]:
+    """A step's build args but for the one that only has BuildKit keep its cache."""
+    name, _, value = cloudbuild.INLINE_CACHE.partition("=")
+    return {arg: text for arg, text in step.build_args.items() if (arg, text) != (name, value)}
 
 
 def _common(names: list[str]) -> str | None:
@@ -184,7 +236,21 @@ def _options(
     step: Step, fields: Mapping[str, Any], parent: str | None, by_id: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
     """What a build step says beside tags, Dockerfile and build args."""
-    args = iter(step.args[1:-1])
+    yield from _flags(step)
+    if step.context != ".":
+        yield "context", step.context
+    if step.builder != cloudbuild.BUILDER:
+        yield "builder", step.builder
+    waits = [by_id.get(name, name) for name in step.needs]
+    if waits != ["-" if parent is None else parent]:
+        yield "waits for", ", ".join(waits) or "everything before"
+    for name in fields:
+        if name not in ("id", "name", "args", "waitFor", "dir"):
+            yield name, json.dumps(fields[name])
+
+
+def _flags(step: Step) -> Iterator[tuple[str, str]]:
+    args = iter(step.flags)
     for arg in args:
         flag, equals, value = arg.partition("=")
         if flag in SWITCHES:
@@ -194,16 +260,10 @@ def _options(
         if flag == "--label":
             name, _, value = value.partition("=")
             yield f"label {name}", value
+        elif flag == "--cache-from" and value in step.tags:
+            yield "cache", "registry"
         elif flag not in ("-t", "--tag", "-f", "--file", "--build-arg"):
             yield flag, value
-    if step.context != ".":
-        yield "context", step.context
-    waits = [by_id.get(name, name) for name in step.needs]
-    if waits not in ([parent], ["-"]):
-        yield "waits for", ", ".join(waits) or "everything before"
-    for name in fields:
-        if name not in ("id", "name", "args", "waitFor", "dir"):
-            yield name, json.dumps(fields[name])
 
 
 def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

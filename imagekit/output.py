@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import os
 import pathlib
 import secrets
@@ -10,30 +12,69 @@ from collections.abc import Iterator
 
 from imagekit.changes import Changes, compare_files
 from imagekit.errors import DriftError, UsageError
+from imagekit.targets import cloudbuild
+from imagekit.targets import files as build_files
+from imagekit.targets.files import Files
 
 
-def write(text: str, path: str | pathlib.Path, *, check: bool = False) -> Changes:
-    """Make a file hold a text, and tell what that changed.
+def write(document: str | Files, path: str | pathlib.Path, *, check: bool = False) -> Changes:
+    """Make a build file hold a text, or a set of build files their texts, and tell what changed.
 
+    A set is what `imagekit.files` gives for `path`; what an earlier set had more is removed.
     With `check`, nothing is written, and DriftError says what is out of date.
-    Raises UsageError where the file cannot be read or written.
+    Raises UsageError where a file cannot be read or written.
     """
     target = pathlib.Path(path)
+    new = {str(path): document} if isinstance(document, str) else document
     if target.is_dir():
         raise UsageError(f"{path}: cannot be written: it is a folder")
-    before = _read(target)
-    changes = compare_files(before, text)
-    if check and before is None:
+    if _is_special(target) and len(new) > 1:
+        message = (
+            f"{path}: {len(new) - 1} build files and their manifest need a folder; name a file"
+        )
+        raise UsageError(message)
+    old = _standing(str(path))
+    changes = compare_files(_builds(old, str(path)) or None, _builds(new, str(path)))
+    if check and not old:
         raise DriftError(f"{target} does not exist. Generate it and commit it.")
-    if check and changes:
-        difference = "\n".join(f"  {line}" for line in changes.lines())
+    if check and old != new:
+        # A manifest that was edited by hand is no difference in the build, and still one.
+        told = [f"  {line}" for line in changes.lines()] or ["  the manifest differs"]
         raise DriftError(
-            f"{target} is out of date ({changes.summary()}):\n{difference}\n"
+            f"{target} is out of date ({changes.summary()}):\n" + "\n".join(told) + "\n"
             "Generate it again and commit it."
         )
-    if before != text:
-        replace(target, text.encode())
+    for name, text in new.items():
+        if old.get(name) != text:
+            replace(pathlib.Path(name), text.encode())
+    for name in old.keys() - new.keys():
+        pathlib.Path(name).unlink(missing_ok=True)
     return changes
+
+
+def _standing(path: str) -> Files:
+    """The build file at a path, and the set of files that a manifest beside it names."""
+    manifest = build_files.manifest_path(path)
+    texts = {name: _read(pathlib.Path(name)) for name in (*_listed(manifest), manifest, path)}
+    return {name: text for name, text in texts.items() if text is not None}
+
+
+def _listed(manifest: str) -> list[str]:
+    try:
+        document = json.loads(_read(pathlib.Path(manifest)) or "null")
+    except (ValueError, RecursionError):
+        return []
+    paths = build_files.paths(manifest, build_files.listed(document) or ())
+    # What else a manifest may name is none of ours to replace or to remove.
+    return [path for path in paths if build_files.is_part(path, manifest)]
+
+
+def _builds(files: Files, path: str) -> list[str]:
+    """The texts of build files in their order: those of a manifest, or the only one."""
+    manifest = build_files.manifest_path(path)
+    if manifest not in files:
+        return list(files.values())
+    return [text for name, text in files.items() if name not in (manifest, path)]
 
 
 def replace(path: pathlib.Path, data: bytes) -> None:
@@ -79,6 +120,39 @@ def read(path: str | pathlib.Path) -> str:
     if text is None:
         raise UsageError(f"{path}: cannot be read: there is no such file")
     return text
+
+
+def read_build(path: str | pathlib.Path) -> str:
+    """The text of a build file; of a manifest, that of all its files as one build.
+
+    Raises UsageError where one cannot be read, and where a file is not what its manifest says.
+    """
+    text = read(path)
+    parts = parts_of(text, str(path))
+    if parts is None:
+        return text
+    documents = [json.loads(read(name)) for name in parts]
+    return cloudbuild.text_of(build_files.merge(documents))
+
+
+def parts_of(text: str, path: str) -> list[str] | None:
+    """The paths of the files that a manifest's text names, in order; None of any other text.
+
+    Raises UsageError where one is missing or is not the one that was generated with the others.
+    """
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    names = build_files.listed(document)
+    if names is None:
+        return None
+    found = build_files.paths(path, names)
+    for name, part in zip(names, found, strict=True):
+        digest = hashlib.sha256(read(part).encode()).hexdigest()
+        if digest != build_files.hash_listed(document, name):
+            raise UsageError(f"{part} is not the file that {path} names; generate them again")
+    return found
 
 
 def _read(path: pathlib.Path) -> str | None:

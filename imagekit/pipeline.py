@@ -8,13 +8,15 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from imagekit import cells, config, images, recipes
+from imagekit import cells, cloud, config, images, recipes, repository
 from imagekit.cells import Matrix
 from imagekit.config import Config
 from imagekit.errors import ConfigError, ConfigWarning, Problem, UsageError, without_consequences
 from imagekit.images import Plan
 from imagekit.source import Source, parse
 from imagekit.targets import cloudbuild
+from imagekit.targets import files as build_files
+from imagekit.targets.files import Files
 
 
 class Checked(msgspec.Struct, frozen=True):
@@ -79,8 +81,17 @@ def select(checked: Checked, only: str | Sequence[str], skip: str | Sequence[str
 
 
 def render(plan: Plan) -> str:
-    """A plan as the text of a `cloudbuild.json`. Raises LimitError where it is too large."""
+    """A plan as the text of one `cloudbuild.json`. Raises LimitError where it is too large."""
     return cloudbuild.render(plan)
+
+
+def files(plan: Plan, path: str = "cloudbuild.json") -> Files:
+    """A plan as build files, text by path: one, or as many as Cloud Build's limits make needed.
+
+    Several are numbered, beside `path`, with a manifest of their order. Raises LimitError where
+    Cloud Build would refuse what cannot be split.
+    """
+    return build_files.files(plan, str(path))
 
 
 def as_list(globs: str | Sequence[str]) -> Sequence[str]:
@@ -116,13 +127,13 @@ def _in_order(problems: Iterable[Problem]) -> list[Problem]:
 def _override(loaded: Config, base_url: str | None, timeout: int | None) -> Config:
     changes: dict[str, object] = {}
     if base_url:
-        if not config.is_repository(base_url):
-            raise UsageError(f"base_url: {base_url!r} {config.no_repository(base_url)}")
+        if not repository.is_repository(base_url):
+            raise UsageError(f"base_url: {base_url!r} {repository.no_repository(base_url)}")
         changes["base_url"] = base_url
     if timeout:
-        amount = config.seconds(str(timeout))
+        amount = cloud.seconds(str(timeout))
         if amount is None:
-            message = f"{timeout} is not between 1 and {config.MAX_TIMEOUT} seconds"
+            message = f"{timeout} is not between 1 and {cloud.MAX_TIMEOUT} seconds"
             raise UsageError(f"timeout: {message}")
         changes["cloudbuild"] = msgspec.structs.replace(loaded.cloudbuild, timeout=amount)
     return msgspec.structs.replace(loaded, **changes)

@@ -10,17 +10,19 @@ from typing import Any
 
 import click
 import msgspec
+from click.core import ParameterSource
 
 from imagekit import diff as differences
 from imagekit import place, sides, terminal
 from imagekit.changes import Changes, compare
-from imagekit.errors import counted
+from imagekit.errors import UsageError
+from imagekit.runs import details as about
 from imagekit.runs import history as histories
-from imagekit.runs.entry import Entry
+from imagekit.runs.entry import OUTCOMES, Entry
 from imagekit.runs.history import History
 from imagekit.runs.index import Counts
-from imagekit.runs.store import Store
-from imagekit.runs.text import changed, given, short_commit, why
+from imagekit.runs.store import Store, existing
+from imagekit.runs.text import changed, given, short_commit, tally, why
 
 STYLES = {"added": "green", "removed": "red", "changed": "yellow", "rebuilt": "dim", "build": ""}
 ENDS = {"succeeded": "", "running": "cyan", "not a run": "dim", "unreadable": "dim"}
@@ -28,6 +30,16 @@ ENDS = {"succeeded": "", "running": "cyan", "not a run": "dim", "unreadable": "d
 
 FEW, FEW_FAR = 200, 24
 """Fewer runs than that are read, here or from far away, before a bar would be noticed."""
+
+COLUMNS = (
+    *("run", "began (UTC)", "notebook", "took", "outcome", "images", "changes"),
+    *("parameters", "commit", "config", "why"),
+)
+FIT = terminal.Fit(
+    below="why",
+    # A run's name says when it began and what ran, so that these are missed least.
+    drop=("config", "notebook", "began (UTC)", "parameters", "commit", "took", "images", "changes"),
+)
 
 _formats = (
     click.option("--markdown", is_flag=True, help="Print Markdown for a pull request."),
@@ -42,11 +54,11 @@ def _diff_options(command: Any) -> Any:
     return command
 
 
-_store = click.option(
+store_option = click.option(
     "--runs",
     metavar="STORE",
     help="The run store: a folder, or an address such as gs://bucket/runs. "
-    "[default: runs/ of the project]",
+    " [default: runs/ of the project]",
 )
 
 
@@ -54,9 +66,9 @@ _store = click.option(
 @click.argument("before", metavar="A")
 @click.argument("after", metavar="[B]", required=False)
 @_diff_options
-@_store
+@store_option
 def diff(before: str, after: str | None, runs: str | None, **options: bool) -> None:
-    """Show what differs between two builds, image by image.
+    """Show what differs between two builds.
 
     A and B are each a config, a cloudbuild.json (whoever wrote it), the output of "imagekit
     matrix --json", one of these in a git revision such as HEAD~1:config/images.yaml, or a
@@ -72,42 +84,79 @@ def diff(before: str, after: str | None, runs: str | None, **options: bool) -> N
 
 @click.group(invoke_without_command=True)
 @click.pass_context
-@_store
-@click.option("--since", default="", metavar="TIME", help="2026-11-01, 2026-11-01T12:00 or 7d.")
+@store_option
+@click.option(
+    "--since",
+    default="",
+    metavar="TIME",
+    help="Began at 2026-11-01, 2026-11-01T12:00 (UTC), 7d ago, or later.",
+)
 @click.option("--until", default="", metavar="TIME", help="Like --since; the time itself is out.")
-@click.option("--outcome", multiple=True, metavar="WORD", help="Such as failed; repeatable.")
-@click.option("--notebook", default="", metavar="GLOB", help="Such as generate.")
+@click.option(
+    "--outcome",
+    multiple=True,
+    metavar="WORD",
+    help=f"How runs ended; repeatable. One of: {', '.join(OUTCOMES)}.",
+)
+@click.option("--notebook", default="", metavar="GLOB", help="The notebook, such as generate.")
 @click.option(
     "--parameter", "-p", nargs=2, multiple=True, metavar="NAME GLOB", help="A value that was given."
 )
-@click.option("-n", "number", type=click.IntRange(0), default=20, show_default=True, help="Latest.")
-@click.option("--json", "as_json", is_flag=True, help="Print all as JSON.")
+@click.option(
+    "-n",
+    "number",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Only the latest N, 0 for all.  [default: 20; with --json all]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def runs(context: click.Context, /, **options: Any) -> None:
-    """Show the history of recorded runs, the latest last; 0 for -n shows all."""
+    """Show the recorded runs, the latest last."""
     context.obj = options["runs"]
     if context.invoked_subcommand is None:
         _print_history(options)
+    else:
+        _refuse_filters(context)
+
+
+def _refuse_filters(context: click.Context) -> None:
+    """Raise UsageError for an option of the list that stands before a subcommand."""
+    command = f"imagekit runs {context.invoked_subcommand}"
+    for option in context.command.params:
+        name = option.name or ""
+        given_as_default = context.get_parameter_source(name) is ParameterSource.DEFAULT
+        if given_as_default or name == "runs":
+            continue
+        remedy = f"write {command} … --json" if name == "as_json" else "leave it out"
+        raise UsageError(
+            f"{option.opts[0]}: here it belongs to the list of runs and not to {command}; {remedy}"
+        )
 
 
 @runs.command()
 @click.argument("run", metavar="RUN")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@store_option
 @click.pass_obj
-def show(store: str | None, /, run: str, as_json: bool) -> None:
-    """Show everything that is known of a run."""
-    found = _history(_opened(store))
+def show(store: str | None, /, run: str, runs: str | None, as_json: bool) -> None:
+    """Show everything that is known of a run.
+
+    RUN is its name, the beginning of one, "latest", or "latest~1" for the one before.
+    """
+    found = _history(_opened(runs or store))
     entry = found.find(run)
-    changes = found.changes(entry)
+    details = about.read(found.store, entry.run)
+    before, changes = found.before(entry), found.changes(entry)
     if as_json:
-        document = msgspec.to_builtins(entry)
-        document["changes"] = None if changes is None else msgspec.to_builtins(changes)
+        document = msgspec.to_builtins(entry) | msgspec.to_builtins(details) | {"changes": None}
+        if before is not None and changes is not None:
+            document["changes"] = json.loads(differences.as_json(changes, before.run, entry.run))
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
         return
-    for name, value in _about(entry, found):
-        click.echo(f"{name:<11}{value}")
-    if changes is not None:
-        before = found.before(entry)
-        click.echo(f"\nAgainst {before.run if before else ''}: {changes.summary()}")
+    for line in about.lines(entry, details, found.store.path(f"{entry.run}.*")):
+        click.echo(line)
+    if before is not None and changes is not None:
+        click.echo(f"\nAgainst {before.run}: {changes.summary()}")
         for line in changes.lines():
             click.echo(f"  {line}")
 
@@ -116,16 +165,22 @@ def show(store: str | None, /, run: str, as_json: bool) -> None:
 @click.argument("before", metavar="RUN")
 @click.argument("after", metavar="RUN")
 @_diff_options
+@store_option
 @click.pass_obj
-def diff_runs(store: str | None, /, before: str, after: str, **options: bool) -> None:
-    """Show what differs between what two runs generated."""
-    found = _history(_opened(store))
+def diff_runs(
+    store: str | None, /, before: str, after: str, runs: str | None, **options: bool
+) -> None:
+    """Show what differs between what two runs generated.
+
+    RUN is a run's name, the beginning of one, "latest", or "latest~1" for the one before.
+    """
+    found = _history(_opened(runs or store))
     old, new = (sides.of_run(found, name) for name in (before, after))
     _print_changes(compare(old.inventory, new.inventory), old.name, new.name, **options)
 
 
 def _opened(address: str | None) -> Store:
-    return Store(place.runs() if address is None else address)
+    return Store(place.runs()) if address is None else existing(address)
 
 
 def _history(store: Store) -> History:
@@ -179,7 +234,9 @@ def _print_history(options: dict[str, Any]) -> None:
     chosen = histories.filter_of(since, until, outcomes, notebook, dict(options["parameter"]))
     found = _history(_opened(options["runs"]))
     kept = [entry for entry in found.entries if chosen.admits(entry)]
-    shown = kept if as_json or not number else kept[-number:]
+    if number is None:
+        number = 0 if as_json else 20
+    shown = kept[-number:] if number else kept
     counts = found.counts(shown)
     if as_json:
         document = [
@@ -188,16 +245,11 @@ def _print_history(options: dict[str, Any]) -> None:
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
         return
     if shown:
-        columns = ("run", "began (UTC)", "took", "outcome", "images", "changes")
-        more = ("parameters", "commit", "config", "why")
         lines = ((_line(entry, counts), ENDS.get(entry.outcome, "red")) for entry in shown)
-        wide = ("began (UTC)", *more[:3])
-        terminal.show((*columns, *more), lines, unbroken="run", wide_only=wide)
+        terminal.show(COLUMNS, lines, fit=FIT)
     left_out = f", the latest {len(shown)} shown" if len(shown) < len(kept) else ""
-    of_all = f" of {len(found.entries)}" if len(kept) < len(found.entries) else ""
-    click.echo(
-        f"{counted(len(kept), 'run')}{of_all} in {found.store.path('').rstrip('/')}{left_out}"
-    )
+    store = found.store.path("").rstrip("/")
+    click.echo(f"{tally(kept, found.entries, store)}{left_out}")
 
 
 def _line(entry: Entry, counts: dict[str, Counts]) -> tuple[str, ...]:
@@ -205,6 +257,7 @@ def _line(entry: Entry, counts: dict[str, Counts]) -> tuple[str, ...]:
     return (
         entry.run,
         entry.started[:19].replace("T", " "),
+        entry.notebook.rpartition("/")[2].removesuffix(".ipynb"),
         "" if entry.seconds is None else f"{entry.seconds:.1f} s",
         entry.outcome,
         "" if entry.images is None else str(entry.images),
@@ -214,19 +267,3 @@ def _line(entry: Entry, counts: dict[str, Counts]) -> tuple[str, ...]:
         (entry.config_sha256 or "")[:10],
         why(entry),
     )
-
-
-def _about(entry: Entry, found: History) -> list[tuple[str, str]]:
-    lines = [
-        ("run", entry.run),
-        ("notebook", entry.notebook),
-        ("outcome", f"{entry.outcome}{' (' + why(entry) + ')' if why(entry) else ''}"),
-        ("began", entry.started),
-        ("took", "" if entry.seconds is None else f"{entry.seconds:.1f} s"),
-        ("parameters", given(entry)),
-        ("commit", entry.commit or ""),
-        ("config", " ".join(filter(None, (entry.config, (entry.config_sha256 or "")[:16])))),
-        ("images", "" if entry.images is None else str(entry.images)),
-        ("files", found.store.path(f"{entry.run}.*")),
-    ]
-    return [(name, value) for name, value in lines if value]

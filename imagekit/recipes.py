@@ -8,17 +8,9 @@ from collections.abc import Iterator
 import msgspec
 from msgspec import UNSET
 
-from imagekit.config import (
-    AXES,
-    NO_TAG,
-    SECTION,
-    Axis,
-    Combination,
-    Config,
-    is_inside_context,
-    is_tag,
-)
+from imagekit.config import AXES, SECTION, Axis, Combination, Config, is_inside_context
 from imagekit.errors import Path, Problem, did_you_mean
+from imagekit.repository import NO_TAG, is_tag
 
 CPU_BASE_IMAGE = "ubuntu:18.04"
 """What CPU images stand on when a config names no base image, as in the original generator."""

@@ -13,6 +13,7 @@ from imagekit.errors import UsageError
 from imagekit.inventory import Inventory
 from imagekit.runs import history
 from imagekit.runs.store import Store
+from imagekit.targets import files as build_files
 from imagekit.trees import Folder, Revision, Tree, with_files
 
 
@@ -33,12 +34,23 @@ def read(name: str, store: Store) -> Side:
     """
     here = pathlib.Path.cwd()
     path = pathlib.Path(name)
-    if path.is_file() and not _is_record(path):
+    # What is no file but can be read, such as a pipe, is as good as one.
+    if path.exists() and not path.is_dir() and not _is_record(path):
         return Side(name, _inventory(path.read_bytes(), name, Folder(here)))
     revision, colon, inside = name.partition(":")
     if colon and (data := git.blob(here, name)) is not None:
         return Side(name, _inventory(data, name, Revision(here, revision)))
+    if path.is_dir():
+        raise UsageError(f"{name}: this is a folder; name a file in it")
+    if colon and revision and "//" not in name and _is_no_revision(here, revision):
+        raise UsageError(f"{name}: git knows no revision {revision!r}; see git log")
     return _run(name, store, colon and inside)
+
+
+def _is_no_revision(here: pathlib.Path, revision: str) -> bool:
+    if git.ask(here, "rev-parse", "--git-dir") is None:
+        return False
+    return git.ask(here, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}") is None
 
 
 def other_side(name: str) -> str:
@@ -89,11 +101,23 @@ def _inventory(data: bytes, name: str, tree: Tree) -> Inventory:
             found: Inventory | None = inventory.of_rows(document)
         except (KeyError, TypeError, ValueError) as error:
             raise UsageError(f"{name}: no plan of imagekit matrix --json: {error}") from None
+    elif (parts := build_files.listed(document)) is not None:
+        found = inventory.read(*_parts(name, parts, tree))
     else:
         found = inventory.read(text)
     if found is None:
         found = inventory.of_plan(pipeline.check_text(data, name).plan)
     return with_files(found, tree)
+
+
+def _parts(name: str, parts: list[str], tree: Tree) -> list[str]:
+    """The texts of the files that a manifest names, which stand beside it."""
+    path = name if pathlib.Path(name).exists() else name.partition(":")[2]
+    found = {part: tree.read(part) for part in build_files.paths(path, parts)}
+    for part, data in found.items():
+        if data is None:
+            raise UsageError(f"{name}: {part}, which it names, is missing; generate them again")
+    return [data.decode(errors="replace") for data in found.values() if data is not None]
 
 
 def _json(text: str) -> Any:

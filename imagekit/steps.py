@@ -16,7 +16,13 @@ import yaml
 from imagekit.errors import BuildFileError, Problem, did_you_mean
 from imagekit.targets.cloudbuild import BUILDER, STRUCTURE_TEST
 
-Kind = Literal["build", "test", "push", "other"]
+Kind = Literal["build", "test", "push", "pull", "other"]
+
+SWITCHES = {
+    *("--pull", "--no-cache", "--rm", "--force-rm", "--squash", "--compress", "--quiet", "-q"),
+    *("--push", "--load", "--disable-content-trust"),
+}
+"""Options of `docker build` without a value (docs.docker.com/reference/cli/docker/image/build)."""
 
 PROGRAMS = {BUILDER: "docker", STRUCTURE_TEST: "container-structure-test"}
 """Cloud Build's builders that this machine has as programs."""
@@ -49,14 +55,15 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
         verb = self.args[0] if self.args and self.entrypoint is None else ""
         if self.builder == STRUCTURE_TEST:
             return "test"
-        return {"build": "build", "push": "push"}.get(verb, "other")  # type: ignore[return-value]
+        kinds: dict[str, Kind] = {"build": "build", "push": "push", "pull": "pull"}
+        return kinds.get(verb, "other")
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """The images that a build step makes, a push step pushes or a test step tests."""
+        """The images that a step builds, pushes, pulls or tests."""
         flags = {"build": ("-t", "--tag"), "test": ("--image", "-i")}.get(self.kind, ())
         found = self.options(*flags)
-        return found or (self.args[1:2] if self.kind == "push" else ())
+        return found or (self.args[1:2] if self.kind in ("push", "pull") else ())
 
     def options(self, *flags: str) -> tuple[str, ...]:
         """The values of the arguments with one of these flags, `--flag value` or `--flag=value`."""
@@ -78,7 +85,22 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def context(self) -> str:
         """The folder that a build step sends to the builder, from the build's root."""
-        return posixpath.normpath(posixpath.join(self.dir, self.args[-1] if self.args else "."))
+        named = self.args[self._context_at] if self.args else "."
+        return posixpath.normpath(posixpath.join(self.dir, named))
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """The arguments of a build step without its verb and its context."""
+        return (*self.args[1 : self._context_at], *self.args[self._context_at + 1 :])
+
+    @property
+    def _context_at(self) -> int:
+        """Where the context stands: docker takes options behind it, too."""
+        at = 1
+        while at < len(self.args) and self.args[at].startswith("-") and self.args[at] != "-":
+            alone = "=" in self.args[at] or self.args[at] in SWITCHES
+            at += 1 if alone else 2
+        return min(at, len(self.args) - 1)
 
     @property
     def dockerfile(self) -> str:
@@ -101,6 +123,19 @@ def read(text: str, name: str, substitutions: Mapping[str, str] | None = None) -
     `substitutions` stand in for `$NAME`; the file's own give the defaults. Raises
     BuildFileError, with everything that this machine could not do, before anything is done.
     """
+    build, problems = parse(text, name, substitutions)
+    if problems:
+        raise BuildFileError(list(dict.fromkeys(problems)))
+    return build
+
+
+def parse(
+    text: str, name: str, substitutions: Mapping[str, str] | None = None
+) -> tuple[Build, list[Problem]]:
+    """Like `read`, with what this machine could not do beside the build.
+
+    Raises BuildFileError where the text is no Cloud Build file.
+    """
     try:
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -118,9 +153,10 @@ def read(text: str, name: str, substitutions: Mapping[str, str] | None = None) -
         steps.append(_step(step, number, tuple(steps), env, substitute))
     problems += [p for step, fields in zip(steps, raw, strict=True) for p in _check(step, fields)]
     problems += _check_order(tuple(steps))
-    if problems:
-        raise BuildFileError(list(dict.fromkeys(problems)))
-    return Build(steps=tuple(steps), timeout=_seconds(document.get("timeout")))
+    images = [substitute(str(name)) for name in document.get("images") or ()]
+    own = tuple(steps)
+    steps += [_pushed_at_the_end(image, own) for image in images]
+    return Build(steps=tuple(steps), timeout=_seconds(document.get("timeout"))), problems
 
 
 def _step(
@@ -146,6 +182,14 @@ def _step(
         allow_failure=bool(raw.get("allowFailure")),
         allow_exit_codes=tuple(int(code) for code in raw.get("allowExitCodes") or ()),
     )
+
+
+def _pushed_at_the_end(image: str, steps: tuple[Step, ...]) -> Step:
+    """What Cloud Build does with a name in `images` when all steps have succeeded."""
+    needs = tuple(step.id for step in steps if step.kind != "push")
+    taken = {step.id for step in steps}
+    name = f"{image}-push" if f"{image}-push" not in taken else f"{image}-push-at-the-end"
+    return Step(id=name, builder=BUILDER, args=("push", image), needs=needs)
 
 
 def _env(lines: list[str], substitute: _Substitution) -> dict[str, str]:

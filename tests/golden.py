@@ -17,6 +17,7 @@ from imagekit.cli import main
 FOLDER = pathlib.Path(__file__).parent / "golden"
 DOCKERFILES = FOLDER.parent.parent / "dockerfiles"
 CASES = sorted(path for path in FOLDER.iterdir() if path.is_dir())
+WRITTEN = "cloudbuild*.json"
 INPUTS = ("config.yaml", "config.json", "args", "before.json")
 
 
@@ -34,13 +35,10 @@ def run(case: pathlib.Path) -> dict[str, bytes]:
             pathlib.Path("args").read_text().splitlines() if pathlib.Path("args").exists() else []
         )
         printed = _printed(["generate", "--config", config, *extra])
-        written = here / "cloudbuild.json"
-        found = {"output": printed.encode()}
-        if written.exists():
-            found["cloudbuild.json"] = written.read_bytes()
-        names = {*INPUTS, "cloudbuild.json", "dockerfiles"}
-        assert {path.name for path in here.iterdir()} <= names, "a temporary file was left behind"
-        return found
+        written = {path.name: path.read_bytes() for path in here.glob(WRITTEN)}
+        others = {path.name for path in here.iterdir()} - written.keys()
+        assert others <= {*INPUTS, "dockerfiles"}, "a temporary file was left behind"
+        return {"output": printed.encode(), **written}
 
 
 def _printed(args: list[str]) -> str:
@@ -57,8 +55,8 @@ def rewrite() -> None:
     """Make every golden what the code gives now. Look at the difference before committing it."""
     for case in CASES:
         found = run(case)
-        for name in ("output", "cloudbuild.json"):
-            (case / name).unlink(missing_ok=True)
+        for path in (case / "output", *case.glob(WRITTEN)):
+            path.unlink(missing_ok=True)
         for name, data in found.items():
             (case / name).write_bytes(data)
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from imagekit import inventory
-from imagekit.changes import Difference, compare, compare_files
+from imagekit.changes import ORDER, Difference, compare, compare_files
 from imagekit.inventory import Inventory, Made
 from imagekit.targets.cloudbuild import STRUCTURE_TEST
 
@@ -43,8 +43,8 @@ PY = ("-f", "Dockerfile", "--build-arg", "PYTHON_VERSION=3.11", "--build-arg", "
         (build("a", *PY, dir="sub"), "Dockerfile Dockerfile → sub/Dockerfile", True),
         (build("a", "-t", "r:alias", *PY), "alias alias (none) → yes", False),
         (build("a", "--label", "l=1", *PY), "label l (none) → 1", False),
-        (build("a", *PY, "--network=host"), "--network (none) → host", False),
-        (build("a", *PY, "--no-cache", "--pull"), "--no-cache (none) → yes", False),
+        (build("a", *PY, "--network=host"), "--network (none) → host", True),
+        (build("a", *PY, "--no-cache", "--pull"), "--no-cache (none) → yes", True),
         (build("a", *PY, wait_for=["other"]), "waits for (none) → other", False),
         (build("a", *PY, env=["A=1"]), 'env (none) → ["A=1"]', False),
     ],
@@ -124,7 +124,48 @@ def test_an_image_that_is_no_longer_pushed():
 
 def test_only_the_layout_differs():
     changes = compare_files(text(build("a")), text(build("a")) + "\n")
-    assert changes.summary() == "only order, push steps or layout differ"
+    assert changes.summary() == "only the layout differs"
+
+
+@pytest.mark.parametrize(
+    ("after", "what"),
+    [
+        (text(build("b"), build("a"), push("a"), push("b")), ORDER),
+        (text(build("a"), build("b"), push("b"), push("a")), ORDER),
+    ],
+)
+def test_only_the_order_differs(after, what):
+    before = text(build("a"), build("b"), push("a"), push("b"))
+    assert compare_files(before, after).summary() == what
+
+
+def test_a_step_that_makes_no_image_is_told():
+    other = {"id": "other", "name": "alpine", "args": ["rm", "-rf", "/workspace"]}
+    found = compare_files(text(build("a")), text(build("a"), other))
+    assert [d.what for d in found.whole] == ["step other"]
+    assert json.loads(found.whole[0].after) == other
+
+
+def test_another_builder_is_told():
+    found = compare_files(text(build("a")), text(build("a") | {"name": "example.com/docker"}))
+    assert told(found, "a") == ["builder docker → example.com/docker"]
+
+
+def test_an_image_that_no_longer_waits_for_its_parent_is_told():
+    before, after = (
+        text(build("a"), on("a", "b")),
+        text(build("a"), on("a", "b") | {"waitFor": ["-"]}),
+    )
+    found = compare_files(before, after)
+    assert told(found, "b") == ["waits for (none) → -"]
+
+
+def test_what_changed_in_many_images_is_told_once():
+    files = [{"Dockerfile": "-1"}, {"Dockerfile": "-2"}]
+    images = {name: Made(dockerfile="Dockerfile", files=("Dockerfile",)) for name in "abcd"}
+    found = compare(*(Inventory(images=images, files=known) for known in files))
+    assert list(found.lines()) == ["~ 4 images: Dockerfile changed"]
+    assert found.summary() == "4 changed"
 
 
 def test_nothing_differs():
@@ -141,7 +182,6 @@ def test_nothing_differs():
         "{}",
         '{"steps": 1}',
         '{"steps": [1]}',
-        '{"steps": [{"id": 1, "args": []}]}',
         "[" * 100_000,
         "{" * 100_000,
     ],

@@ -5,10 +5,11 @@ import shutil
 import subprocess
 import sys
 
+import click
 import pytest
 
 from imagekit import __version__
-from imagekit.cli import main
+from imagekit.cli import cli, main
 from tests.conftest import ROOT
 
 CONFIG = """
@@ -161,6 +162,38 @@ def test_version(call):
     assert call("--version") == (0, f"imagekit, version {__version__}\n", "")
 
 
+def commands(group=cli, path=("imagekit",)):
+    yield path, group
+    for name, command in getattr(group, "commands", {}).items():
+        yield from commands(command, (*path, name))
+
+
+@pytest.mark.parametrize("path", [path for path, _ in commands()], ids=" ".join)
+def test_no_summary_is_cut_in_80_columns(path):
+    command = dict(commands())[path]
+    context = click.Context(command, info_name=path[-1], terminal_width=80, max_content_width=80)
+    said = command.get_help(context)
+    assert "..." not in said.replace("[ARGS]...", "")
+    assert max(map(len, said.splitlines())) <= 80
+
+
+def test_every_option_of_every_command_is_described():
+    options = [
+        (path, option.opts[0], getattr(option, "help", None))
+        for path, command in commands()
+        for option in command.params
+        if isinstance(option, click.Option)
+    ]
+    assert len(options) > 40
+    assert [found for found in options if not found[2]] == []
+
+
+def test_a_store_in_memory_is_refused(call):
+    code, out, err = call("run", "generate", "--runs", "memory://x")
+    assert (code, out) == (2, "")
+    assert err == "memory://x: memory is gone when this command ends; name a folder or a bucket\n"
+
+
 # ---- the program as it is installed
 
 
@@ -285,3 +318,16 @@ def test_papermill_itself_runs_the_notebook(project):
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert len(json.loads((project / "c.json").read_text())["steps"]) == 4
+
+
+@pytest.mark.edge
+def test_a_history_is_of_the_store_it_is_recorded_in(project, root):
+    shutil.copytree(root / "notebooks/example-runs", project / "other")
+    done = program("run", "history", "--runs", "other", "-p", "given", "check=True", cwd=project)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("3 runs of 10 in other\n")
+    done = program("run", "history", cwd=project)
+    assert done.stdout.startswith("An example, as runs holds no runs yet: 10 runs in notebooks/")
+    done = program("run", "history", "-p", "store", "nosuchdir", cwd=project)
+    assert done.returncode == 2
+    assert "cell 4: UsageError: nosuchdir: there is no such folder" in done.stderr

@@ -2,14 +2,14 @@
 
 import pytest
 
-from tests.golden import CASES, run
+from tests.golden import CASES, WRITTEN, run
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_case(case):
     expected = {
         name: (case / name).read_bytes()
-        for name in ("output", "cloudbuild.json")
+        for name in ("output", *sorted(path.name for path in case.glob(WRITTEN)))
         if (case / name).exists()
     }
     assert run(case) == expected

@@ -105,6 +105,19 @@ def test_yaml_is_read_too():
     assert list(inventory.read(text).images) == ["a"]
 
 
+@pytest.mark.parametrize("step", [{"args": ["pull", "x"]}, {"id": 1}])
+def test_a_build_that_makes_no_image(step):
+    found = read(step)
+    assert (found.images, list(found.options)) == ({}, ["step 1"])
+
+
+def test_options_may_stand_behind_the_context():
+    made = only("--network", "host").options
+    found = read({"name": DOCKER, "args": ["build", "-t", "h/r:a", ".", "--squash"]})
+    assert found.images["a"].options["--squash"] == "yes"
+    assert "context" not in found.images["a"].options | made
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -115,8 +128,6 @@ def test_yaml_is_read_too():
         "{}",
         '{"steps": 1}',
         '{"steps": [1]}',
-        '{"steps": [{"args": ["pull", "x"]}]}',
-        '{"steps": [{"id": 1}]}',
     ],
 )
 def test_what_is_no_build_file_has_no_inventory(text):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import nbformat
+import papermill
 import pytest
 
 import imagekit
@@ -119,6 +120,17 @@ def test_has_one_parameters_cell_that_papermill_can_read(name):
     for node in ast.parse(tagged[0].source).body:
         assert isinstance(node, ast.AnnAssign)
         assert isinstance(node.annotation, ast.Name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_papermill_finds_every_parameter(name, caplog):
+    (cell,) = (c for c in code_cells(name) if "parameters" in c.metadata.get("tags", []))
+    declared = [node.target.id for node in ast.parse(cell.source).body]
+    found = papermill.inspect_notebook(str(ROOT / "notebooks" / name))
+    assert list(found) == declared
+    assert all(about["inferred_type_name"] != "None" for about in found.values())
+    assert all(about["help"] for about in found.values())
+    assert not caplog.records
 
 
 def test_no_notebook_names_the_machine_it_ran_on():

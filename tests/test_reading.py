@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 import sys
 
@@ -128,7 +129,56 @@ def test_a_part_of_the_history(call):
     assert call("runs", "--outcome", "failed")[1].splitlines()[-1] == "2 runs of 10 in runs"
     out = call("runs", "-p", "check", "true", "--notebook", "generate", "--json")[1]
     assert [run["changes"] for run in json.loads(out)] == [[0, 0, 0, 0], [0, 0, 0, 0], None]
-    assert call("runs", "--runs", "nothing-here")[1] == "0 runs in nothing-here\n"
+    assert len(json.loads(call("runs", "--json")[1])) == 10
+    assert len(json.loads(call("runs", "--json", "-n", "3")[1])) == 3
+    assert len(json.loads(call("runs", "--json", "-n", "0")[1])) == 10
+
+
+def test_many_runs_are_all_in_the_json_and_the_latest_in_the_table(call, project):
+    for number in range(30):
+        record(Store("runs"), number)
+    assert len(json.loads(call("runs", "--json")[1])) == 40
+    assert call("runs")[1].endswith("40 runs in runs, the latest 20 shown\n")
+    assert call("runs", "-n", "0")[1].endswith("40 runs in runs\n")
+
+
+def test_what_is_no_run_is_not_counted_as_one(call, project):
+    (project / "runs/damaged.ipynb").write_text("{")
+    (project / "runs/foreign.ipynb").write_text('{"cells": []}')
+    assert call("runs")[1].splitlines()[-1] == "10 runs, 1 unreadable, 1 no run in runs"
+    out = call("runs", "--outcome", "unreadable")[1]
+    assert out.splitlines()[-1] == "0 runs of 10, 1 unreadable in runs"
+
+
+def test_a_store_that_is_named_must_be_there(call, project):
+    for args in (["runs"], ["runs", "show", "latest"], ["diff", "latest", "latest~1"]):
+        code, out, err = call(*args, "--runs", "nothing-here")
+        assert (code, out, len(err.splitlines())) == (2, "", 1)
+        assert err.startswith("nothing-here: there is no such folder; name one that holds runs")
+    shutil.rmtree(project / "runs")
+    assert call("runs") == (0, "0 runs in runs\n", "")
+    assert call("runs", "show", "latest")[2].endswith("runs has 0 runs\n")
+
+
+def test_options_of_the_list_are_refused_before_a_subcommand(call):
+    for option in (["--since", "7d"], ["-n", "20"], ["--outcome", "failed"], ["-p", "a", "b"]):
+        code, out, err = call("runs", *option, "show", "latest")
+        assert (code, out, len(err.splitlines())) == (2, "", 1)
+        assert "belongs to the list of runs and not to imagekit runs show; leave it out" in err
+    code, out, err = call("runs", "--json", "diff", "latest", "latest~1")
+    assert (code, out) == (2, "")
+    assert err.endswith("; write imagekit runs diff … --json\n")
+
+
+def test_the_store_can_be_named_before_and_behind_a_subcommand(call, project):
+    (project / "runs").rename(project / "other")
+    before = call("runs", "--runs", "other", "show", "latest")
+    assert before[0] == 0
+    assert call("runs", "show", "latest", "--runs", "other") == before
+    two = ("latest~2", "latest~1")
+    found = call("runs", "diff", *two, "--runs", "other")
+    assert found[0] == 0
+    assert call("runs", "--runs", "other", "diff", *two) == found
 
 
 class Terminal(io.StringIO):
@@ -172,13 +222,40 @@ def test_the_store_is_the_one_that_runs_are_written_to(call, project, monkeypatc
 def test_one_run(call):
     code, out, _ = call("runs", "show", "latest~2")
     assert code == 0
-    assert "outcome    succeeded\n" in out
+    lines = [re.split("  +", line, maxsplit=1) for line in out.splitlines()]
+    told = {name: value[0] for name, *value in lines if name and value}
+    assert told["outcome"] == "succeeded"
+    assert (told["exit code"], told["took"]) == ("0", "2.2 s")
+    assert told["finished"] > told["began"] > "2026"
+    assert told["versions"].startswith("python 3.11")
+    assert told["inputs"].startswith("config/images.yaml  3a42a35ff9")
+    assert told["outputs"].startswith("cloudbuild.json  182998c348")
+    assert re.search(r"^result +\{\n +\"changes\": \{\n", out, re.MULTILINE)
     assert "~ gpu-base-ubuntu2404-cuda130: CUDA 13.0.2 → 13.0.3\n" in out
-    assert "parameters only" in call("runs", "show", "latest")[1]
+    assert "\nparameters  only=" in call("runs", "show", "latest")[1]
     found = json.loads(call("runs", "show", "latest~2", "--json")[1])
     assert found["changes"]["rebuilt"] == {
         "gpu-ubuntu2404-py313-cuda130": "gpu-base-ubuntu2404-cuda130"
     }
+    assert found["exit_code"] == 0
+    assert found["result"]["outputs"].keys() == {"cloudbuild.json"}
+    assert {"finished", "versions", "notebook_sha256"} <= found.keys()
+
+
+def test_the_json_of_one_run_compares_like_a_diff(call):
+    found = json.loads(call("runs", "show", "latest~1", "--json")[1])
+    same = call("diff", found["changes"]["before"], found["changes"]["after"], "--json")
+    assert found["changes"] == json.loads(same[1])
+    assert found["changes"]["after"] == found["run"]
+    assert "build" in found["changes"]
+    assert json.loads(call("runs", "show", "latest", "--json")[1])["changes"] is None
+
+
+def test_an_error_of_many_lines_is_shown_whole(call):
+    out = call("runs", "show", "latest~3")[1]
+    assert "error       cell 5: DriftError: cloudbuild.json is out of date (1 ch" in out
+    assert "\n              ~ gpu-base-ubuntu2404-cuda130: CUDA 13.0.2 → 13.0.3\n" in out
+    assert "\n            Generate it again and commit it.\n" in out
 
 
 def test_two_runs(call):

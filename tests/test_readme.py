@@ -39,10 +39,11 @@ def test_the_messages_are_the_real_ones(blocks, config_file, capsys):
 def test_every_key_is_in_the_reference(root):
     import msgspec
 
-    from imagekit.config import CloudBuild, Config, Limits, RecipeChange
+    from imagekit.cloud import CloudBuild, Limits, Trigger
+    from imagekit.config import Config, RecipeChange
 
     text = (root / "docs/config.md").read_text(encoding="utf-8")
-    for kind in (Config, CloudBuild, Limits, RecipeChange):
+    for kind in (Config, CloudBuild, Limits, Trigger, RecipeChange):
         for field in msgspec.structs.fields(kind):
             assert f"`{field.name}`" in text, field.name
 

@@ -1,6 +1,7 @@
 """The site: what it says is what happens, and nothing in it leads nowhere."""
 
 import contextlib
+import html
 import os
 import pathlib
 import re
@@ -15,8 +16,9 @@ import msgspec
 import nbformat
 import pytest
 
-from imagekit import config
+from imagekit import cloud, config
 from imagekit.cli import cli
+from imagekit.runs.entry import OUTCOMES
 from imagekit.runs.record import Record
 from tests import site
 
@@ -89,18 +91,46 @@ def test_notebooks_stand_there_executed(name, built):
 
 def test_the_reference_has_every_key_command_and_field(built):
     keys = text_of(built / "reference/keys.html")
-    kinds = (config.Config, config.Entry, config.Exclude, config.RecipeChange, config.CloudBuild)
-    for kind in (*kinds, config.Limits, config.Combination):
+    kinds = (config.Config, config.Entry, config.Exclude, config.RecipeChange, cloud.CloudBuild)
+    for kind in (*kinds, cloud.Limits, cloud.Trigger, config.Combination):
         assert [f.name for f in msgspec.structs.fields(kind) if f.name not in keys] == []
     fields = text_of(built / "reference/records.html")
     assert [f.name for f in msgspec.structs.fields(Record) if f.name not in fields] == []
-    for kind in typing.get_type_hints(config.CloudBuild)["machine_type"].__args__[0].__args__:
+    for kind in typing.get_type_hints(cloud.CloudBuild)["machine_type"].__args__[0].__args__:
         assert kind in keys
-    commands = text_of(built / "reference/cli.html")
+    commands = html.unescape(text_of(built / "reference/cli.html"))
     for command in _commands(cli):
         for parameter in command.params:
             names = parameter.opts if isinstance(parameter, click.Option) else []
             assert [name for name in names if name not in commands] == []
+
+
+def test_options_stand_on_the_page_as_they_are_typed(built):
+    page = html.unescape(text_of(built / "reference/cli.html"))
+    # In running text, too: an option's name, and not a dash and a word.
+    assert "Like --since; the time itself is out" in page
+    assert "–" not in page
+    assert 'such as "generate"' in page
+
+
+def test_every_outcome_is_explained(built):
+    page = html.unescape(text_of(built / "reference/records.html"))
+    for outcome, meaning in OUTCOMES.items():
+        assert re.search(rf"^{outcome}\n{re.escape(meaning.replace('`', ''))}$", page, re.MULTILINE)
+
+
+def test_exit_codes_are_those_that_somebody_meets(built):
+    page = html.unescape(text_of(built / "reference/exit-codes.html"))
+    assert "ProblemsError" not in page
+    assert "130\nKeyboardInterrupt\nCtrl-C" in page
+    assert "sys.exit(N)" in page
+
+
+def test_the_api_shows_neither_addresses_nor_garbled_attributes(built):
+    page = html.unescape(text_of(built / "reference/api.html"))
+    assert not re.findall(r"<function|<factory>|at 0x|Type:\n", page)
+    assert "images: dict[str, Made] = {}" in page
+    assert "outcomes(selection: Selection)" in page
 
 
 def _commands(group):
@@ -138,9 +168,11 @@ def test_a_notebook_that_fails_fails_the_site(tmp_path):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
 def test_commands_print_what_the_page_shows(page, tmp_path):
-    shutil.copytree(ROOT / "dockerfiles", tmp_path / "dockerfiles")
+    for part in ("dockerfiles", "notebooks/example-runs"):
+        shutil.copytree(ROOT / part, tmp_path / part)
     environment = os.environ | {
-        "PATH": f"{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        "PATH": f"{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
     }
     status = 0
     for kind, text in BLOCK.findall(page.read_text(encoding="utf-8")):
@@ -177,7 +209,8 @@ def broken_links(text, page):
             continue
         found = (page.parent / target).resolve() if target else page
         # The site has the notebooks beside the pages.
-        beside = target.startswith("notebooks/") and (ROOT / target).exists()
+        inside = found.relative_to(ROOT / "docs") if found.is_relative_to(ROOT / "docs") else None
+        beside = inside and inside.parts[:1] == ("notebooks",) and (ROOT / inside).exists()
         if not (found.exists() or found in MADE or beside):
             yield link
         elif anchor and found.suffix == ".md" and found.exists():

@@ -15,7 +15,7 @@ import click
 
 from imagekit import git, steps
 from imagekit.engine import live, local
-from imagekit.engine.report import Report
+from imagekit.engine.report import NAME, Report
 from imagekit.errors import INTERRUPTED
 
 FAILED = 6
@@ -49,7 +49,7 @@ def run(
         report = asyncio.run(doing.run())
     for line in live.summary(report, logs):
         click.echo(line)
-    click.echo(f"report: {logs / 'report.json'}")
+    click.echo(f"report: {logs / NAME}")
     return _exit_code(report)
 
 

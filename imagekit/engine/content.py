@@ -12,9 +12,13 @@ import pathlib
 from collections.abc import Mapping
 
 from imagekit.steps import Step
+from imagekit.targets.cloudbuild import INLINE_CACHE
 from imagekit.trees import Folder, made_of
 
 LABEL = "dev.imagekit.content-id"
+
+DESCRIBING = ("-t", "--tag", "--label", "--cache-from")
+"""Options that name or describe an image, or say where its layers may be found."""
 
 
 def content_id(step: Step, root: pathlib.Path, parents: Mapping[str, str]) -> str | None:
@@ -42,10 +46,10 @@ def _arguments(step: Step) -> list[str]:
     kept: list[str] = []
     args = iter(step.args)
     for arg in args:
-        flag = arg.partition("=")[0]
-        if flag in ("-t", "--tag", "--label"):
-            if arg == flag:
-                next(args, None)
+        flag, equals, value = arg.partition("=")
+        has_value = not equals and flag in (*DESCRIBING, "--build-arg")
+        value = next(args, "") if has_value else value
+        if flag in DESCRIBING or (flag, value) == ("--build-arg", INLINE_CACHE):
             continue
-        kept.append(arg)
+        kept += [arg, value] if has_value else [arg]
     return kept

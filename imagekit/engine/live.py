@@ -57,6 +57,10 @@ class Live:
     def __exit__(self, *_: object) -> None:
         self.live.stop()
 
+    def say(self, text: str) -> None:
+        """Print a line above what is shown."""
+        self.live.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
     def _table(self) -> Any:
         from rich.table import Table
 

@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import pathlib
-import re
 import shutil
 import signal
 import subprocess
@@ -109,8 +108,10 @@ class LocalBuild:
     def _content_ids(self) -> Iterator[tuple[str, str]]:
         """Each step's content id, by step id. Steps are in order, so parents come first."""
         by_image: dict[str, str] = {}
+        # What is pulled may be another image each time, so what stands on it is always built.
+        pulled = {tag for step in self.build.steps if step.kind == "pull" for tag in step.tags}
         for step in self.build.steps:
-            if step.kind == "build":
+            if step.kind == "build" and not pulled & {*step.build_args.values()}:
                 found = content.content_id(step, self.options.directory, by_image)
                 if found is not None:
                     by_image |= dict.fromkeys(step.tags, found)
@@ -211,9 +212,8 @@ class LocalBuild:
         return hashlib.sha256(repr([images, texts, step.args]).encode()).hexdigest()
 
     async def _execute(self, step: Step, entry: StepReport) -> None:
-        log = (
-            self.options.logs / f"{self.build.steps.index(step) + 1:03d}-{_file_name(step.id)}.log"
-        )
+        number = self.build.steps.index(step) + 1
+        log = self.options.logs / report.log_name(number, step.id)
         entry.log, entry.started, entry.state = log.name, report.now(), "running"
         self.observe(entry)
         with log.open("wb") as file:
@@ -316,7 +316,7 @@ class LocalBuild:
                 self._end(entry, state, reason)
 
     def _save(self) -> None:
-        report.write(self.report, self.options.logs / "report.json")
+        report.write(self.report, self.options.logs / report.NAME)
 
     def _finish(self, interrupted: bool) -> Report:
         fine = all(entry.state in DONE for entry in self.report.steps)
@@ -324,10 +324,6 @@ class LocalBuild:
         self.report.outcome = "interrupted" if interrupted else "succeeded" if fine else "failed"
         self._save()
         return self.report
-
-
-def _file_name(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", text.rpartition("/")[2])[:120]
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:

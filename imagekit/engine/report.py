@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import pathlib
+import re
 from typing import Literal
 
 import msgspec
@@ -12,6 +13,9 @@ from imagekit import output
 from imagekit.steps import Kind
 
 FORMAT = 1
+
+NAME = "report.json"
+"""What a report is called, in the folder of a build's logs."""
 
 State = Literal[
     "waiting",
@@ -44,8 +48,22 @@ class StepReport(msgspec.Struct, kw_only=True):
     reason: str = ""
 
 
+class Submitted(msgspec.Struct, kw_only=True):
+    """A build file that was submitted to Cloud Build: its hash, and the build that came of it."""
+
+    file: str
+    sha256: str
+    id: str = ""
+    project: str = ""
+    status: str = ""
+    log_url: str = ""
+
+
 class Report(msgspec.Struct, kw_only=True):
-    """A whole build. `outcome` is "running" until it has ended."""
+    """A whole build. `outcome` is "running" until it has ended.
+
+    `builds` are those at Cloud Build that it consisted of; a local build has none.
+    """
 
     file: str
     jobs: int
@@ -54,6 +72,12 @@ class Report(msgspec.Struct, kw_only=True):
     finished: str | None = None
     outcome: Literal["running", "succeeded", "failed", "interrupted"] = "running"
     steps: list[StepReport] = []
+    builds: list[Submitted] = []
+
+
+def log_name(number: int, step: str) -> str:
+    """What the log of a step is called, by its place in the build, from 1, and its id."""
+    return f"{number:03d}-{re.sub(r'[^A-Za-z0-9_.-]+', '-', step.rpartition('/')[2])[:120]}.log"
 
 
 def now() -> str:

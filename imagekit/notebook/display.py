@@ -14,6 +14,8 @@ from imagekit.runs.record import RESULT_TYPE
 
 CELL_STYLE = "text-align: left; vertical-align: top"
 CAPTION_STYLE = "text-align: left; white-space: nowrap"
+PROSE_STYLE = "; min-width: 14em; max-width: 24em; overflow-wrap: anywhere"
+"""Wide enough to be read; a word that is longer, such as a path, may break."""
 CHARACTER = 7.3
 """Pixels: the width of a character in the 12-pixel monospaced font of the pictures, at most."""
 UNBROKEN = 60
@@ -31,13 +33,23 @@ FEW, SHORT = 8, 30
 class Table:
     """A DataFrame (`frame`) with a caption and footnotes.
 
+    `prose` names the columns whose text is wrapped, so that the columns after it stay in sight.
+
     pandas' own HTML has no header scopes (pandas-dev/pandas#61350), and its text cuts columns.
     """
 
-    def __init__(self, frame: pd.DataFrame, caption: str, notes: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        frame: pd.DataFrame,
+        caption: str,
+        notes: tuple[str, ...] = (),
+        *,
+        prose: tuple[str, ...] = (),
+    ) -> None:
         self.frame = frame
         self.caption = caption
         self.notes = notes
+        self.prose = prose
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         sortable = watched() and interactive.send() is not None
@@ -59,7 +71,11 @@ class Table:
         names, values = _index_rows(self.frame), self.frame.to_numpy().tolist()
         nowhere: list[list[int | None]] = [[None] * len(head) for _ in values]
         places = _places(self.frame) if sortable else nowhere
-        rows = "".join(map(_row, names, values, places))
+        wrapped = [name in self.prose for name in head]
+        rows = "".join(
+            _row(first, rest, where, wrapped)
+            for first, rest, where in zip(names, values, places, strict=True)
+        )
         notes = "".join(f"<p><small>{html.escape(note)}</small></p>" for note in self.notes)
         return (
             f'<div style="overflow-x: auto"><table{self._data() if sortable else ""}>'
@@ -82,24 +98,25 @@ def _has_few(values: list[Any]) -> bool:
     return fits and len(texts) * 2 > len(values)
 
 
-def _row(names: list[Any], values: list[Any], places: list[int | None]) -> str:
+def _row(names: list[Any], values: list[Any], places: list[int | None], wrapped: list[bool]) -> str:
     kinds = ["th"] * len(names) + ["td"] * len(values)
-    cells = zip(kinds, [*names, *values], places, strict=True)
-    return (
-        "<tr>"
-        + "".join(
-            _cell(kind, value, "row" if kind == "th" else "", place) for kind, value, place in cells
-        )
-        + "</tr>"
+    cells = "".join(
+        _cell(kind, value, "row" if kind == "th" else "", place, wraps=wraps)
+        for kind, value, place, wraps in zip(kinds, [*names, *values], places, wrapped, strict=True)
     )
+    return f"<tr>{cells}</tr>"
 
 
-def _cell(kind: str, value: Any, scope: str = "", place: int | None = None) -> str:
+def _cell(
+    kind: str, value: Any, scope: str = "", place: int | None = None, *, wraps: bool = False
+) -> str:
     attributes = f' scope="{scope}"' if scope else ""
     attributes += f' data-order="{place}"' if place is not None else ""
     text = "<br>".join(html.escape(line) for line in str(value).split("\n"))
     style = CELL_STYLE
-    if len(str(value)) <= UNBROKEN:
+    if wraps:
+        style += PROSE_STYLE if value else ""
+    elif len(str(value)) <= UNBROKEN:
         style += "; white-space: nowrap"
     glyph, blank, _ = str(value).partition(" ")
     if blank and glyph in TINTS:

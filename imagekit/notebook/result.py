@@ -28,7 +28,7 @@ def of(plan: Plan, changes: Changes, *, config: str, output: str) -> Result:
         {
             "config": config,
             "inputs": {path: project.sha256(path) for path in (config, *dockerfiles)},
-            "outputs": {output: project.sha256(output)},
+            "outputs": {path: project.sha256(path) for path in imagekit.files(plan, output)},
             "images": {"total": len(plan.images), **dict(sorted(recipes.items()))},
             "changes": {
                 "added": len(changes.added),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib.metadata
 import logging
 import os
@@ -27,7 +28,7 @@ from imagekit.errors import INTERRUPTED, StoreError, UsageError, did_you_mean, e
 from imagekit.notebook import project
 from imagekit.notebook.parameters import unformatted
 from imagekit.runs import record
-from imagekit.runs.record import RESULT_TYPE, CellError, Outcome, Record
+from imagekit.runs.record import RESULT_TYPE, RUN_VARIABLE, CellError, Outcome, Record
 from imagekit.runs.store import Store
 
 SCHEME = "imagekit-run://"
@@ -85,7 +86,8 @@ def execute(
     engine = {"parameters": parameters, "progress_bar": progress, "execution_timeout": cell_timeout}
     with store.workplace() as folder:
         path = folder / f"{name}.ipynb"
-        outcome, cell = _outcome(notebook, path, root, engine)
+        told = {RUN_VARIABLE: f"{store.address.rstrip('/')}/{name}"}
+        outcome, cell = _outcome(notebook, path, root, engine, told)
         return _finish(running, outcome, cell, store, _read(path))
 
 
@@ -96,6 +98,7 @@ def _finish(
     if outcome in ("succeeded", "failed") and exited is not None:
         outcome, cell = "exited", exited
     ended = record.now()
+    data = nbformat.writes(_labelled(executed, running.run, outcome)).encode()
     finished = msgspec.structs.replace(
         running,
         outcome=outcome,
@@ -106,50 +109,53 @@ def _finish(
         host=None,
         process=None,
         result=_result(executed),
+        executed_sha256=hashlib.sha256(data).hexdigest() if executed.cells else None,
     )
-    if executed.cells:
-        # papermill's own metadata says "completed" of a killed kernel and "exception" of exit 0.
-        executed.metadata["imagekit"] = {"run": finished.run, "outcome": outcome}
-    left = _kept(store, finished, executed)
+    left = _kept(store, finished, data if executed.cells else None)
     warned = tuple(_texts(executed, stderr=True))
     return Run(finished, left, tuple(_texts(executed, stderr=False)), warned)
 
 
-def _kept(store: Store, finished: Record, executed: Any) -> str:
+def _kept(store: Store, finished: Record, data: bytes | None) -> str:
     """Put what stays of a run into the store; where that is.
 
     Raises StoreError where the store fails, but only when it is kept on this machine.
     """
     try:
-        return _put(store, finished, executed)
+        return _put(store, finished, data)
     except StoreError as error:
-        here = _put_here(finished, executed)
+        here = _put_here(finished, data)
         remedy = f"the run ({finished.outcome}) is kept in {here}; copy it and its record there"
         raise StoreError(f"{error}; {remedy}") from None
 
 
-def _put(store: Store, finished: Record, executed: Any) -> str:
-    if executed.cells:
-        store.write(f"{finished.run}.ipynb", nbformat.writes(executed).encode())
+def _put(store: Store, finished: Record, data: bytes | None) -> str:
+    if data is not None:
+        store.write(f"{finished.run}.ipynb", data)
     record.write(store, finished)
-    return store.path(f"{finished.run}{'.ipynb' if executed.cells else '.json'}")
+    return store.path(f"{finished.run}{'.json' if data is None else '.ipynb'}")
 
 
-def _put_here(finished: Record, executed: Any) -> str:
+def _put_here(finished: Record, data: bytes | None) -> str:
     """Keep a run in the project's own store, or else in a folder that certainly can be written."""
     try:
-        return _put(Store(place.runs()), finished, executed)
+        return _put(Store(place.runs()), finished, data)
     except UsageError:
-        return _put(Store(tempfile.mkdtemp(prefix="imagekit-run-")), finished, executed)
+        return _put(Store(tempfile.mkdtemp(prefix="imagekit-run-")), finished, data)
 
 
 def _outcome(
-    notebook: pathlib.Path, path: pathlib.Path, root: pathlib.Path, engine: dict[str, Any]
+    notebook: pathlib.Path,
+    path: pathlib.Path,
+    root: pathlib.Path,
+    engine: dict[str, Any],
+    told: dict[str, str],
 ) -> tuple[Outcome, CellError | None]:
+    """How papermill's run of the notebook ended. `told` is added to the kernel's environment."""
     with tempfile.TemporaryFile() as kernel_stderr:
         try:
             with _terminable():
-                _papermill(notebook, path, root, engine, kernel_stderr)
+                _papermill(notebook, path, root, engine, _kernel_manager(kernel_stderr, told))
         except PapermillExecutionError as error:
             return "failed", CellError(
                 number=error.exec_count, error=error.ename, message=error.evalue
@@ -175,7 +181,7 @@ def _papermill(
     path: pathlib.Path,
     root: pathlib.Path,
     engine: dict[str, Any],
-    kernel_stderr: IO[bytes],
+    kernel_manager: type[AsyncKernelManager],
 ) -> None:
     # What papermill would log, the record says.
     logging.getLogger("papermill").setLevel(logging.CRITICAL)
@@ -185,21 +191,25 @@ def _papermill(
     quiet = Traits()
     # ipykernel 7.3 and later warn in every run of a kernel that listens unencrypted.
     quiet.KernelManager.transport_encryption = "auto"
-
-    class KernelManager(AsyncKernelManager):
-        """A kernel that is stopped in mid-cell writes tracebacks of its own to its stderr."""
-
-        async def start_kernel(self, **kwargs: Any) -> None:  # type: ignore[override]
-            await super().start_kernel(stderr=kernel_stderr, **kwargs)
-
     papermill.execute_notebook(
         unformatted(notebook),
         SCHEME + unformatted(path),
         cwd=root,
-        kernel_manager_class=KernelManager,
+        kernel_manager_class=kernel_manager,
         config=quiet,
         **engine,
     )
+
+
+def _kernel_manager(kernel_stderr: IO[bytes], told: dict[str, str]) -> type[AsyncKernelManager]:
+    class KernelManager(AsyncKernelManager):
+        """A kernel that is stopped in mid-cell writes tracebacks of its own to its stderr."""
+
+        async def start_kernel(self, **kwargs: Any) -> None:  # type: ignore[override]
+            environment = {**os.environ, **(kwargs.pop("env", None) or {}), **told}
+            await super().start_kernel(stderr=kernel_stderr, env=environment, **kwargs)
+
+    return KernelManager
 
 
 class _WholeFiles(LocalHandler):  # type: ignore[misc]
@@ -238,7 +248,7 @@ def _exit_code(outcome: Outcome, cell: CellError | None) -> int:
         return INTERRUPTED
     if outcome == "exited" and cell is not None:
         status = cell.message or "0"
-        return int(status) & 0xFF if status.isdigit() else 1
+        return int(status) & 0xFF if status.removeprefix("-").isdigit() else 1
     return exit_code_of(cell.error) if cell is not None else 1
 
 
@@ -250,6 +260,12 @@ def _versions() -> dict[str, str]:
 
 
 # ---- what the executed notebook says
+
+
+def _labelled(executed: Any, run: str, outcome: Outcome) -> Any:
+    # papermill's own metadata says "completed" of a killed kernel and "exception" of exit 0.
+    executed.metadata["imagekit"] = {"run": run, "outcome": outcome}
+    return executed
 
 
 def _read(path: pathlib.Path) -> Any:

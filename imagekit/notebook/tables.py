@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from imagekit import checks as preflight
-from imagekit import diff
+from imagekit import diff, output
 from imagekit.cells import Matrix
 from imagekit.changes import Changes
 from imagekit.config import AXES, Config
@@ -17,7 +17,8 @@ from imagekit.errors import counted
 from imagekit.images import Plan
 from imagekit.notebook.display import Table
 from imagekit.rows import MARKS, Row, counts, rows
-from imagekit.targets import cloudbuild
+from imagekit.targets import files as build_files
+from imagekit.targets import limits
 
 NO_GPU = "no GPU"
 
@@ -112,16 +113,24 @@ def changes(found: Changes, against: str = "the file that was there") -> Table:
 
 
 def checks(path: str, plan: Plan) -> Table:
-    """What holds of the file as it stands on the disk.
+    """What holds of the build file, or of the several files, as they stand on the disk.
 
-    Raises LimitError where Cloud Build would refuse it.
+    Raises LimitError where Cloud Build would refuse one.
     """
-    build = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
-    found = cloudbuild.validate(build, plan.cloudbuild.limits)
+    manifest = build_files.manifest_path(path)
+    whole = manifest if pathlib.Path(manifest).exists() else path
+    parts = output.parts_of(output.read(whole), whole) or [path]
+    lines = [line for part in parts for line in _rules(part, plan, several=len(parts) > 1)]
     warnings = [problem.message for problem in preflight.dockerfiles(plan, pathlib.Path())]
-    lines = [(rule, "✓ holds", what) for rule, what in found.items()]
     lines += [("Dockerfiles", "! look at this", what) for what in warnings]
     if not warnings:
         lines.append(("Dockerfiles", "✓ holds", "all there, and declare every build arg"))
     frame = pd.DataFrame(lines, columns=["rule", "checked", "found"]).set_index("rule")
-    return Table(frame, f"{path}: what can be known before the build")
+    return Table(frame, f"{whole}: what can be known before the build")
+
+
+def _rules(path: str, plan: Plan, *, several: bool) -> list[tuple[str, str, str]]:
+    build = json.loads(output.read(path))
+    found = limits.validate(build, plan.cloudbuild.limits)
+    begin = f"{pathlib.Path(path).name}: " if several else ""
+    return [(f"{begin}{rule}", "✓ holds", what) for rule, what in found.items()]

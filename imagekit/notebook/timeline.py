@@ -32,7 +32,7 @@ from imagekit.notebook.watching import progress
 # Pixels.
 ROW, BAR, PAD, PLOT = 22, 14, 8, 560
 
-FILLS = {"build": 0.75, "test": 0.45, "push": 0.2, "other": 0.1}
+FILLS = {"build": 0.75, "test": 0.45, "push": 0.2, "pull": 0.2, "other": 0.1}
 """How dark a bar is, by what its step does; the word stands beside it, too."""
 
 

@@ -12,14 +12,23 @@ import msgspec
 from imagekit.inventory import Inventory
 from imagekit.runs.record import RESULT_TYPE, CellError, Record, moment, seconds_between
 
-OUTCOMES = (
-    *("running", "succeeded", "failed", "exited", "timed out", "kernel died", "interrupted"),
-    "killed",  # its record says running, and its runner is gone
-    "unfinished",  # papermill began it, and never wrote an end
-    "not a run",  # a notebook that papermill did not execute
-    "unreadable",
-)
-"""How a run can have ended, as far as the history can tell."""
+OUTCOMES = {
+    "running": "it has begun, and its record says no end",
+    "succeeded": "every cell ran to its end",
+    "failed": "a cell raised, or the kernel could not be started",
+    "exited": "a cell called `sys.exit`, with whatever status",
+    "timed out": "a cell took longer than `--cell-timeout`",
+    "kernel died": "the process that executes the cells ended in mid-cell",
+    "interrupted": "Ctrl-C, SIGTERM or a closed terminal stopped it",
+    "killed": "its record says `running`, but its runner is gone; only its own machine knows",
+    "unfinished": "papermill alone began it and wrote no end, or is still at it",
+    "not a run": "a notebook in the store that papermill did not execute",
+    "unreadable": "neither its record nor its notebook can be read",
+}
+"""How a run can have ended, as far as the history can tell, and what each word means."""
+
+NO_RUN = ("unreadable", "not a run")
+"""The outcomes of what lies in a store and cannot be counted as a run."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -27,7 +36,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     What files say that cannot be is left out, so that an entry can be kept, sorted and reckoned
     with. `config` is the config's path and `config_sha256` its hash; `build` is the hash under
-    which the inventory of what was generated is kept; `problem` says what is wrong with its files.
+    which the inventory of what was generated is kept; `left_notebook` says that its executed
+    notebook was left beside its record; `problem` says what is wrong with its files.
     """
 
     run: str
@@ -44,6 +54,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     build: str | None = None
     host: str | None = None
     process: int | None = None
+    left_notebook: bool = False
     problem: str = ""
 
 
@@ -79,6 +90,7 @@ def of_record(run: str, data: bytes) -> tuple[Entry, Inventory | None]:
         commit=record.commit,
         host=record.host,
         process=_number(record.process, 1, 2**31 - 1),
+        left_notebook=record.executed_sha256 is not None,
     )
     return _with_result(entry, record.result)
 
@@ -103,8 +115,15 @@ def of_notebook(run: str, data: bytes) -> tuple[Entry, Inventory | None]:
         cell=cell,
         parameters=parameters if isinstance(parameters, dict) else {},
     )
-    results = [out.data[RESULT_TYPE] for c in notebook.cells for out in c.outputs if _has(out)]
-    return _with_result(entry, results[-1] if results else None)
+    return _with_result(entry, _result(notebook))
+
+
+def end_of_notebook(data: bytes) -> tuple[str | None, dict[str, Any] | None]:
+    """When an executed notebook was finished, and what it computed; ValueError as above."""
+    notebook = msgspec.json.decode(data, type=_Notebook)
+    about = notebook.metadata.get("papermill")
+    ended = about.get("end_time") if isinstance(about, dict) else None
+    return _text(ended), _result(notebook)
 
 
 def is_notebook(data: bytes) -> str:
@@ -145,8 +164,10 @@ def _is_gone(entry: Entry) -> bool:
     return started is not None and bool(begun > started.timestamp() + 1)
 
 
-def _has(out: _Output) -> bool:
-    return isinstance(out.data.get(RESULT_TYPE), dict)
+def _result(notebook: _Notebook) -> dict[str, Any] | None:
+    shown = (out.data.get(RESULT_TYPE) for cell in notebook.cells for out in cell.outputs)
+    found = [value for value in shown if isinstance(value, dict)]
+    return found[-1] if found else None
 
 
 def _error(notebook: _Notebook) -> CellError | None:

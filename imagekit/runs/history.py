@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import msgspec
 
 from imagekit.changes import Changes, compare
-from imagekit.errors import UsageError, did_you_mean
+from imagekit.errors import UsageError, counted, did_you_mean
 from imagekit.inventory import Inventory
 from imagekit.runs import entry as entries
-from imagekit.runs.entry import OUTCOMES, Entry
+from imagekit.runs.entry import NO_RUN, OUTCOMES, Entry
 from imagekit.runs.index import Counts, Index
 from imagekit.runs.record import moment, now
 from imagekit.runs.store import State, Store
@@ -101,11 +101,11 @@ class History:
         Raises UsageError where no run, or more than one, is meant.
         """
         if match := LATEST.fullmatch(name):
-            runs = [e for e in self.entries if e.outcome not in ("not a run", "unreadable")]
+            runs = [e for e in self.entries if e.outcome not in NO_RUN]
             back = int(match[1] or 0) + 1
             if back <= len(runs):
                 return runs[-back]
-            raise UsageError(f"{name}: {self.store.address} has {len(runs)} runs")
+            raise UsageError(f"{name}: {self.store.address} has {counted(len(runs), 'run')}")
         plain = name.removesuffix(".ipynb").removesuffix(".json")
         found = next((found for found in self._named(plain) if found), [])
         if not found:
@@ -203,7 +203,7 @@ def _fresh(
     shown = progress(names, "reading runs") if names else ()
     for name, files in zip(shown, _contents(names, runs, store), strict=True):
         sound = not any(isinstance(data, OSError) for data in files.values())
-        entry, inventory = _read(name, files)
+        entry, inventory = _read(name, runs[name], files)
         if not entry.started and entry.outcome != "not a run":
             entry = msgspec.structs.replace(entry, started=_approximate(name, runs[name]))
         yield name, sound, (entry, inventory)
@@ -227,8 +227,8 @@ def _contents(
             yield {kind: found[f"{name}.{kind}"] for kind in kinds}
 
 
-def _read(name: str, files: Mapping[str, bytes | OSError]) -> Read:
-    """A run by its files."""
+def _read(name: str, kinds: Iterable[str], files: Mapping[str, bytes | OSError]) -> Read:
+    """A run by the kinds of files that are there, and those of them that were read."""
     problems: list[str] = []
     best: Read | None = None
     for kind, (what, reader) in READERS.items():
@@ -245,6 +245,8 @@ def _read(name: str, files: Mapping[str, bytes | OSError]) -> Read:
         except (ValueError, RecursionError) as error:
             problems.append(f"its {what} cannot be read: {error}")
     entry, inventory = best or (Entry(run=name, outcome="unreadable"), None)
+    if entry.left_notebook and "ipynb" not in kinds:
+        problems.append("its notebook is missing")
     if problems:
         entry = msgspec.structs.replace(entry, problem="; ".join(problems))
     return entry, inventory

@@ -18,7 +18,7 @@ import msgspec
 from imagekit.inventory import Inventory
 from imagekit.runs.entry import Entry
 
-VERSION = 2
+VERSION = 3
 """Another version of this program may keep something else."""
 
 PATIENCE = 5.0

@@ -17,15 +17,14 @@ FORMAT = 1
 RESULT_TYPE = "application/vnd.imagekit.run+json"
 """The media type under which a notebook keeps what it computed, for machines to read."""
 
+RUN_VARIABLE = "IMAGEKIT_RUN"
+"""Environment variable: a kernel under `imagekit run` finds in it the address of its own record,
+without the suffix. So a notebook knows its store, and a history does not count itself."""
+
 Outcome = Literal[
-    "running",  # or its runner was killed and could not say
-    "succeeded",
-    "failed",  # a cell raised
-    "exited",  # a cell called sys.exit
-    "timed out",
-    "kernel died",
-    "interrupted",  # Ctrl-C or SIGTERM
+    "running", "succeeded", "failed", "exited", "timed out", "kernel died", "interrupted"
 ]
+"""What a record can say of how its run ended; `entry.OUTCOMES` tells what each means."""
 
 
 class CellError(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -39,8 +38,9 @@ class CellError(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is known of a run. Times are ISO 8601 in UTC, durations seconds.
 
-    `result` is what the notebook itself computed, where it got that far. `host` and `process`
-    tell which runner is at it, as long as it runs.
+    `result` is what the notebook itself computed, where it got that far. `executed_sha256` is the
+    hash of the executed notebook that was left, none where papermill could not even begin one.
+    `host` and `process` tell which runner is at it, as long as it runs.
     """
 
     run: str
@@ -54,6 +54,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cell: CellError | None = None
     parameters: dict[str, Any] = {}
     notebook_sha256: str | None = None
+    executed_sha256: str | None = None
     commit: str | None = None
     versions: dict[str, str] = {}
     host: str | None = None

@@ -215,6 +215,18 @@ def _written(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode()
 
 
+def existing(address: str) -> Store:
+    """The store at an address that a person gave. Raises UsageError for a folder that is not there.
+
+    Only the default store may not exist yet; a name that was given and holds nothing is misspelt.
+    """
+    store = Store(address)
+    if store.folder is not None and not store.folder.exists():
+        message = f"{address}: there is no such folder; name one that holds runs, or leave it out"
+        raise UsageError(f"{message} for the project's own")
+    return store
+
+
 def _remote(address: str) -> tuple[Any, str]:
     # Only who has such a store waits for it to load.
     try:

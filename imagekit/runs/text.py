@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
-from imagekit.runs.entry import Entry
+from imagekit.errors import counted
+from imagekit.runs.entry import NO_RUN, Entry
 from imagekit.runs.index import Counts
 
 
@@ -18,6 +20,17 @@ def given(entry: Entry) -> str:
     """The parameters that a run was given, as NAME=VALUE."""
     values = entry.parameters.items()
     return " ".join(f"{n}={v if isinstance(v, str) else json.dumps(v)}" for n, v in values)
+
+
+def tally(shown: Sequence[Entry], every: Sequence[Entry], store: str) -> str:
+    """`2 runs of 27, 1 unreadable in runs`: what is shown of a store; only runs count as runs."""
+    total = sum(entry.outcome not in NO_RUN for entry in every)
+    runs = sum(entry.outcome not in NO_RUN for entry in shown)
+    parts = [counted(runs, "run") + (f" of {total}" if len(shown) < len(every) else "")]
+    for outcome, word in zip(NO_RUN, ("unreadable", "no run"), strict=True):
+        number = sum(entry.outcome == outcome for entry in shown)
+        parts += [f"{number} {word}"] if number else []
+    return f"{', '.join(parts)} in {store}"
 
 
 def short_commit(commit: str | None) -> str:

@@ -7,18 +7,20 @@ cloud.google.com/build/docs/configuring-builds/substitute-variable-values.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
-from imagekit.config import MAX_TIMEOUT, Limits, seconds
-from imagekit.errors import LimitError, Problem
+from imagekit.cloud import CloudBuild, account_name, escape, substituted
 from imagekit.images import Image, Plan
+from imagekit.targets.limits import Document, validate
 
 BUILDER = "gcr.io/cloud-builders/docker"
 STRUCTURE_TEST = "gcr.io/gcp-runtimes/container-structure-test"
 
+INLINE_CACHE = "BUILDKIT_INLINE_CACHE=1"
+"""The build arg that makes BuildKit write what it needs for reuse into the image itself
+(docs.docker.com/build/cache/backends/inline)."""
+
 Step = dict[str, Any]
-Document = dict[str, Any]
 
 
 def document(plan: Plan) -> Document:
@@ -35,22 +37,60 @@ def assemble(plan: Plan) -> Document:
     """Like `document`, whether Cloud Build would take it or not."""
     options = plan.cloudbuild
     whole: Document = {"steps": _steps(plan), "timeout": f"{options.timeout}s"}
-    chosen = {"machineType": options.machine_type, "logging": options.logging}
-    chosen = {key: value for key, value in chosen.items() if value is not None}
+    if options.publish == "provenance":
+        whole["images"] = [plan.reference(name) for name in plan.names()]
     # The Dockerfiles mount caches and secrets, which only BuildKit can.
-    whole["options"] = {"env": ["DOCKER_BUILDKIT=1"], **chosen}
-    return whole
+    whole["options"] = {"env": ["DOCKER_BUILDKIT=1"], **_without_none(_options(options))}
+    account = options.service_account
+    more = {
+        "serviceAccount": account_name(account) if account else None,
+        "logsBucket": options.logs_bucket,
+        "tags": list(options.tags) or None,
+        "substitutions": _used_substitutions(plan) or None,
+    }
+    return whole | _without_none(more)
+
+
+def _options(options: CloudBuild) -> dict[str, Any]:
+    return {
+        "machineType": options.machine_type,
+        # Protobuf's JSON writes 64-bit integers as text.
+        "diskSizeGb": str(options.disk_size) if options.disk_size else None,
+        "pool": {"name": options.worker_pool} if options.worker_pool else None,
+        "logging": options.logging,
+        "requestedVerifyOption": "VERIFIED" if options.publish == "provenance" else None,
+    }
+
+
+def _without_none(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _used_substitutions(plan: Plan) -> dict[str, str]:
+    """Cloud Build refuses a build with a substitution that none of its steps uses."""
+    given = plan.cloudbuild.substitutions
+    texts = (value for image in plan.images for value in image.build_args.values())
+    used = {name for text in texts for name in substituted(text, given)}
+    return {name: value for name, value in given.items() if name in used}
 
 
 def render(plan: Plan) -> str:
     """The text of `cloudbuild.json`: the same for the same plan, on every machine."""
-    return json.dumps(document(plan), indent=2, ensure_ascii=False) + "\n"
+    return text_of(document(plan))
+
+
+def text_of(build: Document) -> str:
+    """A build as the text of a file."""
+    return json.dumps(build, indent=2, ensure_ascii=False) + "\n"
 
 
 def _steps(plan: Plan) -> list[Step]:
     made = {
         image.tag: [_build_step(plan, image), *_test_step(plan, image)] for image in plan.images
     }
+    pulls = [_pull_step(plan, tag) for tag in plan.pulled]
+    if plan.cloudbuild.publish == "provenance":
+        return [*pulls, *(step for steps in made.values() for step in steps)]
     ready = {tag: steps[-1]["id"] for tag, steps in made.items()}
     together = plan.cloudbuild.publish == "together"
     pushes = {
@@ -63,18 +103,29 @@ def _steps(plan: Plan) -> list[Step]:
         for image in plan.images
     }
     if together:
-        return [step for steps in (*made.values(), *pushes.values()) for step in steps]
-    return [step for tag in made for step in (*made[tag], *pushes[tag])]
+        return [*pulls, *(step for steps in (*made.values(), *pushes.values()) for step in steps)]
+    return [*pulls, *(step for tag in made for step in (*made[tag], *pushes[tag]))]
 
 
 def _proofs(image: Image, plan: Plan, ready: dict[str, str]) -> list[str]:
     """What a push waits for: its image, and the tests of those that it stands on."""
     by_tag = {other.tag: other for other in plan.images}
     found = [ready[image.tag]]
-    while image.parent is not None:
+    while image.parent in by_tag:
         image = by_tag[image.parent]
         found += [ready[image.tag]] if image.test else []
     return found
+
+
+def _pull_step(plan: Plan, tag: str) -> Step:
+    """The step that fetches a parent which an earlier build has pushed."""
+    reference = plan.reference(tag)
+    return {
+        "id": f"{reference}-pull",
+        "name": BUILDER,
+        "args": ["pull", reference],
+        "waitFor": ["-"],
+    }
 
 
 def _build_step(plan: Plan, image: Image) -> Step:
@@ -86,12 +137,27 @@ def _build_step(plan: Plan, image: Image) -> Step:
         *("-f", image.dockerfile),
         *(part for build_arg in build_args for part in ("--build-arg", build_arg)),
     ]
+    live = plan.cloudbuild.substitutions
     return {
         "id": tags[0],
         "name": BUILDER,
-        "args": [*(escape(arg) for arg in args), *_labels(plan), "."],
-        "waitFor": ["-" if image.parent is None else plan.reference(image.parent)],
+        "args": [*(escape(arg, live) for arg in args), *_cache(plan, image), *_labels(plan), "."],
+        "waitFor": _parent_step(plan, image),
     }
+
+
+def _parent_step(plan: Plan, image: Image) -> list[str]:
+    if image.parent is None:
+        return ["-"]
+    reference = plan.reference(image.parent)
+    return [f"{reference}-pull" if image.parent in plan.pulled else reference]
+
+
+def _cache(plan: Plan, image: Image) -> list[str]:
+    """What lets BuildKit take the layers that have not changed from the image of last time."""
+    if plan.cloudbuild.cache is None:
+        return []
+    return ["--cache-from", plan.reference(image.tag), "--build-arg", INLINE_CACHE]
 
 
 def _labels(plan: Plan) -> list[str]:
@@ -129,67 +195,3 @@ def _push_step(plan: Plan, name: str, wait_for: list[str]) -> Step:
         "args": ["push", reference],
         "waitFor": wait_for,
     }
-
-
-def escape(text: str) -> str:
-    """A text that Cloud Build's substitutions leave as it is."""
-    return text.replace("$", "$$")
-
-
-def validate(build: Document, limits: Limits) -> dict[str, str]:
-    """What was checked of a build, and what was found: rule → figure.
-
-    Raises LimitError, with everything that Cloud Build would refuse.
-    """
-    steps = build["steps"]
-    problems = [*_disordered(steps), *_over_limits(steps, limits)]
-    if seconds(str(build["timeout"])) is None:
-        message = f"the time-out {build['timeout']} is not between 1s and {MAX_TIMEOUT}s"
-        problems.append(Problem(message=message))
-    if problems:
-        raise LimitError(problems)
-    longest = max((len(arg) for step in steps for arg in step["args"]), default=0)
-    most = max((len(step["args"]) for step in steps), default=0)
-    return {
-        "steps": f"{len(steps)} of at most {limits.steps}",
-        "step ids": "each is there once",
-        "waitFor": "names earlier steps only",
-        "arguments in a step": f"{most} of at most {limits.args}",
-        "characters in an argument": f"{longest} of at most {limits.arg_length}",
-        "time-out": f"{build['timeout']} of at most {MAX_TIMEOUT}s",
-    }
-
-
-def _disordered(steps: list[Step]) -> Iterator[Problem]:
-    if not steps:
-        yield Problem(message="the build has no steps")
-    earlier: set[str] = set()
-    for step in steps:
-        if step["id"] in earlier:
-            yield Problem(message=f"two steps are called {step['id']}")
-        for name in step["waitFor"]:
-            if name != "-" and name not in earlier:
-                yield Problem(message=f"step {step['id']} waits for {name}, which is not earlier")
-        earlier.add(step["id"])
-
-
-def _over_limits(steps: list[Step], limits: Limits) -> Iterator[Problem]:
-    remedy = "or raise 'cloudbuild.limits.{}' if your Cloud Build accepts more"
-    if len(steps) > limits.steps:
-        yield Problem(
-            message=f"{len(steps)} steps are more than the {limits.steps} that a build may have; "
-            f"build a part with --only, {remedy.format('steps')}"
-        )
-    for step in steps:
-        if len(step["args"]) > limits.args:
-            yield Problem(
-                message=f"step {step['id']} has {len(step['args'])} arguments, at most "
-                f"{limits.args} are accepted; give fewer build args, {remedy.format('args')}"
-            )
-        longest = max(step["args"], key=len)
-        if len(longest) > limits.arg_length:
-            yield Problem(
-                message=f"step {step['id']} has an argument of {len(longest)} characters, at most "
-                f"{limits.arg_length} are accepted; shorten what starts with {longest[:40]!r}, "
-                f"{remedy.format('arg_length')}"
-            )

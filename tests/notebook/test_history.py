@@ -1,5 +1,6 @@
 import datetime
 import pathlib
+import platform
 import shutil
 import xml.etree.ElementTree as ET
 
@@ -9,6 +10,9 @@ import pytest
 
 from imagekit.errors import UsageError
 from imagekit.notebook import history
+from imagekit.runs.record import RUN_VARIABLE
+from imagekit.runs.store import Store
+from tests.runs.conftest import build, record
 
 # matplotlib asks the system for its fonts when it draws for the first time.
 pytestmark = pytest.mark.edge
@@ -19,6 +23,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 @pytest.fixture(autouse=True)
 def project(tmp_path, monkeypatch, root):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv(RUN_VARIABLE, raising=False)
     monkeypatch.chdir(tmp_path)
     shutil.copytree(root / "notebooks/example-runs", tmp_path / history.EXAMPLE)
     return tmp_path
@@ -42,15 +47,43 @@ def test_the_table_begins_with_the_latest():
     assert table.frame["changes"].iloc[1] == "+1 -1"
 
 
-def test_without_runs_the_example_is_shown():
-    assert history.table(history.read("runs")).caption == f"10 runs in {history.EXAMPLE}"
+def test_without_runs_the_example_is_shown(project):
+    caption = f"An example, as runs holds no runs yet: 10 runs in {history.EXAMPLE}"
+    for store in ("", "runs", str(project / "runs")):
+        assert history.table(history.read(store)).caption == caption
     shutil.rmtree(history.EXAMPLE)
-    assert history.table(history.read("runs")).caption == "0 runs in runs"
+    assert history.table(history.read()).caption == "0 runs in runs"
+
+
+def test_another_store_never_shows_the_example(project):
+    with pytest.raises(UsageError, match="nosuchdir: there is no such folder"):
+        history.read("nosuchdir")
+    (project / "empty").mkdir()
+    assert history.table(history.read("empty")).caption == "0 runs in empty"
+
+
+def test_a_run_does_not_count_itself(project, monkeypatch):
+    itself = record(Store("runs"), 1, outcome="running", host="elsewhere", process=1)
+    assert history.table(history.read()).caption == "1 run in runs"
+    monkeypatch.setenv(RUN_VARIABLE, f"{project}/runs/{itself}")
+    assert history.table(history.read()).caption.startswith("An example, as runs holds no runs")
+    record(Store("runs"), 2)
+    found = history.table(history.read())
+    assert found.caption == "1 run in runs"
+    assert itself not in found.frame.index
+
+
+def test_the_store_is_the_one_that_the_run_is_recorded_in(project, monkeypatch):
+    shutil.copytree(history.EXAMPLE, "other")
+    record(Store("runs"))
+    monkeypatch.setenv(RUN_VARIABLE, f"{project}/other/20260101T000000.0Z-history-00000000")
+    assert history.table(history.read()).caption == "10 runs in other"
+    assert history.table(history.read("runs")).caption == "1 run in runs"
 
 
 def test_filters():
     found = history.read("runs", outcomes=["failed"], given=["check=True"])
-    assert history.table(found).caption == f"1 run of 10 in {history.EXAMPLE}"
+    assert history.table(found).caption.endswith(f": 1 run of 10 in {history.EXAMPLE}")
     assert len(history.read("runs", since="2026-11-23T20:33", notebook="exp*").entries) == 1
     with pytest.raises(UsageError, match="'check' is not NAME=GLOB"):
         history.read("runs", given=["check"])
@@ -97,7 +130,7 @@ def test_around_a_single_run_a_plot_shows_its_day():
     picture = history.sizes(found)
     texts = {"".join(t.itertext()).strip() for t in ET.fromstring(picture.svg).iter(f"{SVG}text")}
     assert "1 run" in str(picture)
-    assert "12:00" in texts
+    assert "20:00" in texts
 
 
 def test_a_time_that_is_none_is_none_in_the_frame():
@@ -109,9 +142,50 @@ def test_a_time_that_is_none_is_none_in_the_frame():
 
 def test_plots_of_nothing():
     found = history.read("runs", outcomes=["interrupted"])
-    assert str(history.durations(found)) == "Durations of 0 runs"
-    assert str(history.sizes(found)) == "Images that 0 runs generated"
+    for show in (history.durations, history.sizes, history.outcomes):
+        bundle = show(found)._repr_mimebundle_()
+        assert bundle["text/plain"].startswith("No runs")
+        assert bundle["text/html"] == f"<p>{bundle['text/plain']}</p>"
     assert history.table(found).frame.empty
+
+
+def test_many_series_all_look_different_and_the_legend_is_whole(project):
+    store = Store(project / "many")
+    for number in range(25):
+        record(store, number, notebook=f"n{number:02}.ipynb", seconds=1.0)
+    svg = ET.fromstring(history.durations(history.read("many")).svg)
+    (legend,) = (g for g in svg.iter(f"{SVG}g") if g.get("id") == "legend_1")
+    uses = list(legend.iter(f"{SVG}use"))
+    shapes = {path.get("id"): (path.get("d"), path.get("style")) for path in svg.iter(f"{SVG}path")}
+    looks = {shapes[use.get("{http://www.w3.org/1999/xlink}href")[1:]] for use in uses}
+    assert len(uses) == len(looks) == 25
+    height = float(svg.get("viewBox").split()[3])
+    assert all(0 < float(use.get("y")) < height for use in uses)
+
+
+def test_one_run_with_a_long_name_leaves_room_for_the_plot(project):
+    store = Store(project / "long")
+    name = "folder/" * 30 + "images.yaml"
+    record(store, result=build(a="1") | {"config": name, "inputs": {}})
+    picture = history.sizes(history.read("long"))
+    assert f"{name}: from 1 to 1 images" in str(picture)
+    svg = ET.fromstring(picture.svg)
+    texts = ["".join(text.itertext()).strip() for text in svg.iter(f"{SVG}text")]
+    assert [text for text in texts if "folder" in text] == [f"…{name[-39:]}"]
+
+
+def test_outcomes_are_counted_whatever_they_are(project):
+    store = Store("runs")
+    for number, outcome in enumerate(["succeeded", "succeeded", "running"]):
+        began = {"host": platform.node(), "process": 2**22 - 1} if outcome == "running" else {}
+        record(store, number, outcome=outcome, seconds=None if began else 2.0, **began)
+    store.write("damaged.ipynb", b"{")
+    frame = history.outcomes(history.read()).frame
+    assert frame.reset_index().to_numpy().tolist() == [
+        ["(not known)", "unreadable", 1, "", ""],
+        ["generate", "killed", 1, "", ""],
+        ["generate", "succeeded", 2, "2.0", "2.0"],
+    ]
 
 
 def test_what_is_no_run_has_a_row_and_no_mark_in_a_plot(project):

@@ -1,5 +1,6 @@
 """How runs end. Each behaviour has a tiny notebook in tests/notebooks."""
 
+import hashlib
 import json
 import pathlib
 import re
@@ -15,9 +16,12 @@ import pytest
 
 from imagekit.errors import StoreError, UsageError
 from imagekit.notebook import run
+from imagekit.runs.record import CellError
 from imagekit.runs.store import Store
 
 HERE = pathlib.Path(__file__).resolve().parent.parent / "notebooks"
+
+ASKS = "import os\nprint(os.environ['IMAGEKIT_RUN'])"
 
 pytestmark = pytest.mark.edge
 
@@ -67,6 +71,14 @@ def test_each_end_is_recorded_as_what_it_was(name, outcome, code, cell, tmp_path
     assert (record["outcome"], record["exit_code"], record.get("cell")) == (outcome, code, cell)
     assert notebook.metadata.imagekit == {"run": record["run"], "outcome": outcome}
     assert ended.record.outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [("", 0), ("0", 0), ("3", 3), ("256", 0), ("-1", 255), ("a text", 1)]
+)
+def test_sys_exit_ends_as_it_would_in_a_shell(status, code):
+    cell = CellError(number=1, error="SystemExit", message=status)
+    assert run._exit_code("exited", cell) == code
 
 
 def test_a_cell_that_takes_too_long(tmp_path):
@@ -145,6 +157,14 @@ def test_a_kernel_that_does_not_exist_is_a_failed_run(tmp_path):
     assert ended.record.cell.message == "No such kernel named nonsense"
 
 
+def test_the_kernel_is_told_which_run_it_is_in(tmp_path):
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(ASKS)])
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(notebook, tmp_path / "asks.ipynb")
+    ended = run.execute(tmp_path / "asks.ipynb", {}, store=Store(tmp_path / "runs"))
+    assert ended.shown == (f"{tmp_path}/runs/{ended.record.run}",)
+
+
 def test_names_sort_by_time_and_never_collide(tmp_path):
     first, second = (execute("succeeds", tmp_path).record.run for _ in range(2))
     assert first < second
@@ -171,6 +191,8 @@ def test_the_record_holds_what_came_in_and_what_came_out(tmp_path, root, monkeyp
     assert record["seconds"] > 0
     assert "papermill" in record["versions"]
     assert any("✓ built" in text for text in ended.shown)
+    (notebook,) = (tmp_path / "runs").glob("*.ipynb")
+    assert record["executed_sha256"] == hashlib.sha256(notebook.read_bytes()).hexdigest()
 
 
 def test_a_store_that_cannot_be_is_said(tmp_path):

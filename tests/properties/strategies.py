@@ -10,7 +10,8 @@ import yaml
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from imagekit.config import AXES, CloudBuild, Combination, Config, Entry, Exclude, Limits
+from imagekit.cloud import CloudBuild, Limits
+from imagekit.config import AXES, Combination, Config, Entry, Exclude
 from imagekit.config import RecipeChange as Recipe
 
 # No deadline: the first example pays for imports, and a shared CI machine has slow moments.

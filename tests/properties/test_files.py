@@ -13,8 +13,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from imagekit import pipeline
-from imagekit.config import Config, config_from, dump, is_tag
+from imagekit.config import Config, config_from, dump
 from imagekit.errors import ConfigError, LimitError
+from imagekit.repository import is_tag
 from imagekit.source import parse
 from tests.properties.strategies import as_json, configs, files, plain, texts, well_formed
 

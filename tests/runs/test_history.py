@@ -339,7 +339,7 @@ def test_finding_a_run(store):
     for name, message in [
         ("2026", "is the beginning of 10 runs"),
         (f"{runs[0]}x", f"did you mean '{runs[0]}'"),
-        ("latest~10", "has 10 runs"),
+        ("latest~10", "has 10 runs$"),
     ]:
         with pytest.raises(UsageError, match=message):
             found.find(name)
@@ -364,6 +364,13 @@ def test_a_name_means_first_what_it_says_literally(tmp_path):
         assert found.find(name).run == run, name
     with pytest.raises(UsageError, match="is the beginning of 2 runs: b/X, b/Y"):
         found.find("b/")
+
+
+def test_one_run_is_one_run(tmp_path):
+    store = Store(tmp_path / "runs")
+    record(store)
+    with pytest.raises(UsageError, match=r"has 1 run$"):
+        history.read(store).find("latest~1")
 
 
 # ---- filters

@@ -9,7 +9,7 @@ from fsspec.registry import known_implementations
 
 from imagekit.errors import StoreError, UsageError
 from imagekit.runs import history
-from imagekit.runs.store import Store
+from imagekit.runs.store import Store, existing
 from tests.runs.conftest import record
 
 
@@ -159,6 +159,13 @@ def test_what_is_hidden_is_not_looked_into(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "scandir", lambda path: seen.append(path) or scandir(path))
     assert Store(tmp_path).files() == {}
     assert [os.path.relpath(path, tmp_path) for path in seen] == [".", "a"]
+
+
+def test_a_store_that_is_named_is_there(tmp_path, bucket):
+    assert existing(str(tmp_path)).folder == tmp_path
+    assert existing(bucket.address).folder is None
+    with pytest.raises(UsageError, match="x: there is no such folder; name one that holds runs"):
+        existing(str(tmp_path / "x"))
 
 
 def test_paths_are_short_below_the_working_directory(tmp_path, monkeypatch):

@@ -41,3 +41,14 @@ def test_why_a_run_ended():
     cell = CellError(number=2, error="E", message="no:\n  more")
     assert text.why(Entry(run="x", outcome="failed", cell=cell, problem="p")) == "cell 2: E: no; p"
     assert text.why(Entry(run="x", outcome="succeeded")) == ""
+
+
+def entries(*outcomes):
+    return [Entry(run=str(number), outcome=outcome) for number, outcome in enumerate(outcomes)]
+
+
+def test_only_runs_count_as_runs():
+    found = entries("failed", "succeeded", "unreadable", "not a run", "not a run")
+    assert text.tally(found, found, "s") == "2 runs, 1 unreadable, 2 no run in s"
+    assert text.tally(found[:1], found, "s") == "1 run of 2 in s"
+    assert text.tally([], [], "s") == "0 runs in s"

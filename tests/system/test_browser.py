@@ -36,6 +36,16 @@ FLAGS = (
 CUT_OFF = """tables => tables.flatMap(table => [...table.querySelectorAll('td, th')])
     .filter(cell => cell.scrollWidth > cell.clientWidth + 1).map(cell => cell.textContent)"""
 """JavaScript: the texts that are wider than their cells."""
+EDGES = """table => Object.fromEntries([...table.querySelectorAll('thead th')].map(head =>
+    [head.textContent, head.getBoundingClientRect().right
+        - table.parentElement.getBoundingClientRect().right]))"""
+"""JavaScript: how far each column of a table reaches beyond the right edge of its box."""
+BEYOND = """legend => {
+    const inner = legend.getBoundingClientRect(), svg = legend.closest('svg');
+    const boxes = [svg, svg.parentElement].map(box => box.getBoundingClientRect());
+    return boxes.flatMap(box => [inner.right - box.right, inner.bottom - box.bottom]);
+}"""
+"""JavaScript: how far a legend reaches beyond its picture and beyond what is around it."""
 TIMEOUT = 60_000
 """Milliseconds that the slowest thing may take."""
 
@@ -113,8 +123,10 @@ def lab(tmp_path_factory):
     try:
         wait_for(f"{address}/api?token={token}", server, log)
         # Each page has a workspace of its own: what another left open would open again.
-        yield lambda path: (
-            f"{address}/lab/workspaces/{secrets.token_hex(4)}/tree/{path}?token={token}"
+        yield (
+            lambda path: (
+                f"{address}/lab/workspaces/{secrets.token_hex(4)}/tree/{path}?token={token}"
+            )
         )
     finally:
         server.terminate()
@@ -283,6 +295,24 @@ def test_pages_are_legible_in_both_modes(scheme, built, browser):
         assert (brightness(color) > 0.6) == (scheme == "dark")
         picture(page, f"site-{scheme}-graph")
         assert elsewhere(asked) == []
+
+
+def test_the_history_is_read_without_scrolling(built, browser):
+    """Outcome, changes and why are in sight on a notebook's screen, and so are the legends."""
+    address, _ = built
+    with page_of(browser, 1280, 800) as (page, _):
+        page.goto(f"{address}/notebooks/history.html")
+        picture(page, "site-history-1280")
+        table = page.locator(".cell_output table").first
+        seen = table.evaluate(EDGES)
+        assert {"run", "outcome", "changes", "why", "images"} <= {*seen}
+        assert max(seen[name] for name in ("outcome", "changes", "why", "images")) <= 0
+        assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+        legends = page.locator("svg g[id^=legend]")
+        assert legends.count() == 2
+        for number in range(2):
+            beyond = legends.nth(number).evaluate(BEYOND)
+            assert max(beyond) <= 0
 
 
 def brightness(color):

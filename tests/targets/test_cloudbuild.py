@@ -1,9 +1,9 @@
 import pytest
 
 import imagekit
-from imagekit.config import Limits
+from imagekit.cloud import Limits
 from imagekit.errors import LimitError
-from imagekit.targets import cloudbuild
+from imagekit.targets import cloudbuild, limits
 
 CONFIG = """
 base_url: h/r
@@ -112,18 +112,16 @@ def step(name, wait_for="-", args=("build", ".")):
 )
 def test_what_cloud_build_would_refuse(steps, message):
     with pytest.raises(LimitError, match=message) as error:
-        cloudbuild.validate(
-            {"steps": steps, "timeout": "1s"}, Limits(steps=3, args=5, arg_length=20)
-        )
+        limits.validate({"steps": steps, "timeout": "1s"}, Limits(steps=3, args=5, arg_length=20))
     assert error.value.exit_code == 5
 
 
 def test_a_time_out_that_cloud_build_would_refuse():
     with pytest.raises(LimitError, match="the time-out 999999s is not between"):
-        cloudbuild.validate({"steps": [step("a")], "timeout": "999999s"}, Limits())
+        limits.validate({"steps": [step("a")], "timeout": "999999s"}, Limits())
 
 
 def test_what_stays_within_the_limits_is_told():
-    found = cloudbuild.validate({"steps": [step("a")], "timeout": "60s"}, Limits())
+    found = limits.validate({"steps": [step("a")], "timeout": "60s"}, Limits())
     assert found["steps"] == "1 of at most 100"
     assert found["time-out"] == "60s of at most 86400s"

@@ -1,0 +1,395 @@
+"""Building at Google Cloud Build: build files submitted one after the other, watched, reported."""
+
+from __future__ import annotations
+
+import hashlib
+import pathlib
+import posixpath
+import re
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
+
+import msgspec
+
+from imagekit import output, steps
+from imagekit.engine import report
+from imagekit.engine.remote import STATES, Remote, Service
+from imagekit.engine.report import DONE, Report, State, StepReport, Submitted
+from imagekit.errors import BuildFileError, CloudError, Problem, counted
+from imagekit.repository import registry_of
+from imagekit.trees import Folder, made_of
+
+PATIENCE = 5
+"""How often in a row Cloud Build may not answer before a watched build is given up."""
+
+Observer = Callable[[StepReport], None]
+
+
+class BuildFile(msgspec.Struct, frozen=True):
+    """A build file to submit."""
+
+    path: pathlib.Path
+    text: str
+
+    @property
+    def sha256(self) -> str:
+        """What tells whether it is still the same file."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """How to submit and watch.
+
+    logs: where the report, each step's log and each build's whole log go. interval: seconds
+    between two questions. cancel: end the build at an interruption. only_watch: never submit.
+    show: is given each new line of a log.
+    """
+
+    logs: pathlib.Path
+    interval: float
+    cancel: bool = False
+    only_watch: bool = False
+    show: Callable[[str], None] | None = None
+
+
+def files_of(path: pathlib.Path) -> list[BuildFile]:
+    """A build file, or all files that a manifest names, in their order.
+
+    Raises UsageError where one cannot be read, or does not belong to its manifest.
+    """
+    text = output.read(path)
+    parts = output.parts_of(text, str(path))
+    if parts is None:
+        return [BuildFile(path, text)]
+    return [BuildFile(pathlib.Path(name), output.read(name)) for name in parts]
+
+
+def needed(files: Sequence[BuildFile], root: pathlib.Path) -> list[str]:
+    """Every file that the steps of builds read, as paths from the root, sorted.
+
+    Raises BuildFileError where a Dockerfile or a test is missing.
+    """
+    tree, found, absent = Folder(root), set[str](), set[str]()
+    for step in (step for file in files for step in _steps(file)):
+        if step.kind == "build":
+            made = made_of(tree, step.dockerfile, step.context)
+            found |= made.keys()
+            absent |= set() if made else {step.dockerfile}
+        elif step.kind == "test":
+            named = step.options("--config", "-c")
+            tests = {posixpath.normpath(posixpath.join(step.dir, name)) for name in named}
+            found |= tests
+            absent |= {name for name in tests if not (root / name).is_file()}
+    if absent:
+        raise BuildFileError(
+            Problem(message=f"{name}: the build needs it, and there is no such file")
+            for name in sorted(absent)
+        )
+    return sorted(found)
+
+
+def _steps(file: BuildFile) -> tuple[steps.Step, ...]:
+    return steps.parse(file.text, str(file.path))[0].steps
+
+
+def check(files: Sequence[BuildFile], service: Service, root: pathlib.Path) -> list[str]:
+    """What a build needs to be uploaded, after seeing that it will be and can be pushed.
+
+    Raises BuildFileError where the upload would lack a file, CloudError where a repository is
+    missing.
+    """
+    names = needed(files, root)
+    if absent := service.missing(names):
+        raise BuildFileError(
+            Problem(message=f"{name}: the build needs it, and .gcloudignore leaves it out")
+            for name in absent
+        )
+    for address in sorted(_repositories(files)):
+        registry = registry_of(address)
+        if registry is not None and service.exists(registry) is False:
+            raise CloudError(
+                f"{address}: there is no repository {registry.name!r} in {registry.location} of "
+                f"{registry.project}; create it: {registry.creation}"
+            )
+    return names
+
+
+def _repositories(files: Sequence[BuildFile]) -> set[str]:
+    pushes = (step for file in files for step in _steps(file) if step.kind == "push")
+    tags = [tag for step in pushes for tag in step.tags]
+    return {re.sub(r":[\w.-]+$", "", tag) for tag in tags}
+
+
+class Submission:
+    """Build files that are built in their order, each when the one before has succeeded.
+
+    `report` says at every moment how far it is. `begun` is given each build when it is there,
+    `observe` each step whose state has changed. `resumed` are builds of an earlier submission:
+    one of the same file is watched, or passed over where it succeeded.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        files: Sequence[BuildFile],
+        service: Service,
+        options: Options,
+        observe: Observer,
+        resumed: Sequence[Submitted] = (),
+    ) -> None:
+        self.files = files
+        self.service = service
+        self.options = options
+        self.observe = observe
+        self.resumed = {(entry.file, entry.sha256): entry for entry in resumed if entry.id}
+        self.stop = threading.Event()
+        self.notes: list[str] = []
+        self.begun: Callable[[Submitted], None] = lambda _: None
+        self.report = Report(file=name, jobs=0, started=report.now())
+        self.report.builds = [Submitted(file=f.path.name, sha256=f.sha256) for f in files]
+        self.parts = [self._entries(file) for file in files]
+        self.report.steps = [entry for part in self.parts for entry in part]
+
+    def _entries(self, file: BuildFile) -> list[StepReport]:
+        """A file's steps; those that wait for nothing in it wait for all of the file before."""
+        own = _steps(file)
+        taken = {entry.id for entry in self.report.steps}
+        before = tuple(_last(self.report.steps))
+        # A parent may be pulled in several files, and a report tells steps apart by their ids.
+        names = {s.id: f"{s.id} ({file.path.name})" if s.id in taken else s.id for s in own}
+        found = [
+            StepReport(
+                id=names[step.id],
+                kind=step.kind,
+                needs=tuple(names.get(name, name) for name in step.needs) or before,
+                images=step.tags,
+            )
+            for step in own
+        ]
+        self.report.steps += found
+        return found
+
+    def run(self, needed: Sequence[str]) -> Report:
+        """Submit and watch every file until one fails, and report.
+
+        An interruption (Ctrl-C, SIGTERM) ends the watching; whether also the build, the options
+        say. Raises CloudError where Cloud Build refuses or no longer answers.
+        """
+        self.options.logs.mkdir(parents=True, exist_ok=True)
+        handlers = {n: signal.signal(n, self._interrupt) for n in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            for file, entry, part in zip(self.files, self.report.builds, self.parts, strict=True):
+                remote = self._begun(file, entry, needed)
+                status = self._watch(remote, entry, part)
+                if status != "SUCCESS":
+                    break
+            return self._finish()
+        except CloudError:
+            self._save()
+            raise
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self.stop.is_set():
+            # Who presses Ctrl-C twice does not want to wait.
+            raise KeyboardInterrupt
+        self.stop.set()
+
+    def _begun(self, file: BuildFile, entry: Submitted, needed: Sequence[str]) -> Remote:
+        """The build of a file: one that is there already, or a new one."""
+        earlier = self.resumed.get((entry.file, entry.sha256))
+        remote = self.service.describe(earlier.id) if earlier else None
+        failed = remote is not None and remote.over and remote.status != "SUCCESS"
+        if remote is None or (failed and not self.options.only_watch):
+            remote = self.service.submit(file.path, needed)
+        entry.id, entry.project, entry.log_url = remote.id, remote.project_id, remote.log_url
+        entry.status = remote.status
+        self._save()
+        self.begun(entry)
+        return remote
+
+    def _watch(self, remote: Remote, entry: Submitted, part: list[StepReport]) -> str:
+        log = _Log(self.options, remote, part, self.report.steps.index(part[0]))
+        failures, cancelled = 0, False
+        while True:
+            self._take(remote, entry, part)
+            log.read(self.service, remote)
+            if remote.over or (self.stop.is_set() and not self.options.cancel):
+                break
+            if self.stop.is_set() and not cancelled:
+                self.service.cancel(remote.id)
+                cancelled = True
+            # Set, the event would no longer make anybody wait.
+            waiting = threading.Event() if cancelled else self.stop
+            waiting.wait(self.options.interval)
+            try:
+                remote = self.service.describe(remote.id)
+                failures = 0
+            except CloudError:
+                failures += 1
+                if failures >= PATIENCE:
+                    raise
+        if remote.over:
+            self._settle(remote, part, log)
+        if log.unread:
+            self.notes.append(f"the log of build {remote.id} could not be read: {log.unread}")
+        return remote.status
+
+    def _take(self, remote: Remote, entry: Submitted, part: list[StepReport]) -> None:
+        """Take over what a build says of its steps."""
+        entry.status = remote.status
+        for own, step in zip(part, remote.steps, strict=False):
+            state: State = STATES.get(step.status, "waiting")
+            own.started = step.timing.start_time or own.started
+            own.finished = step.timing.end_time or own.finished
+            own.exit_code = step.exit_code if step.exit_code is not None else own.exit_code
+            # Why a step was ended, only its build says, when it has ended.
+            if state not in (own.state, "interrupted"):
+                own.state = state
+                self._give_reason(own)
+                self.observe(own)
+        self._save()
+
+    def _give_reason(self, own: StepReport) -> None:
+        if own.state == "failed":
+            own.reason = f"exit code {own.exit_code}" if own.exit_code else "it failed"
+        elif own.state == "timed out":
+            own.reason = "its time was over"
+        elif own.state == "succeeded" and own.exit_code is None:
+            own.exit_code = 0
+
+    def _settle(self, remote: Remote, part: list[StepReport], log: _Log) -> None:
+        """What became of the steps when their build has ended, which they do not say."""
+        pushed = {image.name: image.digest for image in remote.results.images}
+        failed = any(own.state in ("failed", "timed out") for own in part)
+        why = remote.failure_info.detail or remote.status_detail or f"the build {remote.status}"
+        for own in part:
+            if own.kind == "push":
+                own.digest = log.digest(own) or pushed.get(own.images[0] if own.images else "")
+            if own.state in DONE:
+                continue
+            if remote.status == "SUCCESS":
+                self._end(own, "succeeded", "")
+            elif remote.status in ("CANCELLED", "TIMEOUT", "EXPIRED"):
+                reason = "the build was cancelled" if remote.status == "CANCELLED" else why
+                self._end(own, STATES[remote.status], reason)
+            elif own.state not in ("failed", "timed out"):
+                self._end(own, "blocked", "another step failed" if failed else why)
+
+    def _end(self, own: StepReport, state: State, reason: str) -> None:
+        own.state, own.reason = state, reason
+        self.observe(own)
+
+    def _save(self) -> None:
+        report.write(self.report, self.options.logs / report.NAME)
+
+    def _finish(self) -> Report:
+        found = self.report
+        begun = [entry for entry in found.builds if entry.status]
+        if all(entry.status == "SUCCESS" for entry in found.builds):
+            found.outcome = "succeeded"
+        elif begun[-1].status == "CANCELLED":
+            found.outcome = "interrupted"
+        elif STATES.get(begun[-1].status) in ("failed", "timed out"):
+            found.outcome = "failed"
+        if found.outcome == "failed":
+            for own in found.steps:
+                if own.state == "waiting":
+                    self._end(own, "blocked", f"the build of {begun[-1].file} did not succeed")
+        if found.outcome != "running":
+            found.finished = report.now()
+        self._save()
+        return found
+
+
+def _last(entries: Sequence[StepReport]) -> Iterator[str]:
+    """The ids of the steps that no other waits for."""
+    waited = {name for entry in entries for name in entry.needs}
+    yield from (entry.id for entry in entries if entry.id not in waited)
+
+
+class _Log:
+    """A build's log, whole and taken apart by its steps."""
+
+    line = re.compile(rb'Step #(\d+)(?: - "[^"]*")?: ?(.*)')
+
+    def __init__(
+        self, options: Options, remote: Remote, part: list[StepReport], before: int
+    ) -> None:
+        self.options = options
+        self.part = part
+        self.before = before
+        self.rest = b""
+        self.path = options.logs / f"log-{remote.id}.txt"
+        self.path.unlink(missing_ok=True)
+        self.unread = ""
+        self.fresh: set[str] = set()
+
+    def read(self, service: Service, remote: Remote) -> None:
+        """Take over what is new. A log that cannot be read does not end a build's watching."""
+        try:
+            data = service.log(remote)
+        except CloudError as error:
+            self.unread = str(error)
+            return
+        self.unread = ""
+        with self.path.open("ab") as file:
+            file.write(data)
+        *lines, self.rest = (self.rest + data).split(b"\n")
+        if remote.over and self.rest:
+            lines, self.rest = [*lines, self.rest], b""
+        for line in lines:
+            self._keep(line)
+
+    def _keep(self, line: bytes) -> None:
+        if self.options.show is not None:
+            self.options.show(line.decode(errors="replace"))
+        match = self.line.match(line)
+        if match is None or int(match[1]) >= len(self.part):
+            return
+        own = self.part[int(match[1])]
+        own.log = own.log or report.log_name(self.before + int(match[1]) + 1, own.id)
+        mode = "ab" if own.log in self.fresh else "wb"
+        self.fresh.add(own.log)
+        with (self.options.logs / own.log).open(mode) as file:
+            file.write(match[2] + b"\n")
+
+    def digest(self, own: StepReport) -> str | None:
+        """The digest that a push step's log says its image has."""
+        if own.log is None:
+            return None
+        text = (self.options.logs / own.log).read_text(encoding="utf-8", errors="replace")
+        match = re.search(r"digest: (sha256:[0-9a-f]{64})", text)
+        return match[1] if match else None
+
+
+def told(entry: Submitted) -> str:
+    """A submitted build in one line, with where its log is."""
+    link = f", {entry.log_url}" if entry.log_url else ""
+    return f"{entry.file}: build {entry.id} {entry.status.lower()}{link}"
+
+
+def summary(found: Report) -> Iterator[str]:
+    """What became of the builds of a report, one line each."""
+    yield from (told(entry) for entry in found.builds if entry.id)
+    waiting = sum(not entry.id for entry in found.builds)
+    if waiting:
+        yield f"{counted(waiting, 'build file')} not submitted"
+
+
+def earlier(logs: pathlib.Path) -> list[Submitted]:
+    """The builds of the submission before, from its report; none where there is no report."""
+    try:
+        return report.read(logs / report.NAME).builds
+    except (OSError, ValueError):
+        return []
+
+
+def watched(build: Remote) -> tuple[BuildFile, Submitted]:
+    """A build that is known by its id only, as the file and the submission it came from."""
+    file = BuildFile(pathlib.Path(build.id), build.text)
+    return file, Submitted(file=build.id, sha256=file.sha256, id=build.id)

@@ -1,0 +1,248 @@
+"""The commands that speak with Google Cloud: submitting a build, and its triggers."""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+import imagekit
+from imagekit import cloud, pipeline
+from imagekit import output as files_on_disk
+from imagekit.errors import INTERRUPTED, UsageError, counted
+from imagekit.images import Plan
+from imagekit.targets import terraform
+from imagekit.targets import trigger as triggers
+
+DEFAULT_CONFIG = "config/images.yaml"
+BUILD_FILE = "cloudbuild.json"
+FAILED = 6
+"""The exit code when an image failed to build or failed its test."""
+
+_config = click.option(
+    "--config", "-c", default=DEFAULT_CONFIG, show_default=True, metavar="FILE", help="The matrix."
+)
+
+
+@click.command()
+@_config
+@click.option(
+    "--file",
+    "-f",
+    "build_file",
+    metavar="FILE",
+    help="Submit this build file, or the files of this manifest, as they are, whatever the "
+    f"config says. [default: {BUILD_FILE}, if it is what the config gives]",
+)
+@click.option("--project", metavar="ID", help="The project that builds. [default: the config's]")
+@click.option("--region", metavar="NAME", help="Where to build. [default: the config's]")
+@click.option(
+    "--substitution",
+    "given",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A value for the build's ${NAME}; repeatable.",
+)
+@click.option("--staging", metavar="GS", help="Where to upload to, such as gs://bucket/source.")
+@click.option(
+    "--via",
+    type=click.Choice(["gcloud", "library"]),
+    default="gcloud",
+    show_default=True,
+    help="Google's command line, or its client library.",
+)
+@click.option(
+    "--gcloud", default="gcloud", envvar="IMAGEKIT_GCLOUD", show_default=True, help="The program."
+)
+@click.option("--dry-run", is_flag=True, help="Print the commands, and do nothing.")
+@click.option("--stream", is_flag=True, help="Print the logs as they come.")
+@click.option("--cancel", is_flag=True, help="On Ctrl-C, end the build too.")
+@click.option(
+    "--resume",
+    is_flag=False,
+    flag_value="latest",
+    metavar="[BUILD]",
+    help="Go on where the last submission was left, or watch a build by its id.",
+)
+@click.option(
+    "--interval",
+    type=click.FloatRange(0.1),
+    default=5.0,
+    show_default=True,
+    help="Seconds between two looks at the build.",
+)
+@click.option(
+    "--logs",
+    default="runs/build",
+    show_default=True,
+    metavar="FOLDER",
+    help="Where logs and report go.",
+)
+def submit(config: str, build_file: str | None, given: tuple[str, ...], **options: Any) -> None:
+    """Build the images at Google Cloud Build.
+
+    Uploads what the build needs, and watches. Several files are built in their order, each when
+    the one before has succeeded.
+    """
+    # What talks to Google Cloud is for this command only.
+    from imagekit.engine import submit as engine
+
+    resume = options["resume"]
+    by_id = resume not in (None, "latest")
+    plan = _plan(config, needed=not by_id and build_file is None)
+    service = _service(plan, _substitutions(given), options)
+    chosen = engine.Options(
+        logs=pathlib.Path(options["logs"]),
+        interval=options["interval"],
+        cancel=options["cancel"],
+        only_watch=by_id,
+        show=click.echo if options["stream"] else None,
+    )
+    if by_id:
+        file, begun = engine.watched(service.describe(resume))
+        sys.exit(_run(engine.Submission(resume, [file], service, chosen, _plain, [begun]), ()))
+    name = build_file or _up_to_date(plan)
+    files = engine.files_of(pathlib.Path(name))
+    if options["dry_run"]:
+        click.echo("\n".join(service.commands([file.path for file in files])))
+        return
+    needed = engine.check(files, service, pathlib.Path.cwd())
+    size = sum(pathlib.Path(path).stat().st_size for path in needed)
+    needs = f"{counted(len(needed), 'file')}, {max(1, round(size / 1000))} kB"
+    click.echo(f"{name}: {counted(len(files), 'build')}; needs {needs}")
+    earlier = engine.earlier(chosen.logs) if resume else []
+    sys.exit(_run(engine.Submission(name, files, service, chosen, _plain, earlier), needed))
+
+
+def _plain(entry: Any) -> None:
+    from imagekit.engine import live
+
+    if not sys.stdout.isatty():
+        live.plain(entry)
+
+
+def _run(doing: Any, names: Sequence[str]) -> int:
+    """Submit and watch, show it, and give the exit code."""
+    from imagekit.engine import live
+    from imagekit.engine import submit as engine
+    from imagekit.engine.report import NAME
+
+    logs = doing.options.logs
+    # Lines of a log would tear a live display apart.
+    if sys.stdout.isatty() and doing.options.show is None:
+        with live.Live(lambda: doing.report) as shown:
+            doing.begun = lambda entry: shown.say(engine.told(entry))
+            report = doing.run(names)
+    else:
+        doing.begun = lambda entry: click.echo(engine.told(entry))
+        report = doing.run(names)
+    for line in live.summary(report, logs):
+        click.echo(line)
+    for note in doing.notes:
+        click.echo(f"warning: {note}", err=True)
+    for line in engine.summary(report):
+        click.echo(line)
+    click.echo(f"report: {logs / NAME}")
+    if report.outcome == "running":
+        left = next(entry.id for entry in report.builds if entry.id and entry.status != "SUCCESS")
+        click.echo(
+            f"build {left} goes on; imagekit submit --resume watches it, and gcloud builds cancel "
+            f"{left} ends it",
+            err=True,
+        )
+    if report.outcome in ("running", "interrupted"):
+        return INTERRUPTED
+    return 0 if report.outcome == "succeeded" else FAILED
+
+
+def _service(
+    plan: Plan | None, substitutions: Mapping[str, str], options: Mapping[str, Any]
+) -> Any:
+    known = plan.cloudbuild if plan else cloud.CloudBuild()
+    where: dict[str, Any] = {
+        "project": options["project"] or known.project,
+        "region": options["region"] or cloud.region_of(known),
+        "staging": options["staging"],
+        "substitutions": substitutions,
+    }
+    if options["via"] == "library":
+        from imagekit.engine.library import Library
+
+        return Library(pathlib.Path.cwd(), **where)
+    from imagekit.engine.gcloud import Gcloud
+
+    return Gcloud(options["gcloud"], **where)
+
+
+def _plan(config: str, *, needed: bool) -> Plan | None:
+    """A config's plan; None where there is no config and none is needed."""
+    if not needed and not pathlib.Path(config).exists():
+        return None
+    checked = pipeline.check(config)
+    for warning in checked.warnings if needed else ():
+        click.echo(warning, err=True)
+    return checked.plan
+
+
+def _up_to_date(plan: Plan | None) -> str:
+    """The build file of a config, or its manifest. Raises DriftError where it is another one."""
+    files = imagekit.files(plan, BUILD_FILE) if plan else {}
+    files_on_disk.write(files, BUILD_FILE, check=True)
+    return list(files)[-1]
+
+
+def _substitutions(given: Sequence[str]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in given]
+    for name, equals, _ in pairs:
+        if not equals or not cloud.SUBSTITUTION.fullmatch(name):
+            message = f"{name!r} is no substitution: write _NAME=VALUE, in capitals"
+            raise UsageError(f"--substitution: {message}")
+    return {name: value for name, _, value in pairs}
+
+
+@click.command()
+@_config
+@click.option(
+    "--build-file",
+    default=BUILD_FILE,
+    show_default=True,
+    metavar="FILE",
+    help="The build file's path in the repository.",
+)
+@click.option(
+    "--output", "-o", default="-", metavar="FILE", help="The file to write. [default: print it]"
+)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["yaml", "terraform"]),
+    default="yaml",
+    show_default=True,
+    help="What gcloud imports, or a .tf.json file.",
+)
+def trigger(config: str, build_file: str, output: str, kind: str) -> None:
+    """Write the triggers that rebuild the images.
+
+    One starts a build when what images are made of changes on a branch, and a second one by the
+    clock where the config has a schedule. What is left to be done by hand is printed, too.
+    """
+    from imagekit.engine import submit as engine
+
+    checked = pipeline.check(config)
+    files = imagekit.files(checked.plan, build_file)
+    parts = list(files)[:-1] if len(files) > 1 else list(files)
+    builds = [engine.BuildFile(pathlib.Path(name), files[name]) for name in parts]
+    needed = engine.needed(builds, pathlib.Path.cwd())
+    found = triggers.documents(checked.plan, parts, needed)
+    text = triggers.render(found) if kind == "yaml" else terraform.render(checked.plan, found)
+    if output == "-":
+        click.echo(text, nl=False)
+    else:
+        files_on_disk.replace(pathlib.Path(output), text.encode())
+        click.echo(f"{output} written: {counted(len(found), 'trigger')}")
+    if kind == "yaml":
+        for line in triggers.commands(checked.plan, output):
+            click.echo(f"# {line}", err=output == "-")

@@ -1,0 +1,468 @@
+"""Builds at Cloud Build: the real gcloud, and a service on loopback that really builds."""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+import imagekit
+from imagekit.engine import report as reports
+from imagekit.engine import submit
+from imagekit.notebook import timeline
+from imagekit.targets import trigger as triggers
+from tests.executed import copied
+from tests.system.cloud import Cloud, builder, call, gcloud
+from tests.system.conftest import CA_BUNDLE, RELEASES, run, wait_until
+
+pytestmark = pytest.mark.skipif(gcloud() is None, reason="gcloud is not installed")
+
+MATRIX = """
+base_url: {address}/ml
+base_images: {{bookworm: {{BASE_IMAGE: "imagekit.test/ubuntu:bookworm", UBUNTU_VERSION: bookworm}}}}
+python_versions: {{py311: {{PYTHON_VERSION: 3.11}}}}
+gpu_versions: {{cuda130: {{CUDA: 13.0.3}}}}
+images:
+  - {{base_image: bookworm, python: py311, gpu: [null, cuda130]}}
+recipes:
+  cpu: {{test: dockerfiles/tests/python.yaml, build_args: {{UV_IMAGE: "imagekit.test/uv:1"}}}}
+  gpu: {{test: dockerfiles/tests/cuda.yaml, build_args: {{UV_IMAGE: "imagekit.test/uv:1"}}}}
+  gpu-base: {{build_args: {{CUDA_IMAGE: imagekit.test/cuda}}}}
+cloudbuild: {options}
+"""
+PLAIN = """
+base_url: {address}/ml
+base_images: {{b: {{BASE_IMAGE: "imagekit.test/ubuntu:bookworm", UBUNTU_VERSION: 1}}}}
+python_versions: {{py1: {{PYTHON_VERSION: 1, SECONDS: 0}}, py2: {{PYTHON_VERSION: 2}}}}
+images: [{{base_image: b, python: [py1, py2]}}]
+recipes: {{cpu: {{dockerfile: Dockerfile}}}}
+cloudbuild: {options}
+"""
+SLOW = """
+ARG BASE_IMAGE
+FROM ${BASE_IMAGE}
+ARG PYTHON_VERSION
+ARG SECONDS=60
+RUN echo slow $PYTHON_VERSION && sleep $SECONDS
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """This repository, as a person has it who submits it."""
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    copied(folder)
+    return folder
+
+
+@pytest.fixture
+def cloud(tmp_path, docker, bases):
+    """The service. Each build begins on an engine that holds none of the images to build."""
+
+    def forget():
+        names = run(docker, "image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split()
+        ours = [name for name in names if name.startswith("127.0.0.1:")]
+        if ours:
+            run(docker, "image", "rm", "--force", *ours)
+
+    with Cloud(tmp_path / "cloud", builder(docker, CA_BUNDLE), forget) as found:
+        yield found
+
+
+@pytest.fixture
+def idle(tmp_path):
+    """The service, with nothing that would build: for what comes before a build."""
+    with Cloud(tmp_path / "cloud", lambda *_: [sys.executable, "-c", ""]) as found:
+        yield found
+
+
+def imagekit_in(folder, service, *args, **environment):
+    """Run `imagekit` against the service: its finished process."""
+    with started(folder, service, *args, **environment) as process:
+        out, err = process.communicate()
+    return subprocess.CompletedProcess(args, process.returncode, out, err)
+
+
+def started(folder, service, *args, **environment):
+    # Whatever this machine's own gcloud is set to is no part of a test.
+    env = os.environ | service.environment(folder / "gcloud") | environment
+    return subprocess.Popen(
+        [sys.executable, "-m", "imagekit", *args],
+        cwd=folder,
+        env={key: value for key, value in env.items() if value is not None},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def write_config(folder, registry, matrix=MATRIX, options="{project: p}"):
+    (folder / "images.yaml").write_text(matrix.format(address=registry.address, options=options))
+    if matrix is PLAIN:
+        (folder / "Dockerfile").write_text(SLOW)
+        (folder / ".gcloudignore").write_text("/*\n!/Dockerfile\n")
+
+
+SUBMIT = ("submit", "-c", "images.yaml", "--interval", "0.5")
+
+
+def generated(folder, service, registry, **config):
+    write_config(folder, registry, **config)
+    done = imagekit_in(folder, service, "generate", "-c", "images.yaml")
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def states(folder):
+    found = reports.read(folder / "runs/build/report.json")
+    return {entry.id.rpartition(":")[2]: entry.state for entry in found.steps}
+
+
+# ---- what is built
+
+
+def test_gcloud_builds_this_repository(checkout, cloud, registry):
+    generated(checkout, cloud, registry)
+    home = checkout / "gcloud"
+    done = call(
+        *(cloud, home, "builds", "submit", "--project=p", "--config=cloudbuild.json", "--async"),
+        *("--format=json", "."),
+        cwd=checkout,
+    )
+    assert done.returncode == 0, done.stderr
+    name = json.loads(done.stdout)["id"]
+    wait_until(lambda: cloud.builds[name]["build"]["status"] in ("SUCCESS", "FAILURE"), 300)
+    listed = call(cloud, home, "builds", "list", "--project=p", "--format=json")
+    described = call(cloud, home, "builds", "describe", name, "--project=p", "--format=json")
+    about = json.loads(described.stdout)
+    assert about["status"] == "SUCCESS", cloud.builds[name]["lines"][-30:]
+    assert [(b["id"], b["status"]) for b in json.loads(listed.stdout)] == [(name, "SUCCESS")]
+    tags = ["cpu-bookworm-py311", "gpu-base-bookworm-cuda130", "gpu-bookworm-py311-cuda130"]
+    assert registry.tags() == tags
+    # What was watched afterwards by its id tells the same, with the digests of the registry.
+    watched = imagekit_in(checkout, cloud, "submit", "--project", "p", "--resume", name)
+    assert watched.returncode == 0, watched.stderr
+    found = reports.read(checkout / "runs/build/report.json")
+    pushed = {e.images[0].rpartition(":")[2]: e.digest for e in found.steps if e.kind == "push"}
+    assert pushed == {tag: registry.digest(tag) for tag in tags}
+
+
+def test_a_split_build_is_built_in_order_and_pulls_its_parent(checkout, cloud, registry):
+    said = generated(checkout, cloud, registry, options="{project: p, limits: {steps: 5}}")
+    assert "3 images in 2 files" in said.stdout
+    done = imagekit_in(checkout, cloud, *SUBMIT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    first, second = (kept["build"] for kept in cloud.builds.values())
+    assert first["finishTime"] < second["createTime"]
+    pull = next(s for s in second["steps"] if s["args"][0] == "pull")
+    assert pull["status"] == "SUCCESS"
+    assert len(registry.tags()) == 3
+    found = reports.read(checkout / "runs/build/report.json")
+    assert [(b.file, b.status) for b in found.builds] == [
+        ("cloudbuild-01.json", "SUCCESS"),
+        ("cloudbuild-02.json", "SUCCESS"),
+    ]
+    assert found.outcome == "succeeded"
+    # The notebook of builds reads it like a local build's.
+    assert timeline.verdict(found).values["steps"] == {"succeeded": len(found.steps)}
+    assert f"{first['id']} success, {first['logUrl']}" in done.stdout
+    log = checkout / "runs/build" / next(e.log for e in found.steps if e.kind == "pull")
+    assert "Pull complete" in log.read_text() or "Downloaded newer image" in log.read_text()
+    again = imagekit_in(checkout, cloud, *SUBMIT, "--resume")
+    assert (again.returncode, len(cloud.builds)) == (0, 2), "what has succeeded is not built again"
+
+
+def test_the_client_library_does_the_same(checkout, cloud, registry):
+    generated(checkout, cloud, registry, matrix=PLAIN)
+    done = imagekit_in(checkout, cloud, *SUBMIT, "--via", "library", "--file", one_image(checkout))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert registry.tags() == ["cpu-b-py1"]
+    assert states(checkout) == {"cpu-b-py1": "succeeded", "cpu-b-py1-push": "succeeded"}
+    (log,) = (checkout / "runs/build").glob("001-*.log")
+    assert "slow 1" in log.read_text()
+
+
+def one_image(folder):
+    """A build file of one image, that is built at once."""
+    plan = imagekit.plan(imagekit.load(folder / "images.yaml"), only=["*py1"])
+    (folder / "one.json").write_text(imagekit.render(plan))
+    return "one.json"
+
+
+def test_cloud_build_pushes_and_signs_by_itself(checkout, cloud, registry):
+    generated(checkout, cloud, registry, matrix=PLAIN, options="{publish: provenance, project: p}")
+    done = imagekit_in(checkout, cloud, *SUBMIT, "--file", one_image(checkout))
+    assert done.returncode == 0, done.stdout + done.stderr
+    (kept,) = cloud.builds.values()
+    assert kept["build"]["options"]["requestedVerifyOption"] == "VERIFIED"
+    found = reports.read(checkout / "runs/build/report.json")
+    assert found.steps[-1].digest == registry.digest("cpu-b-py1")
+
+
+def test_layers_of_last_time_are_taken_from_the_registry(checkout, cloud, registry, docker):
+    generated(checkout, cloud, registry, matrix=PLAIN, options="{cache: registry, project: p}")
+    name = one_image(checkout)
+    for _ in range(2):
+        # What this engine remembers of building is not there on Cloud Build's next machine.
+        subprocess.run([docker, "builder", "prune", "--all", "--force"], check=True)
+        done = imagekit_in(checkout, cloud, *SUBMIT, "--file", name)
+        assert done.returncode == 0, done.stdout + done.stderr
+    (log,) = (checkout / "runs/build").glob("001-*.log")
+    assert "CACHED" in log.read_text()
+    assert "importing cache manifest" in log.read_text()
+
+
+def test_logs_may_be_in_cloud_logging(checkout, cloud, registry):
+    options = "{logging: CLOUD_LOGGING_ONLY, project: p}"
+    generated(checkout, cloud, registry, matrix=PLAIN, options=options)
+    done = imagekit_in(checkout, cloud, *SUBMIT, "--stream", "--file", one_image(checkout))
+    assert done.returncode == 0, done.stdout + done.stderr
+    (log,) = (checkout / "runs/build").glob("001-*.log")
+    lines = log.read_text().splitlines()
+    assert any("slow 1" in line for line in lines)
+    (kept,) = cloud.builds.values()
+    own = [line for _, line in kept["lines"] if line.startswith("Step #0 ")]
+    assert len(lines) == len(own), "each line once"
+    assert all(line in done.stdout for line in own)
+
+
+# ---- what fails
+
+
+def test_an_image_that_fails_ends_the_build_with_6(checkout, cloud, registry):
+    generated(checkout, cloud, registry, matrix=PLAIN, options="{project: p, limits: {steps: 2}}")
+    (checkout / "Dockerfile").write_text(SLOW.replace("echo slow", "false"))
+    done = imagekit_in(checkout, cloud, *SUBMIT)
+    assert done.returncode == 6, done.stdout + done.stderr
+    assert len(cloud.builds) == 1, "the next file is not built"
+    assert states(checkout) == {
+        "cpu-b-py1": "failed",
+        "cpu-b-py1-push": "blocked",
+        "cpu-b-py2": "blocked",
+        "cpu-b-py2-push": "blocked",
+    }
+    assert "1 build file not submitted" in done.stdout
+    assert registry.tags() == []
+
+
+@pytest.fixture
+def watched(checkout, cloud, registry):
+    """A slow build that is being watched: how to interrupt it."""
+    generated(checkout, cloud, registry, matrix=PLAIN)
+
+    def interrupted(*more):
+        with started(checkout, cloud, *SUBMIT, *more) as process:
+            wait_until(lambda: "running" in process.stdout.readline(), 120)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+        return process.returncode, out, err
+
+    return interrupted
+
+
+def test_ctrl_c_leaves_the_build_alone_and_it_can_be_watched_again(watched, checkout, cloud):
+    code, _, err = watched()
+    assert code == 130
+    (name,) = cloud.builds
+    assert cloud.builds[name]["build"]["status"] == "WORKING"
+    assert f"build {name} goes on; imagekit submit --resume watches it" in err
+    done = call(cloud, checkout / "gcloud", "builds", "cancel", name, "--project=p")
+    assert done.returncode == 0, done.stderr
+    again = imagekit_in(checkout, cloud, "submit", "--project", "p", "--resume", name)
+    assert (again.returncode, len(cloud.builds)) == (130, 1)
+    assert f"build {name} cancelled" in again.stdout
+    assert "interrupted" in states(checkout).values()
+
+
+def test_ctrl_c_ends_the_build_where_that_is_asked_for(watched, checkout, cloud):
+    code, out, _ = watched("--cancel")
+    assert code == 130
+    (kept,) = cloud.builds.values()
+    assert kept["build"]["status"] == "CANCELLED"
+    assert f"build {kept['build']['id']} cancelled" in out
+    assert reports.read(checkout / "runs/build/report.json").outcome == "interrupted"
+
+
+@pytest.fixture
+def ready(checkout, idle):
+    """A checkout with a build file for Artifact Registry, and a service without anything."""
+    config = "base_url: us-docker.pkg.dev/p/images/ml\npython_versions: {py1: {}}\n"
+    config += "images: [{python: py1}]\nrecipes: {cpu: {dockerfile: Dockerfile}}\n"
+    (checkout / "images.yaml").write_text(config)
+    (checkout / "Dockerfile").write_text("FROM scratch\n")
+    (checkout / ".gcloudignore").write_text("/*\n!/Dockerfile\n")
+    assert imagekit_in(checkout, idle, "generate", "-c", "images.yaml").returncode == 0
+    return checkout
+
+
+LOGGED_OUT = {"CLOUDSDK_AUTH_DISABLE_CREDENTIALS": None}
+
+
+@pytest.mark.parametrize(
+    ("args", "environment", "message"),
+    [
+        (["--gcloud", "no-gcloud"], {}, "there is no program 'no-gcloud'; install Google Cloud's"),
+        (["--project", "p"], LOGGED_OUT, "nobody is logged in; run gcloud auth login"),
+        ([], {}, "there is no project; give --project, set 'project' under 'cloudbuild'"),
+        (
+            ["--project", "denied"],
+            {},
+            "PERMISSION_DENIED: The caller does not have permission; ask",
+        ),
+        (["--project", "rejected"], {}, "INVALID_ARGUMENT: invalid build: no; Cloud Build refuses"),
+        (["--project", "p", "--resume", "none"], {}, "NOT_FOUND: Requested entity was not found"),
+        (["--via", "library"], {}, "there is no project; give --project"),
+        (["--via", "library", "--project", "p"], LOGGED_OUT, "run gcloud auth application-default"),
+        (["--via", "library", "--project", "denied"], {}, "does not have permission; ask for"),
+        (
+            ["--via", "library", "--project", "rejected"],
+            {},
+            "invalid build: no; Cloud Build refuses",
+        ),
+    ],
+)
+def test_what_google_cloud_refuses_is_one_line_and_7(ready, idle, args, environment, message):
+    idle.repositories.add(("p", "us", "images"))
+    idle.denied.add("denied")
+    idle.rejected["rejected"] = "invalid build: no"
+    done = imagekit_in(ready, idle, *SUBMIT, *args, **environment)
+    assert done.returncode == 7, done.stdout + done.stderr
+    assert message in done.stderr
+    told = [line for line in done.stderr.splitlines() if "warning:" not in line]
+    assert len(told) == 1
+    assert idle.builds == {}
+
+
+def test_a_repository_that_is_missing_is_told_before_anything_is_uploaded(ready, idle):
+    done = imagekit_in(ready, idle, *SUBMIT, "--project", "p")
+    assert done.returncode == 7
+    create = "gcloud artifacts repositories create images --repository-format=docker --location=us"
+    assert f"create it: {create} --project=p" in done.stderr
+    assert not [path for method, path in idle.asked if "upload" in path]
+
+
+def test_what_the_upload_would_lack_is_told(ready, idle):
+    (ready / ".gcloudignore").write_text("/*\n")
+    done = imagekit_in(ready, idle, *SUBMIT, "--project", "p")
+    assert done.returncode == 5
+    assert done.stderr.endswith("Dockerfile: the build needs it, and .gcloudignore leaves it out\n")
+
+
+def test_a_build_file_that_is_out_of_date_is_not_submitted(ready, idle):
+    text = (ready / "images.yaml").read_text()
+    (ready / "images.yaml").write_text(text.replace("py1", "py2"))
+    done = imagekit_in(ready, idle, *SUBMIT, "--project", "p")
+    assert done.returncode == 4
+    assert "cloudbuild.json is out of date" in done.stderr
+    assert idle.builds == {}
+
+
+def test_the_commands_that_a_dry_run_prints_are_gcloud_s(ready, idle):
+    more = ("--project", "p", "--region", "europe-west1", "--substitution", "_A=1,2")
+    done = imagekit_in(ready, idle, *SUBMIT, *more, "--substitution", "_B=3", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    (command,) = done.stdout.splitlines()
+    assert command.startswith("gcloud builds submit . --config=cloudbuild.json --project=p")
+    assert idle.asked == []
+    # The command does what it says: Cloud Build is given the substitutions and the region.
+    env = os.environ | idle.environment(ready / "gcloud")
+    ran = subprocess.run(command, shell=True, cwd=ready, env=env, check=False, capture_output=True)  # noqa: S602
+    assert ran.returncode == 0, ran.stderr
+    (kept,) = idle.builds.values()
+    assert kept["location"] == "europe-west1"
+    assert kept["build"]["substitutions"] == {"_A": "1,2", "_B": "3"}
+
+
+# ---- what is uploaded, and what starts a build
+
+
+def test_only_what_the_build_needs_is_uploaded(root):
+    listed = subprocess.run(
+        [gcloud(), "meta", "list-files-for-upload", "."],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    files = submit.files_of(pathlib.Path("cloudbuild.json"))
+    assert sorted(listed.stdout.split()) == submit.needed(files, root)
+
+
+REPOSITORIES = {
+    "github": "https://github.com/owner/name.git",
+    "connected": "projects/p/locations/l/connections/c/repositories/r",
+    "developer-connect": "projects/p/locations/l/connections/c/gitRepositoryLinks/r",
+    "source": "https://source.developers.google.com/p/p/r/name",
+    "github-enterprise": "https://git.example.com/owner/name, "
+    "host_config: projects/p/locations/l/githubEnterpriseConfigs/c",
+    "gitlab": "https://git.example.com/group/sub/name, "
+    "host_config: projects/p/locations/l/gitLabConfigs/c",
+}
+SCHEDULES = {
+    "": "",
+    "pubsub": ", schedule: 0 4 * * 1",
+    "webhook": ", schedule: 0 4 * * 1, secret: projects/p/secrets/s/versions/1",
+}
+
+
+@pytest.mark.parametrize("limit", [100, 2])
+@pytest.mark.parametrize("kind", REPOSITORIES)
+def test_gcloud_imports_every_trigger(tmp_path, idle, kind, limit):
+    shutil.copytree(pathlib.Path(__file__).parents[2] / "dockerfiles", tmp_path / "dockerfiles")
+    accepted = set()
+    for schedule in SCHEDULES.values():
+        idle.triggers.clear()
+        (tmp_path / "images.yaml").write_text(
+            "base_url: gcr.io/p/ml\npython_versions: {a: {}, b: {}}\nimages: [{python: [a, b]}]\n"
+            "cloudbuild: {service_account: n@p.iam.gserviceaccount.com, logging: NONE, tags: [t], "
+            f"limits: {{steps: {limit}}}, trigger: {{approval: true, ignored_files: ['*.md'], "
+            f"branch: release/1.0, repository: {REPOSITORIES[kind]}{schedule}}}}}\n"
+        )
+        done = imagekit_in(
+            tmp_path, idle, "trigger", "-c", "images.yaml", "--output", "trigger.yaml"
+        )
+        assert done.returncode == 0, done.stderr
+        home = tmp_path / "gcloud"
+        args = ("builds", "triggers", "import", "--source=trigger.yaml", "--project=p")
+        imported = call(idle, home, *args, cwd=tmp_path)
+        assert imported.returncode == 0, imported.stderr
+        written = list(yaml.safe_load_all((tmp_path / "trigger.yaml").read_text()))
+        assert len(written) == (2 if schedule else 1)
+        kept = [
+            {
+                key: value
+                for key, value in one.items()
+                if key not in ("id", "createTime", "resourceName")
+            }
+            for one in idle.triggers.values()
+        ]
+        # gcloud passes on what it understands of a field, and would leave out the rest.
+        assert kept == written
+        accepted |= {one["name"] for one in kept}
+        # A second import mends the same triggers.
+        again = call(idle, home, *args, cwd=tmp_path)
+        assert again.returncode == 0, again.stderr
+        assert len(idle.triggers) == len(written)
+    assert accepted == {"imagekit", "imagekit-schedule"}
+
+
+def test_a_trigger_watches_exactly_what_the_images_are_made_of(root):
+    config = imagekit.load(root / "config/images.yaml")
+    plan = imagekit.plan(config)
+    files = [submit.BuildFile(pathlib.Path("cloudbuild.json"), imagekit.render(plan))]
+    needed = submit.needed(files, root)
+    assert needed == sorted(needed)
+    assert needed == [
+        "dockerfiles/Dockerfile",
+        "dockerfiles/Dockerfile.gpu",
+        "dockerfiles/tests/cuda.yaml",
+        "dockerfiles/tests/python.yaml",
+    ]
+    assert triggers.CLOUD_SDK.startswith("gcr.io/google.com/cloudsdktool/")
+    assert set(RELEASES) == {"bookworm", "trixie"}
