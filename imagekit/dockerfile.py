@@ -6,6 +6,7 @@ Only as much of the language as those questions need
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shlex
@@ -45,12 +46,21 @@ def _copied(rest: str) -> Iterator[str]:
     after = rest[flags.end() :] if flags else rest
     if flags and "--from=" in flags[0]:
         return
-    words = json.loads(after) if after.startswith("[") else after.split()
-    for word in words[:-1]:
+    for word in _words(after)[:-1]:
         if word.startswith("<<") or re.match(r"\w+://|git@", word):
             continue
         # A variable may stand for anything in the context.
         yield "." if "$" in word else word.lstrip("/") or "."
+
+
+def _words(text: str) -> list[str]:
+    """An instruction's words, or the texts of the JSON list that they are."""
+    with contextlib.suppress(ValueError, RecursionError):
+        found = json.loads(text)
+        if isinstance(found, list) and all(isinstance(word, str) for word in found):
+            return found
+    # What is no JSON is words, as for Docker.
+    return text.split()
 
 
 def _mounted(rest: str) -> Iterator[str]:
@@ -69,7 +79,7 @@ def declared_args(dockerfile: str) -> set[str]:
         name.partition("=")[0]
         for word, rest in instructions(dockerfile)
         if word == "ARG"
-        for name in shlex.split(rest)
+        for name in _split(rest)
     }
     return names | PREDEFINED_ARGS
 
@@ -82,14 +92,22 @@ def base_of(dockerfile: str, args: Mapping[str, str]) -> str | None:
     for word, rest in instructions(dockerfile):
         if word == "ARG" and base is None:
             name, _, default = rest.partition("=")
-            values[name] = args.get(name, shlex.split(default)[0] if default else "")
+            values[name] = args.get(name, _split(default)[0] if default else "")
         elif word == "FROM":
             parts = [part for part in rest.split() if not part.startswith("--")]
-            image = _filled(parts[0], values)
-            base = stages.get(image, image)
-            if len(parts) == 3:
+            image = _filled("".join(parts[:1]), values)
+            base = stages.get(image, image) or None
+            if base and len(parts) == 3:
                 stages[parts[2]] = base
     return base
+
+
+def _split(text: str) -> list[str]:
+    """Words with their quotes removed; a quote that does not end is a character."""
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return text.split()
 
 
 def _filled(text: str, values: Mapping[str, str]) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import json
-import pathlib
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -13,19 +13,23 @@ import msgspec
 from click.core import ParameterSource
 
 from imagekit import diff as differences
-from imagekit import git, sides, terminal
+from imagekit import place, sides, terminal
 from imagekit.changes import Changes, compare
 from imagekit.errors import UsageError
 from imagekit.runs import details as about
 from imagekit.runs import history as histories
 from imagekit.runs.entry import OUTCOMES, Entry
 from imagekit.runs.history import History
+from imagekit.runs.index import Counts
 from imagekit.runs.store import Store, existing
 from imagekit.runs.text import changed, given, short_commit, tally, why
 
 STYLES = {"added": "green", "removed": "red", "changed": "yellow", "rebuilt": "dim", "build": ""}
 ENDS = {"succeeded": "", "running": "cyan", "not a run": "dim", "unreadable": "dim"}
 """Styles of how runs ended; what went wrong stands out."""
+
+FEW, FEW_FAR = 200, 24
+"""Fewer runs than that are read, here or from far away, before a bar would be noticed."""
 
 COLUMNS = (
     *("run", "began (UTC)", "notebook", "took", "outcome", "images", "changes"),
@@ -176,25 +180,22 @@ def diff_runs(
 
 
 def _opened(address: str | None) -> Store:
-    if address is not None:
-        return existing(address)
-    # The store of a project is in its root, wherever below one stands.
-    top = git.ask(pathlib.Path.cwd(), "rev-parse", "--show-toplevel")
-    return Store(pathlib.Path(top or ".") / "runs")
+    return Store(place.runs()) if address is None else existing(address)
 
 
 def _history(store: Store) -> History:
-    return histories.read(store, _progress)
+    few = FEW if store.folder is not None else FEW_FAR
+    return histories.read(store, functools.partial(_progress, few=few))
 
 
-def _progress(names: Sequence[str]) -> Any:
+def _progress(names: Sequence[str], what: str, *, few: int) -> Any:
     """A bar for who waits for many runs to be read for the first time."""
-    if not sys.stderr.isatty() or len(names) < 200:
+    if not sys.stderr.isatty() or len(names) < few:
         return names
     from rich.console import Console
     from rich.progress import track
 
-    return track(names, "reading runs", console=Console(stderr=True), transient=True)
+    return track(names, what, console=Console(stderr=True), transient=True)
 
 
 def _print_changes(
@@ -251,7 +252,7 @@ def _print_history(options: dict[str, Any]) -> None:
     click.echo(f"{tally(kept, found.entries, store)}{left_out}")
 
 
-def _line(entry: Entry, counts: dict[str, tuple[int, int, int]]) -> tuple[str, ...]:
+def _line(entry: Entry, counts: dict[str, Counts]) -> tuple[str, ...]:
     numbers = counts.get(entry.run)
     return (
         entry.run,

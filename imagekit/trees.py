@@ -2,39 +2,56 @@
 
 from __future__ import annotations
 
+import collections
 import hashlib
+import os
 import pathlib
-import re
-from collections.abc import Iterator
-from typing import Protocol
+import posixpath
+from collections.abc import Iterable, Iterator
+from typing import Literal, Protocol
 
 import msgspec
 
-from imagekit import git
+from imagekit import git, globs
 from imagekit.dockerfile import context_sources
+from imagekit.globs import Ignore, Parts, Source
 from imagekit.inventory import Inventory
+
+WORKSPACE = "/workspace"
+"""Where a build's root lies in Cloud Build."""
+
+Kind = Literal["file", "folder", "link"]
 
 
 class Tree(Protocol):
-    """Files by their path from the root. A hash is SHA-256 behind "x" or "-" for executable."""
+    """Files by their path from the root."""
 
     def read(self, path: str) -> bytes | None:
         """A file's bytes; None where there is no such file."""
 
-    def hashes(self, context: str, sources: list[str]) -> dict[str, str]:
-        """The hash of every file that paths or globs in a context name."""
+    def hash(self, path: str) -> str | None:
+        """SHA-256 behind "x" or "-" for executable; None where there is no such file."""
+
+    def entries(self, folder: str) -> Iterable[tuple[str, Kind]]:
+        """What is in a folder, by name; nothing where there is no such folder."""
 
 
 def made_of(tree: Tree, dockerfile: str, context: str) -> dict[str, str]:
     """What an image is made of: the Dockerfile and the files that it copies, each with its hash.
 
-    Empty where there is no such Dockerfile.
+    Empty where there is no such Dockerfile, or where one of the two lies outside the tree.
     """
-    data = tree.read(dockerfile)
-    if data is None:
+    path, root = inside(dockerfile), inside(context)
+    data = None if path is None else tree.read(path)
+    if data is None or path is None or root is None:
         return {}
-    sources = context_sources(data.decode(errors="replace"))
-    return {**tree.hashes(".", [dockerfile]), **tree.hashes(context, sources)}
+    words = context_sources(data.decode(errors="replace"))
+    sources = [source for word in words if (source := globs.source(word))]
+    copied = _copied(tree, root, sources, _ignore(tree, path, root))
+    hashes = ((name, tree.hash(name)) for name in sorted(copied))
+    # What counts of the Dockerfile is what it says, wherever it is linked to.
+    own = {path: _hash(data, executable=False)}
+    return own | {name: found for name, found in hashes if found is not None} | own
 
 
 def with_files(inventory: Inventory, tree: Tree) -> Inventory:
@@ -47,8 +64,46 @@ def with_files(inventory: Inventory, tree: Tree) -> Inventory:
             found[key] = made_of(tree, *key)
             hashes |= found[key]
         images[name] = msgspec.structs.replace(made, files=tuple(found[key]))
-    tests = sorted({name for made in inventory.images.values() for name in made.test})
-    return msgspec.structs.replace(inventory, images=images, files=hashes | tree.hashes(".", tests))
+    for name in sorted({name for made in inventory.images.values() for name in made.test}):
+        path = inside(name)
+        if path is not None and (hashed := tree.hash(path)) is not None:
+            hashes[name] = hashed
+    return msgspec.structs.replace(inventory, images=images, files=hashes)
+
+
+def inside(path: str) -> str | None:
+    """A path from the tree's root, "." for that; None where it leads out of the tree."""
+    clean = posixpath.normpath(path)
+    if clean == WORKSPACE or clean.startswith(f"{WORKSPACE}/"):
+        clean = clean[len(WORKSPACE) + 1 :] or "."
+    outside = clean.startswith("/") or clean.split("/")[0] == ".."
+    return None if outside or "\0" in clean else clean
+
+
+def _ignore(tree: Tree, dockerfile: str, context: str) -> Ignore:
+    """What is not sent to the builder; a Dockerfile's own rules stand in for the context's."""
+    own = tree.read(f"{dockerfile}.dockerignore")
+    shared = posixpath.normpath(posixpath.join(context, ".dockerignore"))
+    data = tree.read(shared) if own is None else own
+    return globs.ignore((data or b"").decode(errors="replace"))
+
+
+def _copied(tree: Tree, context: str, sources: list[Source], ignore: Ignore) -> Iterator[str]:
+    """The files in a context that are named and not ignored, by path from the tree's root."""
+    waiting: list[Parts] = [()] if sources else []
+    while waiting:
+        folder = waiting.pop()
+        for name, kind in tree.entries(posixpath.join(context, *folder)):
+            path = (*folder, name)
+            named = any(source.names(path) for source in sources)
+            if not named and not any(source.leads_to(path) for source in sources):
+                continue
+            left_out = ignore.leaves_out(path)
+            # A link is copied as it is, except on the way to what is named.
+            if kind == "folder" or (kind == "link" and not named):
+                waiting += [path] if not left_out or ignore.has_exceptions else []
+            elif named and not left_out:
+                yield posixpath.normpath(posixpath.join(context, *path))
 
 
 class Folder:
@@ -64,25 +119,32 @@ class Folder:
         except OSError:
             return None
 
-    def hashes(self, context: str, sources: list[str]) -> dict[str, str]:
-        """The hash of every file that paths or globs in a context name."""
-        return {
-            path.relative_to(self.root).as_posix(): self._hash(path)
-            for path in sorted(self._named(self.root / context, sources))
-            if path.is_symlink() or path.is_file()
-        }
+    def hash(self, path: str) -> str | None:
+        """SHA-256 behind "x" or "-" for executable; None where there is no such file."""
+        file = self.root / path
+        try:
+            if file.is_symlink():
+                return f"link to {file.readlink()}"
+            return _hash(file.read_bytes(), executable=bool(file.stat().st_mode & 0o111))
+        except OSError:
+            return None
 
-    def _named(self, context: pathlib.Path, sources: list[str]) -> set[pathlib.Path]:
-        found: set[pathlib.Path] = set()
-        for source in sources:
-            for path in [context] if source in (".", "./") else context.glob(source.rstrip("/")):
-                found |= {path} if path.is_symlink() or not path.is_dir() else set(path.rglob("*"))
-        return found
+    def entries(self, folder: str) -> Iterable[tuple[str, Kind]]:
+        """What is in a folder, by name; nothing where there is no such folder."""
+        try:
+            with os.scandir(self.root / folder) as found:
+                return [(entry.name, kind) for entry in found if (kind := _kind(entry))]
+        except OSError:
+            return []
 
-    def _hash(self, path: pathlib.Path) -> str:
-        if path.is_symlink():
-            return f"link to {path.readlink()}"
-        return _hash(path.read_bytes(), executable=bool(path.stat().st_mode & 0o111))
+
+def _kind(entry: os.DirEntry[str]) -> Kind | None:
+    """What an entry is; None for devices, sockets and pipes, of which nothing can be said."""
+    if entry.is_symlink():
+        return "link"
+    if entry.is_dir():
+        return "folder"
+    return "file" if entry.is_file() else None
 
 
 class Revision:
@@ -94,6 +156,18 @@ class Revision:
         lines = (git.ask(directory, "ls-tree", "-r", "-z", revision) or "").split("\0")
         parts = (line.partition("\t") for line in lines if line)
         self.objects = {path: tuple(about.split()) for about, _, path in parts}
+        self.folders: dict[str, dict[str, Kind]] = collections.defaultdict(dict)
+        for path, (mode, kind, _) in self.objects.items():
+            if kind == "blob":
+                self._file(path, "link" if mode == "120000" else "file")
+
+    def _file(self, path: str, kind: Kind) -> None:
+        folder, _, name = path.rpartition("/")
+        self.folders[folder][name] = kind
+        while folder:
+            above, _, name = folder.rpartition("/")
+            self.folders[above][name] = "folder"
+            folder = above
 
     def read(self, path: str) -> bytes | None:
         """A file's bytes; None where there is no such file."""
@@ -101,34 +175,21 @@ class Revision:
             return None
         return git.blob(self.directory, self.objects[path][2])
 
-    def hashes(self, context: str, sources: list[str]) -> dict[str, str]:
-        """The hash of every file that paths or globs in a context name."""
-        patterns = [_pattern(context, source) for source in sources]
-        named = (path for path in self.objects if any(p.match(path) for p in patterns))
-        return dict(self._hashes(sorted(named)))
+    def hash(self, path: str) -> str | None:
+        """SHA-256 behind "x" or "-" for executable; None where there is no such file."""
+        data = self.read(path)
+        if data is None:
+            return None
+        mode = self.objects[path][0]
+        if mode == "120000":
+            return f"link to {data.decode(errors='replace')}"
+        return _hash(data, executable=mode == "100755")
 
-    def _hashes(self, paths: list[str]) -> Iterator[tuple[str, str]]:
-        for path in paths:
-            mode, kind, _ = self.objects[path]
-            data = self.read(path) if kind == "blob" else None
-            if data is not None and mode == "120000":
-                yield path, f"link to {data.decode(errors='replace')}"
-            elif data is not None:
-                yield path, _hash(data, executable=mode == "100755")
+    def entries(self, folder: str) -> Iterable[tuple[str, Kind]]:
+        """What is in a folder, by name; nothing where there is no such folder."""
+        path = posixpath.normpath(folder)
+        return self.folders.get("" if path == "." else path, {}).items()
 
 
 def _hash(data: bytes, *, executable: bool) -> str:
     return ("x" if executable else "-") + hashlib.sha256(data).hexdigest()
-
-
-def _pattern(context: str, source: str) -> re.Pattern[str]:
-    """What a path must begin with to be the file, or in the folder, that a glob names."""
-    parts = [part for part in (*context.split("/"), *source.split("/")) if part not in ("", ".")]
-    translated = "/".join(_part(part) for part in parts)
-    return re.compile(f"{translated}(/|$)" if translated else "")
-
-
-def _part(glob: str) -> str:
-    marks = {"*": "[^/]*", "?": "[^/]"}
-    pieces = re.split(r"(\*|\?|\[[^\]]*\])", glob)
-    return "".join(p if p.startswith("[") else marks.get(p) or re.escape(p) for p in pieces)

@@ -15,6 +15,13 @@ from imagekit import dockerfile as parsed
         ("COPY / /b", ["."]),
         ("ADD https://x/y git@h:r /c", []),
         ("COPY <<EOF /c", []),
+        ("COPY [!a]x.txt /", ["[!a]x.txt"]),
+        ('COPY ["a" "/b"]', ['["a"']),
+        ("COPY [1, 2]", ["[1,"]),
+        ("COPY []", []),
+        ('COPY ["a"]', []),
+        ("COPY " + "[" * 100_000, []),
+        ("COPY", []),
         ("COPY $X /c", ["."]),
         ("COPY a \\\n  b \\\n /c", ["a", "b"]),
         ("# COPY a /b\n  # and\nCOPY c /d", ["c"]),
@@ -40,6 +47,9 @@ def test_what_a_dockerfile_takes_from_its_context(dockerfile, sources):
         ("FROM a AS one\nFROM b\nCOPY --from=one / /", {}, "b"),
         ("FROM a AS one\nFROM --platform=linux/amd64 one", {}, "a"),
         ("RUN true", {}, None),
+        ("FROM", {}, None),
+        ("FROM --platform=x", {}, None),
+        ('ARG B="x\nFROM $B', {}, '"x'),
     ],
 )
 def test_what_an_image_stands_on(dockerfile, args, base):
@@ -49,6 +59,11 @@ def test_what_an_image_stands_on(dockerfile, args, base):
 def test_the_shipped_dockerfiles_take_nothing_from_the_context(root):
     for path in (root / "dockerfiles").glob("Dockerfile*"):
         assert parsed.context_sources(path.read_text()) == []
+
+
+def test_a_quote_that_does_not_end():
+    text = "ARG A='x B\nARG C"
+    assert parsed.declared_args(text) - parsed.PREDEFINED_ARGS == {"A", "B", "C"}
 
 
 def test_declared_args():

@@ -1,12 +1,17 @@
 """The commands that look back."""
 
+import io
 import json
 import re
 import shutil
+import sys
 
+import fsspec
 import pytest
 
+from imagekit import place, reading
 from imagekit.cli import main
+from imagekit.notebook import project as notebook_project
 from imagekit.runs.store import Store
 from tests.runs.conftest import record
 
@@ -17,7 +22,7 @@ gpu_versions: {cuda: {CUDA: "13"}}
 images: [{python: [py312, py313]}, {python: py313, gpu: cuda}]
 """
 
-# git is asked where the project's root is.
+# git is asked for what may be a file in a revision.
 pytestmark = pytest.mark.edge
 
 
@@ -122,8 +127,8 @@ def test_the_history_as_a_table(call):
 def test_a_part_of_the_history(call):
     assert call("runs", "-n", "2")[1].splitlines()[-1] == "10 runs in runs, the latest 2 shown"
     assert call("runs", "--outcome", "failed")[1].splitlines()[-1] == "2 runs of 10 in runs"
-    out = call("runs", "-p", "check", "True", "--notebook", "generate", "--json")[1]
-    assert [run["changes"] for run in json.loads(out)] == [[0, 0, 0], [0, 0, 0], None]
+    out = call("runs", "-p", "check", "true", "--notebook", "generate", "--json")[1]
+    assert [run["changes"] for run in json.loads(out)] == [[0, 0, 0, 0], [0, 0, 0, 0], None]
     assert len(json.loads(call("runs", "--json")[1])) == 10
     assert len(json.loads(call("runs", "--json", "-n", "3")[1])) == 3
     assert len(json.loads(call("runs", "--json", "-n", "0")[1])) == 10
@@ -174,6 +179,44 @@ def test_the_store_can_be_named_before_and_behind_a_subcommand(call, project):
     found = call("runs", "diff", *two, "--runs", "other")
     assert found[0] == 0
     assert call("runs", "--runs", "other", "diff", *two) == found
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(
+    ("address", "number", "shown"),
+    [
+        ("many", 199, False),
+        ("many", 200, True),
+        ("memory://b/r", 23, False),
+        ("memory://b/r", 24, True),
+    ],
+)
+def test_a_bar_for_who_would_wait(address, number, shown, project, monkeypatch):
+    fsspec.filesystem("memory").store.clear()
+    store = Store(address)
+    for index in range(number):
+        record(store, index)
+    for stream, seen in ((Terminal(), shown), (io.StringIO(), False)):
+        monkeypatch.setattr(sys, "stderr", stream)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(project / f"cache-{id(stream)}"))
+        assert len(reading._history(store).entries) == number
+        assert ("reading runs" in stream.getvalue()) == seen
+    fsspec.filesystem("memory").store.clear()
+
+
+def test_the_store_is_the_one_that_runs_are_written_to(call, project, monkeypatch):
+    inner = project / "inner"
+    (project / ".git").mkdir()
+    (inner / "below").mkdir(parents=True)
+    (inner / "pyproject.toml").touch()
+    record(Store(place.runs()), 1)
+    monkeypatch.chdir(inner / "below")
+    name = record(Store(notebook_project.root() / "runs"), 2)
+    assert [run["run"] for run in json.loads(call("runs", "--json")[1])] == [name]
 
 
 def test_one_run(call):

@@ -92,9 +92,9 @@ def test_a_terminal_of_a_few_columns_gets_all_the_same(shown):
 def test_only_what_went_wrong_has_a_line_below(shown):
     below = [line for line in shown(120) if line.startswith("     ")]
     assert [line.split(":")[0].strip() for line in below] == [
-        "its notebook cannot be read",
         "cell 3",
         "cell 5",
+        "its notebook cannot be read",
     ]
 
 

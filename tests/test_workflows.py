@@ -53,6 +53,39 @@ def test_rights_are_few_and_time_is_limited(path):
     assert all(job["timeout-minutes"] <= 90 for job in document["jobs"].values())
 
 
+RIGHTS = {
+    "check": {},
+    "generate": {"contents": "write", "actions": "write"},
+    "weekly": {"contents": "write", "pull-requests": "write", "actions": "write"},
+}
+
+
+@each
+def test_only_the_jobs_that_push_may_write(path):
+    (job,) = jobs(path).values()
+    assert job.get("permissions", {}) == RIGHTS[path.stem]
+
+
+@each
+def test_what_a_workflow_pushes_it_has_checked(path):
+    text = "\n".join(scripts(path))
+    # With a workflow's own token, nothing else would start the check.
+    started = re.findall(r"git push .*\n(?: *#.*\n)* *gh workflow run (\S+) --ref ", text)
+    assert len(started) == text.count("git push")
+    for name in started:
+        document = yaml.safe_load((path.parent / name).read_text())
+        # YAML 1.1 takes the key "on" for a truth value.
+        assert "workflow_dispatch" in document[True]
+
+
+@each
+def test_whoever_asks_github_has_a_token(path):
+    for job in jobs(path).values():
+        for step in job["steps"]:
+            if re.search(r"^\s*gh ", step.get("run", ""), re.MULTILINE):
+                assert "GH_TOKEN" in step["env"]
+
+
 @each
 def test_nothing_from_outside_is_pasted_into_a_script(path):
     assert [script for script in scripts(path) if "${{" in script] == []
@@ -141,6 +174,7 @@ def test_the_weekly_run_opens_one_pull_request_with_the_diff(already, verb, chec
     assert "<code>13.0.3</code> | <code>13.0.4</code>" in body
     assert "rebuilt as a consequence" in body
     assert "Regenerate" in git("log", "-1", "--format=%s", "origin/weekly")
+    assert "workflow run check.yml --ref weekly\n" in (work.parent / "asked").read_text()
 
 
 @pytest.mark.edge
@@ -159,3 +193,4 @@ def test_a_pull_request_gets_its_build_file(checkout):
     run_last_script(checkout, "generate")
     git("fetch", "-q")
     assert git("show", "origin/topic:cloudbuild.json") == "{}"
+    assert (work.parent / "asked").read_text() == "workflow run check.yml --ref topic\n"

@@ -80,7 +80,8 @@ def read(
     chosen = history.filter_of(since, until, outcomes, notebook, parameters)
     recorded_in, _, itself = os.environ.get(RUN_VARIABLE, "").rpartition("/")
     found = history.read(_opened(store, recorded_in), _shown)
-    found = History(found.store, found.index, (e for e in found.entries if e.run != itself))
+    others = (entry for entry in found.entries if entry.run != itself)
+    found = History(found.store, found.index, others, _shown)
     if found.entries or not _is_default(found.store) or not pathlib.Path(EXAMPLE).is_dir():
         return Selection(found, chosen)
     return Selection(history.read(Store(EXAMPLE), _shown), chosen, instead_of=DEFAULT)
@@ -96,18 +97,21 @@ def _is_default(store: Store) -> bool:
     return store.folder == pathlib.Path(DEFAULT).resolve()
 
 
-def _shown(names: Sequence[str]) -> Sequence[str]:
-    bar: Sequence[str] = progress(names, what="reading runs")
+def _shown(names: Sequence[str], what: str) -> Sequence[str]:
+    bar: Sequence[str] = progress(names, what=what)
     return bar
 
 
 def frame(selection: Selection) -> pd.DataFrame:
     """One row a run, by name, with times in UTC, seconds, and numbers of images."""
     entries, counts = selection.entries, selection.counts
-    numbers = [counts.get(entry.run, (None, None, None)) for entry in entries]
+    numbers = [counts.get(entry.run, (None, None, None, None)) for entry in entries]
     columns = {
         "began": pd.to_datetime(
-            [entry.started or None for entry in entries], utc=True, format="ISO8601"
+            [entry.started or None for entry in entries],
+            utc=True,
+            format="ISO8601",
+            errors="coerce",
         ),
         "notebook": [_stem(entry) for entry in entries],
         "parameters": [given_to(entry) for entry in entries],
@@ -115,9 +119,9 @@ def frame(selection: Selection) -> pd.DataFrame:
         "outcome": [entry.outcome for entry in entries],
         "why": [why(entry) for entry in entries],
         "images": pd.array([entry.images for entry in entries], dtype="Int64"),
-        "added": pd.array([added for added, _, _ in numbers], dtype="Int64"),
-        "removed": pd.array([removed for _, removed, _ in numbers], dtype="Int64"),
-        "changed": pd.array([changed for _, _, changed in numbers], dtype="Int64"),
+        "added": pd.array([added for added, *_ in numbers], dtype="Int64"),
+        "removed": pd.array([removed for _, removed, *_ in numbers], dtype="Int64"),
+        "changed": pd.array([changed for _, _, changed, _ in numbers], dtype="Int64"),
         "commit": [entry.commit or "" for entry in entries],
         "config": [entry.config or "" for entry in entries],
         "config_sha256": [entry.config_sha256 or "" for entry in entries],
@@ -164,8 +168,9 @@ def latest_changes(selection: Selection) -> Table:
     generated = [entry for entry in selection.entries if entry.build is not None]
     changes = selection.found.changes(generated[-1]) if generated else None
     if changes is None:
-        caption = "Nothing to compare: fewer than two runs generated something"
-        return Table(pd.DataFrame(), caption)
+        why = "no run before it generated from the same config into the same output"
+        what = f"{generated[-1].run}: {why}" if generated else "no run generated something"
+        return Table(pd.DataFrame(), f"Nothing to compare: {what}")
     before = selection.found.before(generated[-1])
     shown = tables.changes(changes, before.run if before else "")
     return Table(shown.frame, f"{generated[-1].run}: {shown.caption}")
@@ -256,7 +261,7 @@ def _draw(axes: Any, part: pd.DataFrame, column: str, name: str, number: int) ->
 
 
 def _dress(axes: Any, label: str, began: pd.Series, values: pd.Series) -> None:
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+    from matplotlib.dates import MONTHLY, AutoDateLocator, ConciseDateFormatter
 
     axes.set_ylabel(label)
     # What lies on the uppermost line would be cut through.
@@ -266,6 +271,8 @@ def _dress(axes: Any, label: str, began: pd.Series, values: pd.Series) -> None:
         # For one moment, matplotlib finds no dates to write and would warn of it.
         axes.set_xlim(first - SPAN, last + SPAN)
     ticks = AutoDateLocator(maxticks=8)
+    # Without it, four to five years have no ticks that it would not warn of.
+    ticks.intervald[MONTHLY] = [1, 2, 3, 4, 6, 12]
     axes.xaxis.set_major_locator(ticks)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(ticks))
     axes.spines[["top", "right"]].set_visible(False)

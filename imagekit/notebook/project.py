@@ -7,18 +7,9 @@ import os
 import pathlib
 
 from imagekit import git
+from imagekit.place import root
 
-MARKERS = (".git", "pyproject.toml")
-
-
-def root(start: pathlib.Path | None = None) -> pathlib.Path:
-    """The nearest folder at or above `start` that is a project's, else `start` itself.
-
-    `start` is the working directory by default.
-    """
-    here = (start or pathlib.Path.cwd()).resolve()
-    above = (here, *here.parents)
-    return next((d for d in above if any((d / name).exists() for name in MARKERS)), here)
+__all__ = ["commit", "enter", "root", "sha256"]
 
 
 def enter() -> None:

@@ -23,8 +23,8 @@ from papermill.exceptions import PapermillExecutionError
 from papermill.iorw import LocalHandler, papermill_io
 from traitlets.config import Config as Traits
 
-from imagekit import output
-from imagekit.errors import INTERRUPTED, UsageError, did_you_mean, exit_code_of
+from imagekit import output, place
+from imagekit.errors import INTERRUPTED, StoreError, UsageError, did_you_mean, exit_code_of
 from imagekit.notebook import project
 from imagekit.notebook.parameters import unformatted
 from imagekit.runs import record
@@ -111,12 +111,37 @@ def _finish(
         result=_result(executed),
         executed_sha256=hashlib.sha256(data).hexdigest() if executed.cells else None,
     )
-    if executed.cells:
-        store.write(f"{finished.run}.ipynb", data)
-    record.write(store, finished)
-    left = store.path(f"{finished.run}{'.ipynb' if executed.cells else '.json'}")
+    left = _kept(store, finished, data if executed.cells else None)
     warned = tuple(_texts(executed, stderr=True))
     return Run(finished, left, tuple(_texts(executed, stderr=False)), warned)
+
+
+def _kept(store: Store, finished: Record, data: bytes | None) -> str:
+    """Put what stays of a run into the store; where that is.
+
+    Raises StoreError where the store fails, but only when it is kept on this machine.
+    """
+    try:
+        return _put(store, finished, data)
+    except StoreError as error:
+        here = _put_here(finished, data)
+        remedy = f"the run ({finished.outcome}) is kept in {here}; copy it and its record there"
+        raise StoreError(f"{error}; {remedy}") from None
+
+
+def _put(store: Store, finished: Record, data: bytes | None) -> str:
+    if data is not None:
+        store.write(f"{finished.run}.ipynb", data)
+    record.write(store, finished)
+    return store.path(f"{finished.run}{'.json' if data is None else '.ipynb'}")
+
+
+def _put_here(finished: Record, data: bytes | None) -> str:
+    """Keep a run in the project's own store, or else in a folder that certainly can be written."""
+    try:
+        return _put(Store(place.runs()), finished, data)
+    except UsageError:
+        return _put(Store(tempfile.mkdtemp(prefix="imagekit-run-")), finished, data)
 
 
 def _outcome(

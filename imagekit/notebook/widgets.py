@@ -37,6 +37,7 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]
         self.axes = ipywidgets.VBox()
         self.message, self.counts = ipywidgets.HTML(), ipywidgets.HTML()
         self.grid, self.graph = ipywidgets.HTML(), ipywidgets.HTML()
+        self.broken = ""
         self.boxes: dict[Axis, dict[str | None, ipywidgets.Checkbox]] = {}
         self.config.observe(self._read, "value")
         for text in (self.only, self.skip):
@@ -54,8 +55,10 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]
         try:
             self.matrix = pipeline.check(self.config.value).matrix
         except ImagekitError as error:
-            self._say(str(error))
+            self.broken = str(error)
+            self._say(self.broken)
             return
+        self.broken = ""
         self.boxes = {
             axis: {name: _box(words) for name, words in explorer.values_of(self.matrix, axis)}
             for axis in AXES
@@ -71,6 +74,10 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]
         self._show()
 
     def _show(self, _: Any = None) -> None:
+        if self.broken:
+            # The boxes are those of the config before; what they say is nothing of this one.
+            self._say(self.broken)
+            return
         choice = {
             axis: [name for name, box in boxes.items() if box.value]
             for axis, boxes in self.boxes.items()

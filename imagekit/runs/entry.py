@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from imagekit.inventory import Inventory
-from imagekit.runs.record import RESULT_TYPE, CellError, Record, seconds_between
+from imagekit.runs.record import RESULT_TYPE, CellError, Record, moment, seconds_between
 
 OUTCOMES = {
     "running": "it has begun, and its record says no end",
@@ -34,9 +34,10 @@ NO_RUN = ("unreadable", "not a run")
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A run as the history knows it. Times are ISO 8601 in UTC, durations seconds.
 
-    `config` is the config's path and `config_sha256` its hash; `build` is the hash under which
-    the inventory of what was generated is kept; `left_notebook` says that its executed notebook
-    was left beside its record; `problem` says what is wrong with its files.
+    What files say that cannot be is left out, so that an entry can be kept, sorted and reckoned
+    with. `config` is the config's path and `config_sha256` its hash; `build` is the hash under
+    which the inventory of what was generated is kept; `left_notebook` says that its executed
+    notebook was left beside its record; `problem` says what is wrong with its files.
     """
 
     run: str
@@ -82,13 +83,13 @@ def of_record(run: str, data: bytes) -> tuple[Entry, Inventory | None]:
         run=run,
         outcome=record.outcome,
         notebook=record.notebook,
-        started=record.started,
-        seconds=record.seconds,
-        cell=record.cell,
+        started=_time(record.started),
+        seconds=_seconds(record.seconds),
+        cell=_cell(record.cell),
         parameters=record.parameters,
         commit=record.commit,
         host=record.host,
-        process=record.process,
+        process=_number(record.process, 1, 2**31 - 1),
         left_notebook=record.executed_sha256 is not None,
     )
     return _with_result(entry, record.result)
@@ -103,15 +104,14 @@ def of_notebook(run: str, data: bytes) -> tuple[Entry, Inventory | None]:
     about = notebook.metadata.get("papermill")
     if not isinstance(about, dict) or not isinstance(about.get("start_time"), str):
         return Entry(run=run, outcome="not a run", problem="papermill did not execute it"), None
-    cell = _error(notebook)
+    cell = _cell(_error(notebook))
     parameters = about.get("parameters")
-    seconds = about.get("duration")
     entry = Entry(
         run=run,
         outcome=_outcome(notebook, about, cell),
         notebook=str(about.get("input_path") or ""),
-        started=about["start_time"],
-        seconds=round(seconds, 3) if isinstance(seconds, int | float) else None,
+        started=_time(about["start_time"]),
+        seconds=_seconds(about.get("duration")),
         cell=cell,
         parameters=parameters if isinstance(parameters, dict) else {},
     )
@@ -142,7 +142,8 @@ def settled(entry: Entry, now: datetime.datetime) -> Entry:
     if _is_gone(entry):
         return msgspec.structs.replace(entry, outcome="killed", problem="its runner was killed")
     where = f"on {entry.host}" if entry.host else ""
-    elapsed = seconds_between(entry.started, now)
+    # Another machine's clock may be ahead of this one's.
+    elapsed = max(0.0, seconds_between(entry.started, now)) if entry.started else None
     return msgspec.structs.replace(entry, seconds=elapsed, problem=where)
 
 
@@ -158,8 +159,9 @@ def _is_gone(entry: Entry) -> bool:
         return False
     except psutil.Error:
         return True
+    started = moment(entry.started)
     # A process that began after the run only has its number.
-    return bool(begun > datetime.datetime.fromisoformat(entry.started).timestamp() + 1)
+    return started is not None and bool(begun > started.timestamp() + 1)
 
 
 def _result(notebook: _Notebook) -> dict[str, Any] | None:
@@ -207,10 +209,31 @@ def _with_result(entry: Entry, result: Any) -> tuple[Entry, Inventory | None]:
         commit=entry.commit or (commit if isinstance(commit, str) else None),
         config=config if isinstance(config, str) else None,
         config_sha256=_text(hashes.get(config)) if isinstance(config, str) else None,
-        images=total if isinstance(total, int) else None,
+        images=_number(total),
         build=build,
     )
     return found, inventory
+
+
+def _time(text: str) -> str:
+    """A time as all entries write it, so that they sort; nothing where it is none."""
+    found = moment(text)
+    return "" if found is None else found.isoformat()
+
+
+def _number(value: Any, least: int = 0, most: int = 2**63 - 1) -> int | None:
+    """A whole number that a table has room for; JSON knows larger ones, and true is none."""
+    number = isinstance(value, int) and not isinstance(value, bool)
+    return value if number and least <= value <= most else None
+
+
+def _seconds(value: Any) -> float | None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return round(float(value), 3) if number and abs(value) < 2**53 else None
+
+
+def _cell(cell: CellError | None) -> CellError | None:
+    return cell and msgspec.structs.replace(cell, number=_number(cell.number))
 
 
 def _text(value: Any) -> str | None:

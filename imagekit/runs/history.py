@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import datetime
 import fnmatch
+import functools
+import itertools
+import json
 import re
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
@@ -16,36 +18,54 @@ from imagekit.errors import UsageError, counted, did_you_mean
 from imagekit.inventory import Inventory
 from imagekit.runs import entry as entries
 from imagekit.runs.entry import NO_RUN, OUTCOMES, Entry
-from imagekit.runs.index import Index
-from imagekit.runs.record import now
-from imagekit.runs.store import Store
+from imagekit.runs.index import Counts, Index
+from imagekit.runs.record import moment, now
+from imagekit.runs.store import State, Store
 
-Counts = tuple[int, int, int]
-"""Images added, removed and changed."""
-
-Progress = Callable[[Sequence[str]], Iterable[str]]
+Progress = Callable[[Sequence[str], str], Iterable[str]]
+"""Wraps names of what takes its time, to show how far it is; the text says what is done."""
 
 RECORD = re.compile(r"(.*/)?\d{8}T\d{6}\.\d+Z-[^/]*-[0-9a-f]{8}\.json")
 """What record files are called; other JSON in a store is none of ours."""
 
+NAME_TIME = re.compile(r"(?:.*/)?(\d{8}T\d{6}\.\d+)Z-[^/]*")
+
 LATEST = re.compile(r"latest(?:~(\d+))?")
+
+READERS = {"json": ("record", entries.of_record), "ipynb": ("notebook", entries.of_notebook)}
+"""What a run's files are and are read by; the record says more than the notebook."""
+
+KEPT_AT_ONCE = 256
+FAR = 16
+"""Runs far away that are asked for at once: each waits for the network."""
+
+Read = tuple[Entry, Inventory | None]
+
+
+def _silent(names: Sequence[str], what: str) -> Iterable[str]:
+    return names
 
 
 class History:
     """All runs of a store, the earliest first. Made by `read`."""
 
-    def __init__(self, store: Store, index: Index, found: Iterable[Entry]) -> None:
+    def __init__(
+        self, store: Store, index: Index, found: Iterable[Entry], progress: Progress = _silent
+    ) -> None:
         self.store = store
         self.index = index
         self.entries = sorted(found, key=lambda entry: (entry.started, entry.run))
+        self.progress = progress
 
     def build(self, entry: Entry) -> Inventory | None:
         """What a run generated, if it did."""
-        return self.index.build(entry.build) if entry.build else None
+        if entry.build is None:
+            return None
+        return self.index.build(entry.build) or self._read_again(entry)
 
     def before(self, entry: Entry) -> Entry | None:
         """The run before that generated something from the same config."""
-        return self._predecessors().get(entry.run)
+        return self._predecessors.get(entry.run)
 
     def changes(self, entry: Entry) -> Changes | None:
         """What a run's images differ in from those of the run before; None where there is none."""
@@ -54,26 +74,26 @@ class History:
         return compare(inventory, after) if inventory and after else None
 
     def counts(self, chosen: Iterable[Entry]) -> dict[str, Counts]:
-        """How many images came, went and changed against the run before, by run."""
-        known, new = self.index.counted(), {}
-        predecessors = self._predecessors()
-        found: dict[str, Counts] = {}
-        for entry in chosen:
-            before = predecessors.get(entry.run)
-            if before is None or entry.build is None:
-                continue
-            pair = f"{before.build}:{entry.build}"
-            if before.build == entry.build:
-                found[entry.run] = (0, 0, 0)
-                continue
-            if pair not in known:
-                changes = self.changes(entry) or Changes()
-                kinds = (changes.added, changes.removed, changes.changed)
-                numbers = (len(kinds[0]), len(kinds[1]), len(kinds[2]))
-                known[pair] = new[pair] = numbers
-            found[entry.run] = known[pair]
+        """How many images came, went and changed against the run before, by run.
+
+        A run is left out where that cannot be known.
+        """
+        pairs = {
+            entry.run: (f"{before.build}:{entry.build}", entry)
+            for entry in chosen
+            if (before := self.before(entry)) and entry.build
+        }
+        known = self.index.counted()
+        unknown = {pair: entry for pair, entry in pairs.values() if pair not in known}
+        new: dict[str, Counts] = {}
+        for pair in self.progress(list(unknown), "comparing runs") if unknown else ():
+            changes = self.changes(unknown[pair])
+            if changes is not None:
+                kinds = (changes.added, changes.removed, changes.changed, changes.whole)
+                new[pair] = Counts(*map(len, kinds))
         self.index.keep_counted(new)
-        return found
+        known |= new
+        return {run: known[pair] for run, (pair, _) in pairs.items() if pair in known}
 
     def find(self, name: str) -> Entry:
         """The run of a name, of the beginning of one, or `latest`, `latest~1` and so on.
@@ -86,9 +106,8 @@ class History:
             if back <= len(runs):
                 return runs[-back]
             raise UsageError(f"{name}: {self.store.address} has {counted(len(runs), 'run')}")
-        plain = name.rpartition("/")[2].removesuffix(".ipynb").removesuffix(".json")
-        exact = [e for e in self.entries if plain in (e.run, e.run.rpartition("/")[2])]
-        found = exact or [e for e in self.entries if e.run.startswith(plain)]
+        plain = name.removesuffix(".ipynb").removesuffix(".json")
+        found = next((found for found in self._named(plain) if found), [])
         if not found:
             near = did_you_mean(plain, [e.run for e in self.entries[-1000:]])
             raise UsageError(f"no run is called {name!r} in {self.store.address}{near}")
@@ -97,6 +116,18 @@ class History:
             raise UsageError(f"{name!r} is the beginning of {len(found)} runs: {named} …")
         return found[0]
 
+    def _named(self, name: str) -> Iterator[list[Entry]]:
+        """The runs that a name may mean, the most literal meaning first."""
+        yield [e for e in self.entries if e.run == name]
+        yield [e for e in self.entries if e.run.startswith(name)]
+        # A file's path goes through the store, and perhaps through folders in it.
+        inside = [e for e in self.entries if name.endswith(f"/{e.run}")]
+        yield sorted(inside, key=lambda entry: len(entry.run))[-1:]
+        plain = name.rpartition("/")[2]
+        yield [e for e in self.entries if e.run.rpartition("/")[2] == plain]
+        yield [e for e in self.entries if e.run.startswith(plain)]
+
+    @functools.cached_property
     def _predecessors(self) -> dict[str, Entry]:
         last: dict[tuple[str | None, str], Entry] = {}
         found: dict[str, Entry] = {}
@@ -109,61 +140,101 @@ class History:
                 last[key] = entry
         return found
 
+    def _read_again(self, entry: Entry) -> Inventory | None:
+        """What a run generated by its files, where the index has lost it."""
+        for kind, (_, reader) in READERS.items():
+            for _, data in self.store.read([f"{entry.run}.{kind}"]):
+                with contextlib.suppress(ValueError, RecursionError):
+                    again = reader(entry.run, data) if isinstance(data, bytes) else None
+                    if again and again[0].build == entry.build:
+                        return again[1]
+        return None
 
-def read(store: Store, progress: Progress | None = None) -> History:
+
+def read(store: Store, progress: Progress = _silent) -> History:
     """The history of a store: from the index what was read before, and the rest from its files.
 
-    `progress` wraps the names of the runs that are read now. A file that cannot be read is an
-    entry that says so.
+    A file that cannot be read is an entry that says so.
     """
     index = Index(store.address)
-    marks = _marks(store)
+    runs, closed = _runs(store)
     known = index.known()
-    current = {name: entry for name, (mark, entry) in known.items() if mark == marks.get(name)}
-    unread = [name for name in marks if name not in current]
-    for batch in _batches(progress(unread) if progress and unread else unread):
-        read_now = [(name, marks[name], *_read(name, store, marks)) for name in batch]
-        current |= {name: entry for name, _, entry, _ in read_now}
-        with contextlib.suppress(sqlite3.OperationalError):
-            index.keep(read_now)
-    with contextlib.suppress(sqlite3.OperationalError):
-        index.forget(known.keys() - marks.keys())
-    moment = now()
-    return History(store, index, (entries.settled(entry, moment) for entry in current.values()))
+    current = {
+        name: entry
+        for name, (mark, entry) in known.items()
+        if name in runs and mark == _mark(runs[name])
+    }
+    unread = [name for name in runs if name not in current]
+    fresh = _fresh(unread, runs, store, progress)
+    while batch := list(itertools.islice(fresh, KEPT_AT_ONCE)):
+        current |= {name: entry for name, _, (entry, _) in batch}
+        # What could not be read just now may be read the next time.
+        lasting = [(name, _mark(runs[name]), *found) for name, sound, found in batch if sound]
+        index.keep(lasting)
+    index.forget(known.keys() - runs.keys())
+    present = now()
+    found = (entries.settled(entry, present) for entry in current.values())
+    return History(store, index, [*found, *closed], progress)
 
 
-def _batches(names: Iterable[str], size: int = 256) -> Iterator[list[str]]:
-    batch: list[str] = []
-    for name in names:
-        batch.append(name)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def _marks(store: Store) -> dict[str, str]:
-    """Each run by the name that its two files share, with the marks of both."""
-    found: dict[str, str] = {}
-    for name, mark in sorted(store.files().items()):
-        if name.endswith(".ipynb") or RECORD.fullmatch(name):
+def _runs(store: Store) -> tuple[dict[str, dict[str, State]], list[Entry]]:
+    """The files of each run by their kinds, and the folders that cannot be looked into."""
+    runs: dict[str, dict[str, State]] = {}
+    closed: list[Entry] = []
+    for name, state in sorted(store.files().items()):
+        if name.endswith("/"):
+            why = f"this folder cannot be read: {state.mark}"
+            entry = Entry(run=name, outcome="unreadable", started=state.modified, problem=why)
+            closed.append(entry)
+        elif name.endswith(".ipynb") or RECORD.fullmatch(name):
             run, _, kind = name.rpartition(".")
-            found[run] = f"{found.get(run, '')}{kind}={mark};"
-    return found
+            runs.setdefault(run, {})[kind] = state
+    return runs, closed
 
 
-def _read(name: str, store: Store, marks: Mapping[str, str]) -> tuple[Entry, Inventory | None]:
-    """A run by its files: the record says more than the notebook, where there is one."""
-    kinds = [part.partition("=")[0] for part in marks[name].split(";") if part]
-    files = dict(store.read([f"{name}.{kind}" for kind in kinds if _is_needed(kind, kinds, store)]))
+def _mark(files: Mapping[str, State]) -> str:
+    return "".join(f"{kind}={state.mark};" for kind, state in files.items())
+
+
+def _fresh(
+    names: Sequence[str], runs: Mapping[str, Mapping[str, State]], store: Store, progress: Progress
+) -> Iterator[tuple[str, bool, Read]]:
+    """Runs by their files, each with whether all of them could be had."""
+    shown = progress(names, "reading runs") if names else ()
+    for name, files in zip(shown, _contents(names, runs, store), strict=True):
+        sound = not any(isinstance(data, OSError) for data in files.values())
+        entry, inventory = _read(name, runs[name], files)
+        if not entry.started and entry.outcome != "not a run":
+            entry = msgspec.structs.replace(entry, started=_approximate(name, runs[name]))
+        yield name, sound, (entry, inventory)
+
+
+def _contents(
+    names: Sequence[str], runs: Mapping[str, Mapping[str, State]], store: Store
+) -> Iterator[dict[str, bytes | OSError]]:
+    """The files of each run, by kind."""
+    size = FAR if store.folder is None else 1
+    for first in range(0, len(names), size):
+        chunk = names[first : first + size]
+        needed: dict[str, list[str]] = {}
+        for name in chunk:
+            # A notebook far away is not fetched only to see that it is whole.
+            far = store.folder is None and "json" in runs[name]
+            needed[name] = ["json"] if far else list(runs[name])
+        asked = [f"{name}.{kind}" for name, kinds in needed.items() for kind in kinds]
+        found = dict(store.read(asked))
+        for name, kinds in needed.items():
+            yield {kind: found[f"{name}.{kind}"] for kind in kinds}
+
+
+def _read(name: str, kinds: Iterable[str], files: Mapping[str, bytes | OSError]) -> Read:
+    """A run by the kinds of files that are there, and those of them that were read."""
     problems: list[str] = []
-    best: tuple[Entry, Inventory | None] | None = None
-    for kind, reader in (("json", entries.of_record), ("ipynb", entries.of_notebook)):
-        data = files.get(f"{name}.{kind}")
+    best: Read | None = None
+    for kind, (what, reader) in READERS.items():
+        data = files.get(kind)
         if data is None:
             continue
-        what = "record" if kind == "json" else "notebook"
         try:
             if isinstance(data, OSError):
                 raise ValueError(data.strerror or str(data))
@@ -181,9 +252,12 @@ def _read(name: str, store: Store, marks: Mapping[str, str]) -> tuple[Entry, Inv
     return entry, inventory
 
 
-def _is_needed(kind: str, kinds: Sequence[str], store: Store) -> bool:
-    """A notebook far away is not fetched only to see that it is whole."""
-    return kind == "json" or store.folder is not None or "json" not in kinds
+def _approximate(name: str, files: Mapping[str, State]) -> str:
+    """When a run began whose files do not say: by its name, else when they were written."""
+    named = NAME_TIME.fullmatch(name)
+    times = (named[1] if named else "", *(state.modified for state in files.values()))
+    found = next((time for text in times if (time := moment(text))), None)
+    return found.isoformat() if found else ""
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
@@ -201,7 +275,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     def admits(self, entry: Entry) -> bool:
         """Whether a run is to be shown."""
         if self.since or self.until:
-            started = _moment(entry.started)
+            started = moment(entry.started)
             if started is None or (self.since and started < self.since):
                 return False
             if self.until and started >= self.until:
@@ -239,23 +313,20 @@ def _time(text: str) -> datetime.datetime | None:
         return None
     if match := re.fullmatch(r"(\d{1,6})([mhdw])", text):
         unit = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}[match[2]]
-        return now() - datetime.timedelta(**{unit: int(match[1])})
-    found = _moment(text)
+        with contextlib.suppress(OverflowError):
+            return now() - datetime.timedelta(**{unit: int(match[1])})
+    found = moment(text)
     if found is None:
         message = f"{text!r} is no time: write 2026-11-01, 2026-11-01T12:00 (UTC), or 7d for ago"
         raise UsageError(message)
     return found
 
 
-def _moment(text: str) -> datetime.datetime | None:
-    try:
-        found = datetime.datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=datetime.UTC)
-
-
 def _has(entry: Entry, name: str, glob: str) -> bool:
-    value = entry.parameters.get(name)
-    values = value if isinstance(value, list) else [value]
-    return name in entry.parameters and any(fnmatch.fnmatchcase(str(v), glob) for v in values)
+    """Whether a parameter's value, or one of a list, is as the glob or as tables print it."""
+    if name not in entry.parameters:
+        return False
+    value = entry.parameters[name]
+    values = [value, *value] if isinstance(value, list) else [value]
+    forms = {form for each in values for form in (str(each), json.dumps(each))}
+    return glob in forms or any(fnmatch.fnmatchcase(form, glob) for form in forms)

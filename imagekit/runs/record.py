@@ -67,6 +67,15 @@ def now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
 
 
+def moment(text: str) -> datetime.datetime | None:
+    """A time in UTC from ISO 8601, which means UTC where it names no zone; None for other texts."""
+    try:
+        found = datetime.datetime.fromisoformat(text)
+        return found.replace(tzinfo=found.tzinfo or datetime.UTC).astimezone(datetime.UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
 def seconds_between(started: str, ended: datetime.datetime) -> float:
     """How long it is from a record's time to another, to the millisecond."""
     return round((ended - datetime.datetime.fromisoformat(started)).total_seconds(), 3)

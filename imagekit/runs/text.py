@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 from imagekit.errors import counted
 from imagekit.runs.entry import NO_RUN, Entry
+from imagekit.runs.index import Counts
 
 
-def changed(numbers: tuple[int, int, int]) -> str:
-    """`+1 -2 ~3` of images added, removed and changed; `=` where nothing is."""
-    marks = (f"{mark}{number}" for mark, number in zip("+-~", numbers, strict=True) if number)
-    return " ".join(marks) or "="
+def changed(numbers: Counts) -> str:
+    """`+1 -2 ~3` of images added, removed and changed, `~` where only the build, `=` for none."""
+    marks = (f"{mark}{number}" for mark, number in zip("+-~", numbers[:3], strict=True) if number)
+    return " ".join(marks) or ("~" if numbers.whole else "=")
 
 
 def given(entry: Entry) -> str:

@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 
 from imagekit.engine import content
@@ -49,6 +50,32 @@ def test_a_file_that_is_not_copied_does_not_count(context):
     before = identity(context)
     (context / "other.txt").write_text("changed")
     assert identity(context) == before
+
+
+def test_what_is_ignored_does_not_count(context):
+    (context / "Dockerfile").write_text("FROM x\nCOPY . /\n")
+    (context / ".dockerignore").write_text(".venv\n")
+    before = identity(context)
+    for folder in (".git", ".venv"):
+        (context / folder).mkdir()
+        (context / folder / "file").write_text("")
+    assert identity(context) == before
+    (context / ".dockerignore").write_text("")
+    assert identity(context) != before
+
+
+@pytest.mark.parametrize("copy", ["[!a]x /", '["src" "/b"]', "a**b /", "[z-a] /"])
+def test_an_odd_pattern_is_no_obstacle(copy, context):
+    (context / "Dockerfile").write_text(f"FROM x\nCOPY {copy}\n")
+    assert identity(context)
+
+
+def test_a_step_in_cloud_build_s_workspace_is_the_same(context):
+    at = content.content_id(msgspec.structs.replace(step(), dir="/workspace"), context, {})
+    assert at == identity(context)
+    assert (
+        content.content_id(msgspec.structs.replace(step(), dir="/elsewhere"), context, {}) is None
+    )
 
 
 def test_build_args_and_the_parent_s_content_count(context):

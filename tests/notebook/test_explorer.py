@@ -1,6 +1,7 @@
 import shutil
 import sys
 
+import pandas as pd
 import pytest
 
 from imagekit import pipeline
@@ -95,4 +96,22 @@ def test_the_widgets_follow(config_file, monkeypatch, tmp_path):
     assert "6 built" in found.counts.value
     (tmp_path / "images.yaml").write_text("images: 1\n")
     found.config.value = "images.yaml"
+    assert "expected a list" in found.message.value
+    counts = found.counts.value
+    found.boxes["gpu"]["cuda9"].value = False
+    found.only.value = "cpu-*"
+    assert "expected a list" in found.message.value
+    assert found.counts.value == counts
+    found.config.value = "second.yaml"
+    assert found.message.value == ""
+    assert "4 built" in found.counts.value
+
+
+def test_a_config_that_is_broken_from_the_beginning(config_file, monkeypatch):
+    monkeypatch.setenv(watching.VARIABLE, "1")
+    from imagekit.notebook.widgets import Explorer
+
+    name = config_file("images: 1\n")
+    found = Explorer(name, "", "", Table(pd.DataFrame(), ""))
+    found.only.value = "cpu-*"
     assert "expected a list" in found.message.value

@@ -1,8 +1,10 @@
+import datetime
 import pathlib
 import platform
 import shutil
 import xml.etree.ElementTree as ET
 
+import msgspec
 import pandas as pd
 import pytest
 
@@ -92,7 +94,12 @@ def test_what_changed_last():
     assert "1 added, 1 removed" in table.caption
     assert list(table.frame["image"]) == ["gpu-ubuntu2404-py314-cuda130", "cpu-ubuntu2404-py312"]
     nothing = history.latest_changes(history.read("runs", notebook="explore"))
-    assert str(nothing).startswith("Nothing to compare")
+    assert str(nothing) == "Nothing to compare: no run generated something"
+    first = history.read("runs", until="2026-11-23T20:32:30")
+    assert str(history.latest_changes(first)) == (
+        f"Nothing to compare: {first.entries[-1].run}: no run before it generated from the same "
+        "config into the same output"
+    )
 
 
 @pytest.mark.parametrize("draw", [history.durations, history.sizes])
@@ -106,6 +113,31 @@ def test_plots_are_pictures_with_words(draw):
     assert "currentColor" in picture.svg
     assert history.INK not in picture.svg
     assert picture.svg == draw(history.read("runs")).svg
+
+
+@pytest.mark.parametrize("days", [0, 1e-4, 0.1, 3, 100, 1500, 20_000])
+def test_a_plot_of_any_span_draws_without_a_warning(days):
+    found = history.read("runs")
+    one = next(entry for entry in found.entries if entry.images)
+    then = datetime.datetime.fromisoformat(one.started) + datetime.timedelta(days)
+    found.entries = [one, msgspec.structs.replace(one, started=then.isoformat())]
+    assert "2 runs" in str(history.sizes(found))
+
+
+def test_around_a_single_run_a_plot_shows_its_day():
+    found = history.read("runs")
+    found.entries = [entry for entry in found.entries if entry.images][:1]
+    picture = history.sizes(found)
+    texts = {"".join(t.itertext()).strip() for t in ET.fromstring(picture.svg).iter(f"{SVG}text")}
+    assert "1 run" in str(picture)
+    assert "20:00" in texts
+
+
+def test_a_time_that_is_none_is_none_in_the_frame():
+    found = history.read("runs")
+    odd = [msgspec.structs.replace(found.entries[0], started=text) for text in ("yesterday", "")]
+    found.entries = [*odd, found.entries[1]]
+    assert list(history.frame(found)["began"].isna()) == [True, True, False]
 
 
 def test_plots_of_nothing():
@@ -164,5 +196,7 @@ def test_what_is_no_run_has_a_row_and_no_mark_in_a_plot(project):
     rows = history.table(found).frame
     assert rows.loc["foreign", "outcome"] == "· not a run"
     assert rows.loc["damaged", "outcome"] == "✗ unreadable"
-    assert pd.isna(history.frame(found).loc["damaged", "began"])
+    began = history.frame(found)["began"]
+    assert pd.isna(began["foreign"])
+    assert began["damaged"].timestamp() == pytest.approx((folder / "damaged.ipynb").stat().st_mtime)
     assert str(history.durations(found)).startswith("Durations of 10 runs")

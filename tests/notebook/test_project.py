@@ -6,18 +6,6 @@ import pytest
 from imagekit.notebook import project
 
 
-@pytest.mark.parametrize("marker", ["pyproject.toml", ".git"])
-def test_the_root_is_the_nearest_folder_with_a_marker(tmp_path, marker):
-    below = tmp_path / "a/b"
-    below.mkdir(parents=True)
-    (tmp_path / marker).touch()
-    assert project.root(below) == tmp_path
-
-
-def test_without_a_marker_the_folder_itself_is_the_root(tmp_path):
-    assert project.root(tmp_path) == tmp_path
-
-
 def test_enter_goes_to_the_root(tmp_path, monkeypatch):
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "pyproject.toml").touch()

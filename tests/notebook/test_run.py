@@ -3,15 +3,18 @@
 import hashlib
 import json
 import pathlib
+import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
+import fsspec
 import nbformat
 import pytest
 
-from imagekit.errors import UsageError
+from imagekit.errors import StoreError, UsageError
 from imagekit.notebook import run
 from imagekit.runs.record import CellError
 from imagekit.runs.store import Store
@@ -198,9 +201,37 @@ def test_a_store_that_cannot_be_is_said(tmp_path):
         execute("succeeds", tmp_path / "file")
 
 
-def test_a_bucket_gets_the_same_two_files():
-    import fsspec
+@pytest.mark.parametrize(
+    ("lost", "writable"), [(".ipynb", True), (".json", True), (".ipynb", False)]
+)
+def test_what_a_bucket_refuses_at_the_end_is_kept_here(lost, writable, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    if not writable:
+        (tmp_path / "runs").write_text("no folder")
+    store = Store("memory://bucket/runs")
+    pipe, written = store.system.pipe_file, []
 
+    def refuse(path, data, **more):
+        written.append(path)
+        if len(written) > 1 and path.endswith(lost):
+            raise ConnectionError("the line\nis cut")
+        pipe(path, data, **more)
+
+    monkeypatch.setattr(store.system, "pipe_file", refuse)
+    with pytest.raises(
+        StoreError, match=r"does not answer: the line is cut; the run \(failed\)"
+    ) as said:
+        run.execute(HERE / "raises.ipynb", {}, store=store)
+    fsspec.filesystem("memory").store.clear()
+    assert len(str(said.value).splitlines()) == 1
+    kept = pathlib.Path(re.search(r"is kept in (.*?\.ipynb);", str(said.value))[1])
+    assert kept.parent == pathlib.Path("runs") or not writable
+    record, notebook = stored(kept.parent)
+    assert (record["outcome"], notebook.metadata.imagekit.outcome) == ("failed", "failed")
+
+
+def test_a_bucket_gets_the_same_two_files():
     from imagekit.runs import history
 
     store = Store("memory://bucket/runs")

@@ -1,17 +1,15 @@
 """Reading a run store, whatever lies in it."""
 
-import contextlib
 import json
 import os
 import platform
-import sqlite3
 
 import nbformat
 import pytest
 
 from imagekit.errors import UsageError
 from imagekit.runs import history
-from imagekit.runs.index import Index
+from imagekit.runs.index import Counts
 from imagekit.runs.record import RESULT_TYPE
 from imagekit.runs.store import Store
 from tests.runs.conftest import build, record
@@ -82,12 +80,66 @@ def test_a_notebook_stands_in_for_a_damaged_record(store, read):
     assert "its record cannot be read" in read(store)[name].problem
 
 
-def test_a_file_that_may_not_be_read(store, read):
+def test_links_are_followed_and_what_they_lead_to_in_vain_is_told(store, read):
     put(store, "a.ipynb", notebook())
     (store.folder / "b.ipynb").symlink_to(store.folder / "a.ipynb")
     (store.folder / "gone.ipynb").symlink_to(store.folder / "nowhere")
-    assert read(store)["b"].outcome == "succeeded"
-    assert "gone" not in read(store)
+    (store.folder / "loop.ipynb").symlink_to(store.folder / "loop.ipynb")
+    found = read(store)
+    assert len(found) == 13
+    assert found["b"].outcome == "succeeded"
+    assert found["loop"].outcome == "unreadable"
+    assert "Too many levels of symbolic links" in found["loop"].problem
+
+
+class Refusing(Store):
+    """Whoever is root may read everything; this stands in for a file that may not be read."""
+
+    refused = ".ipynb"
+
+    def read(self, names):
+        for name, data in super().read(names):
+            no = PermissionError(13, "Permission denied")
+            yield name, no if name.endswith(self.refused) else data
+
+
+def test_a_file_that_may_not_be_read_is_tried_again_the_next_time(store, read):
+    put(store, "a.ipynb", notebook())
+    for _ in range(2):
+        found = read(Refusing(store.address))
+        assert found["a"].outcome == "unreadable"
+        assert found["a"].problem == "its notebook cannot be read: Permission denied"
+    assert read(store)["a"].outcome == "succeeded"
+
+
+def test_what_cannot_be_read_stands_where_it_belongs_in_time(store):
+    name = record(store, 400)
+    put(store, f"{name}.json", b"{")
+    put(store, "damaged.ipynb", b"{")
+    put(store, "20270101T000000Z-not-quite.ipynb", b"{")
+    os.utime(store.folder / "damaged.ipynb", (1_900_000_000, 1_900_000_000))
+    os.utime(store.folder / "20270101T000000Z-not-quite.ipynb", (1_800_000_000, 1_800_000_000))
+    *_, first, second, third = history.read(store).entries
+    assert (first.run, first.started) == ("20270101T000000Z-not-quite", "2027-01-15T08:00:00+00:00")
+    assert (second.run, second.started) == (name, "2027-02-05T00:00:00+00:00")
+    assert (third.run, third.started) == ("damaged", "2030-03-17T17:46:40+00:00")
+
+
+def test_a_folder_that_cannot_be_looked_into_is_one_entry(store, read, monkeypatch):
+    put(store, "closed/a.ipynb", notebook())
+    scandir = os.scandir
+
+    def refusing(path):
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    found = read(store)
+    assert len(found) == 11
+    assert found["closed/"].problem == "this folder cannot be read: Permission denied"
+    assert found["closed/"].started
+    assert found == read(store)
 
 
 def test_a_foreign_notebook_is_no_run(store, read):
@@ -165,12 +217,20 @@ def test_a_run_that_ends_is_read_again(store, read):
     assert read(store)[name].outcome == "failed"
 
 
-# ---- the index
+# ---- what is kept of it
 
 
 class Counting(Store):
+    def __init__(self, address):
+        super().__init__(address)
+        self.calls = []
+
+    @property
+    def asked(self):
+        return [name for call in self.calls for name in call]
+
     def read(self, names):
-        self.asked = [*getattr(self, "asked", []), *names]
+        self.calls.append(list(names))
         return super().read(names)
 
 
@@ -179,7 +239,7 @@ def test_only_what_is_new_is_read(store, read):
     read(counting)
     assert len(counting.asked) == 10
     name = record(store)
-    counting.asked = []
+    counting.calls = []
     assert len(read(counting)) == 11
     assert counting.asked == [f"{name}.json"]
 
@@ -190,28 +250,17 @@ def test_what_is_gone_from_the_store_is_gone_from_the_history(store, read):
     assert len(read(store)) == len(before) - 1
 
 
-@pytest.mark.parametrize("damage", ["remove", "garble", "other version", "read-only"])
-def test_the_index_can_be_thrown_away(damage, store, cache, read):
-    before = read(store)
-    (file,) = cache.rglob("*.sqlite")
-    if damage == "remove":
-        file.unlink()
-    elif damage == "garble":
-        file.write_bytes(b"no database" * 1000)
-    elif damage == "other version":
-        with contextlib.closing(sqlite3.connect(file)) as database:
-            database.execute("PRAGMA user_version = 99")
-    else:
-        file.unlink()
-        file.parent.rmdir()
-        file.parent.write_text("a file where the folder would be")
-    assert read(store) == before
+def test_the_bar_goes_on_with_each_run_that_is_read(store):
+    counting, seen = Counting(store.address), []
 
+    def progress(names, what):
+        for name in names:
+            yield name
+            seen.append((what, name in "".join(counting.asked)))
 
-def test_two_readers_at_once(store):
-    one, two = Index(store.address), Index(store.address)
-    first = history.read(store)
-    assert one.known().keys() == two.known().keys() == {e.run for e in first.entries}
+    history.read(counting, progress)
+    assert seen == [("reading runs", True)] * 10
+    assert [len(each) for each in counting.calls] == [1] * 10
 
 
 # ---- against the run before
@@ -230,12 +279,53 @@ def test_the_numbers_are_those_of_the_difference(tmp_path):
     for _ in "read", "indexed":
         found = history.read(store)
         assert found.counts(found.entries) == {
-            names[1]: (1, 1, 1),
-            names[2]: (0, 0, 0),
-            names[5]: (0, 1, 0),
+            names[1]: Counts(1, 1, 1),
+            names[2]: Counts(0, 0, 0),
+            names[5]: Counts(0, 1, 0),
         }
     assert str(found.changes(found.find(names[1])).changed["a"][0]) == "P 1 → 2"
     assert found.changes(found.find(names[0])) is None
+
+
+def test_another_repository_is_a_change_though_no_image_is(tmp_path):
+    store = Store(tmp_path / "runs")
+    record(store, 1, result=build(a="1"))
+    moved = build(a="1")
+    moved["build"]["repository"] = "elsewhere"
+    name = record(store, 2, result=moved)
+    found = history.read(store)
+    assert found.counts(found.entries) == {name: Counts(0, 0, 0, whole=1)}
+
+
+def test_only_what_is_known_is_counted(tmp_path):
+    store = Store(tmp_path / "runs")
+    first, second = record(store, 1, result=build(a="1")), record(store, 2, result=build(b="1"))
+    found = history.read(store)
+    found.index.database.execute("DELETE FROM builds")
+    (store.folder / f"{first}.json").unlink()
+    assert found.counts(found.entries) == {}
+    record(store, 1, result=build(a="1"))
+    assert found.counts(found.entries) == {second: Counts(1, 1, 0)}
+
+
+def test_counting_many_runs_asks_for_each_once(tmp_path, monkeypatch):
+    store = Store(tmp_path / "runs")
+    for number in range(50):
+        record(store, number, result=build(a=str(number)))
+    told = []
+    found = history.read(store, lambda names, what: told.append(what) or names)
+    asked = []
+    entries = found.entries
+
+    class Watched(list):
+        def __iter__(self):
+            asked.append(1)
+            return super().__iter__()
+
+    found.entries = Watched(entries)
+    assert len(found.counts(entries)) == 49
+    assert len(asked) == 1
+    assert told == ["reading runs", "comparing runs"]
 
 
 def test_finding_a_run(store):
@@ -253,6 +343,27 @@ def test_finding_a_run(store):
     ]:
         with pytest.raises(UsageError, match=message):
             found.find(name)
+
+
+def test_a_name_means_first_what_it_says_literally(tmp_path):
+    store = Store(tmp_path / "runs")
+    for name in ("a/X", "b/X", "X", "X-later", "b/Y"):
+        put(store, f"{name}.ipynb", notebook())
+    found = history.read(store)
+    for name, run in [
+        ("X", "X"),
+        ("X.ipynb", "X"),
+        ("a/X", "a/X"),
+        ("a/", "a/X"),
+        ("X-", "X-later"),
+        ("runs/X.ipynb", "X"),
+        ("/elsewhere/runs/b/X.json", "b/X"),
+        ("Y", "b/Y"),
+        ("runs/X-l", "X-later"),
+    ]:
+        assert found.find(name).run == run, name
+    with pytest.raises(UsageError, match="is the beginning of 2 runs: b/X, b/Y"):
+        found.find("b/")
 
 
 def test_one_run_is_one_run(tmp_path):
@@ -284,11 +395,14 @@ def test_filters(store):
     assert chosen(store, notebook="explore") == 2
     assert chosen(store, notebook="notebooks/gen*.ipynb") == 8
     assert chosen(store, check="[Tt]rue") == 3
+    assert chosen(store, check="true") == chosen(store, check="True") == 3
+    assert chosen(store, only='["gpu-*"]') == 1
+    assert chosen(store, absent="*") == 0
     assert chosen(store, only="gpu-?") == 1
     assert chosen(store, only="cpu*") == 0
 
 
-@pytest.mark.parametrize("time", ["yesterday", "7", "7y", "2026-13-01"])
+@pytest.mark.parametrize("time", ["yesterday", "7", "7y", "2026-13-01", "999999d"])
 def test_a_time_that_is_none(time):
     with pytest.raises(UsageError, match="is no time: write"):
         history.filter_of(time, "", (), "", {})
