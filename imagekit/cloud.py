@@ -169,6 +169,13 @@ POOL = re.compile(r"projects/[^/]+/locations/(?P<region>[^/]+)/workerPools/[^/]+
 SUBSTITUTION = re.compile(r"_[A-Z0-9_]+")
 
 
+def trigger_region(options: CloudBuild) -> str | None:
+    """Where a trigger is: where its repository is connected, or where the build runs."""
+    repository = options.trigger.repository if options.trigger else ""
+    found = CONNECTED.fullmatch(repository) or LINKED.fullmatch(repository)
+    return found["region"] if found else region_of(options)
+
+
 def region_of(options: CloudBuild) -> str | None:
     """Where a build runs: the region that is named, or the worker pool's."""
     pool = POOL.fullmatch(options.worker_pool or "")
@@ -197,6 +204,10 @@ def check(options: CloudBuild) -> Iterator[Problem]:
     yield from _check_substitutions(options.substitutions)
     if options.trigger is not None:
         yield from _check_trigger(options.trigger)
+        where, there = options.region, trigger_region(options)
+        if where is not None and where != there:
+            message = f"the trigger's repository is connected in {there}, not in {where!r}"
+            yield Problem(message=message, path=(*at, "region"), see=(*at, "trigger", "repository"))
 
 
 def _check_names(options: CloudBuild) -> Iterator[Problem]:
@@ -240,8 +251,9 @@ def _check_substitutions(given: Mapping[str, str]) -> Iterator[Problem]:
             yield Problem(message=message, path=(*at, name))
 
 
-CONNECTED = re.compile(r"projects/[^/]+/locations/[^/]+/connections/[^/]+/repositories/[^/]+")
-LINKED = re.compile(r"projects/[^/]+/locations/[^/]+/connections/[^/]+/gitRepositoryLinks/[^/]+")
+CONNECTION = r"projects/[^/]+/locations/(?P<region>[^/]+)/connections/[^/]+"
+CONNECTED = re.compile(rf"{CONNECTION}/repositories/[^/]+")
+LINKED = re.compile(rf"{CONNECTION}/gitRepositoryLinks/[^/]+")
 SOURCE = re.compile(r"https://source\.developers\.google\.com/p/(?P<project>[^/]+)/r/(?P<name>.+)")
 HOSTED = re.compile(r"https://(?P<host>[^/@]+)/(?P<owner>.+)/(?P<name>[^/]+?)(?:\.git)?/?")
 SECRET = re.compile(r"projects/[^/]+/secrets/[^/]+/versions/[^/]+")
@@ -253,14 +265,26 @@ HOST_CONFIG = re.compile(
 def _check_trigger(trigger: Trigger) -> Iterator[Problem]:
     at: Path = ("cloudbuild", "trigger")
     yield from _check_repository(trigger)
+    yield from _check_schedule(trigger)
     if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?", trigger.name):
         message = f"{trigger.name!r} is no name of a trigger: 1 to 64 letters, digits and '-'"
         yield Problem(message=message, path=(*at, "name"))
     if not trigger.branch.strip():
         yield Problem(message="'branch' is empty; name one", path=(*at, "branch"))
-    if trigger.schedule is not None and len(trigger.schedule.split()) != 5:
+
+
+def _check_schedule(trigger: Trigger) -> Iterator[Problem]:
+    at: Path = ("cloudbuild", "trigger")
+    fields = (trigger.schedule or "* * * * *").split()
+    if len(fields) != 5 or not all(re.fullmatch(r"[\w*,/-]+", field) for field in fields):
         message = f"{trigger.schedule!r} is no schedule: five fields of cron, such as '0 4 * * 1'"
         yield Problem(message=message, path=(*at, "schedule"))
+    forms = {"topic": r"[A-Za-z][\w.~+%-]{2,254}", "time_zone": r"[A-Za-z_]+(/[\w+-]+)*"}
+    for name, pattern in forms.items():
+        value = getattr(trigger, name)
+        if value is not None and not re.fullmatch(pattern, value, re.ASCII):
+            example = {"topic": "my-topic", "time_zone": "Europe/Berlin"}[name]
+            yield Problem(message=f"{value!r}: write {example}", path=(*at, name))
     for name in ("topic", "secret"):
         if getattr(trigger, name) and not trigger.schedule:
             message = (
@@ -270,6 +294,12 @@ def _check_trigger(trigger: Trigger) -> Iterator[Problem]:
     if trigger.secret and not SECRET.fullmatch(trigger.secret):
         message = f"{trigger.secret!r}: write projects/PROJECT/secrets/NAME/versions/VERSION"
         yield Problem(message=message, path=(*at, "secret"))
+    if trigger.schedule and LINKED.fullmatch(trigger.repository):
+        message = (
+            "Cloud Build has no source for a schedule at Developer Connect; name a repository that "
+            "is connected to Cloud Build itself, or its address"
+        )
+        yield Problem(message=message, path=(*at, "schedule"), see=(*at, "repository"))
     if trigger.secret and trigger.topic:
         message = "a schedule arrives by Pub/Sub or by a webhook, not both; leave one out"
         yield Problem(message=message, path=(*at, "secret"), see=(*at, "topic"))

@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 import imagekit
-from imagekit import cloud, pipeline
+from imagekit import cloud, git, pipeline, steps
 from imagekit import output as files_on_disk
-from imagekit.errors import INTERRUPTED, BuildError, UsageError, counted
+from imagekit.errors import INTERRUPTED, BuildError, UsageError, counted, did_you_mean
 from imagekit.images import Plan
 from imagekit.targets import terraform
 from imagekit.targets import trigger as triggers
@@ -104,6 +104,7 @@ def submit(config: str, build_file: str | None, given: tuple[str, ...], **option
         sys.exit(_run(engine.Submission(resume, [file], service, chosen, _plain, [begun]), ()))
     name = build_file or _up_to_date(plan)
     files = engine.files_of(pathlib.Path(name))
+    _check_used([file.text for file in files], _substitutions(given))
     if options["dry_run"]:
         click.echo("\n".join(service.commands([file.path for file in files])))
         return
@@ -126,6 +127,7 @@ def _run(doing: Any, names: Sequence[str]) -> int:
     """Submit and watch, show it, and give the exit code."""
     from imagekit.engine import live
     from imagekit.engine import submit as engine
+    from imagekit.engine.remote import OVER
     from imagekit.engine.report import NAME
 
     logs = doing.options.logs
@@ -144,13 +146,15 @@ def _run(doing: Any, names: Sequence[str]) -> int:
     for line in engine.summary(report):
         click.echo(line)
     click.echo(f"report: {logs / NAME}")
-    if report.outcome == "running":
-        left = next(entry.id for entry in report.builds if entry.id and entry.status != "SUCCESS")
+    going = [e.id for e in report.builds if e.id and e.status not in OVER]
+    if report.outcome == "running" and going:
         click.echo(
-            f"build {left} goes on; imagekit submit --resume watches it, and gcloud builds cancel "
-            f"{left} ends it",
+            f"build {going[0]} goes on; imagekit submit --resume watches it, and "
+            f"{doing.service.cancelling(going[0])} ends it",
             err=True,
         )
+    elif report.outcome == "interrupted" and not going:
+        click.echo("imagekit submit --resume goes on with what is left", err=True)
     if report.outcome in ("running", "interrupted"):
         return INTERRUPTED
     return 0 if report.outcome == "succeeded" else BuildError.exit_code
@@ -160,11 +164,14 @@ def _service(
     plan: Plan | None, substitutions: Mapping[str, str], options: Mapping[str, Any]
 ) -> Any:
     known = plan.cloudbuild if plan else cloud.CloudBuild()
+    commit = git.ask(pathlib.Path.cwd(), "rev-parse", "HEAD") or ""
+    # As a trigger would, and a build on this machine does.
+    own = {"COMMIT_SHA": commit, "REVISION_ID": commit, "SHORT_SHA": commit[:7]} if commit else {}
     where: dict[str, Any] = {
         "project": options["project"] or known.project,
         "region": options["region"] or cloud.region_of(known),
         "staging": options["staging"],
-        "substitutions": substitutions,
+        "substitutions": own | dict(substitutions),
     }
     if options["via"] == "library":
         from imagekit.engine.library import Library
@@ -192,13 +199,26 @@ def _up_to_date(plan: Plan | None) -> str:
     return list(files)[-1]
 
 
+SETTABLE = (*("REPO_NAME", "BRANCH_NAME", "TAG_NAME", "REVISION_ID", "COMMIT_SHA", "SHORT_SHA"),)
+"""Cloud Build's own substitutions that a submission may set
+(GoogleCloudPlatform/cloud-build-local, validate/validate.go)."""
+
+
 def _substitutions(given: Sequence[str]) -> dict[str, str]:
     pairs = [text.partition("=") for text in given]
     for name, equals, _ in pairs:
-        if not equals or not cloud.SUBSTITUTION.fullmatch(name):
+        if not equals or not (cloud.SUBSTITUTION.fullmatch(name) or name in SETTABLE):
             message = f"{name!r} is no substitution: write _NAME=VALUE, in capitals"
             raise UsageError(f"--substitution: {message}")
     return {name: value for name, _, value in pairs}
+
+
+def _check_used(texts: Sequence[str], given: Mapping[str, str]) -> None:
+    used = {name for text in texts for name in steps.references(text)}
+    for name in given:
+        if name not in used:
+            near = did_you_mean(name, used)
+            raise UsageError(f"--substitution: no build file holds ${{{name}}}{near}")
 
 
 @click.command()

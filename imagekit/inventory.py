@@ -120,8 +120,11 @@ def of_rows(document: Mapping[str, Any]) -> Inventory:
 
 def _of_document(document: Mapping[str, Any]) -> Inventory:
     raw = document["steps"]
+    values = {name: str(text) for name, text in (document.get("substitutions") or {}).items()}
     steps = [
-        (_step(fields, number), fields) for number, fields in enumerate(raw) if fields.get("args")
+        (_step(fields, number, values), fields)
+        for number, fields in enumerate(raw)
+        if fields.get("args")
     ]
     builds = [(step, fields) for step, fields in steps if step.kind == "build" and step.tags]
     names = [name for step, _ in builds for name in step.tags]
@@ -201,9 +204,8 @@ def _common(names: list[str]) -> str | None:
     return one if one not in names else None
 
 
-def _step(fields: Mapping[str, Any], number: int) -> Step:
-    # Cloud Build's own variables stay as they are; only its escape means something else.
-    args = tuple(str(arg).replace("$$", "$") for arg in fields["args"])
+def _step(fields: Mapping[str, Any], number: int, values: Mapping[str, str]) -> Step:
+    args = tuple(_substituted(str(arg), values) for arg in fields["args"])
     return Step(
         id=str(fields.get("id") or f"step {number + 1}"),
         builder=str(fields.get("name", "")).partition("@")[0],
@@ -212,6 +214,15 @@ def _step(fields: Mapping[str, Any], number: int) -> Step:
         dir=str(fields.get("dir") or "."),
         needs=tuple(str(name) for name in fields.get("waitFor") or ()),
     )
+
+
+def _substituted(text: str, values: Mapping[str, str]) -> str:
+    """A text with the file's own substitutions; Cloud Build's variables stay as they are."""
+
+    def value(match: re.Match[str]) -> str:
+        return "$" if match[1] else values.get(match[2] or match[3], match[0])
+
+    return re.sub(r"\$(?:(\$)|(_[A-Z0-9_]+)|\{(_[A-Z0-9_]+)\})", value, text)
 
 
 def _parent(step: Step, names: Iterable[str], by_id: Mapping[str, str]) -> str | None:

@@ -55,18 +55,22 @@ def write(document: str | Files, path: str | pathlib.Path, *, check: bool = Fals
 def _standing(path: str) -> Files:
     """The build file at a path, and the set of files that a manifest beside it names."""
     manifest = build_files.manifest_path(path)
-    texts = {name: _read(pathlib.Path(name)) for name in (*_listed(manifest), manifest, path)}
+    names = [path, *_listed(manifest)]
+    texts = {name: _read(pathlib.Path(name)) for name in names}
     return {name: text for name, text in texts.items() if text is not None}
 
 
 def _listed(manifest: str) -> list[str]:
+    """The files of a set, the manifest last; none where there is no manifest of ours."""
     try:
-        document = json.loads(_read(pathlib.Path(manifest)) or "null")
+        names = build_files.listed(json.loads(_read(pathlib.Path(manifest)) or "null"))
     except (ValueError, RecursionError):
         return []
-    paths = build_files.paths(manifest, build_files.listed(document) or ())
+    if names is None:
+        return []
+    paths = build_files.paths(manifest, names)
     # What else a manifest may name is none of ours to replace or to remove.
-    return [path for path in paths if build_files.is_part(path, manifest)]
+    return [*(path for path in paths if build_files.is_part(path, manifest)), manifest]
 
 
 def _builds(files: Files, path: str) -> list[str]:

@@ -52,8 +52,21 @@ def no_repository(url: str) -> str:
 def _too_short(url: str) -> bool:
     """Whether an address of Google's ends before the image's name."""
     host, _, path = url.partition("/")
+    parts = _path_of(path)
     needed = 3 if ARTIFACT_REGISTRY.fullmatch(host) else 2 if host in GCR_LOCATIONS else 0
-    return len(path.split("/")) < needed
+    return len(parts) < needed
+
+
+def _path_of(path: str) -> list[str]:
+    """A path with a project's domain and name as one part.
+
+    In an image's name the colon of `example.com:project` is a slash
+    (cloud.google.com/artifact-registry/docs/docker/names).
+    """
+    parts = path.split("/")
+    if "." in parts[0] and len(parts) > 1:
+        return [":".join(parts[:2]), *parts[2:]]
+    return parts
 
 
 def is_tag(text: str) -> bool:
@@ -83,9 +96,9 @@ def registry_of(url: str) -> Registry | None:
     `gcr.io/PROJECT/IMAGE` needs the repository `gcr.io` of the project.
     """
     host, _, path = url.partition("/")
-    project, _, rest = path.partition("/")
+    project, *rest = _path_of(path)
     if match := ARTIFACT_REGISTRY.fullmatch(host):
-        return Registry(project, match["location"], rest.partition("/")[0])
+        return Registry(project, match["location"], rest[0] if rest else "")
     if host in GCR_LOCATIONS:
         return Registry(project, GCR_LOCATIONS[host], host)
     return None

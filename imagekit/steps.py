@@ -143,8 +143,11 @@ def parse(
     raw = document.get("steps") if isinstance(document, dict) else None
     if not isinstance(raw, list) or not raw or not all(isinstance(s, dict) for s in raw):
         raise BuildFileError([Problem(message=f"{name}: no Cloud Build file: it has no steps")])
-    problems: list[Problem] = []
-    values = dict.fromkeys(BUILT_IN, "") | document.get("substitutions", {}) | (substitutions or {})
+    problems = list(_malformed(document, name))
+    if problems:
+        raise BuildFileError(problems)
+    own = document.get("substitutions") or {}
+    values = dict.fromkeys(BUILT_IN, "") | own | dict(substitutions or {})
     substitute = _Substitution({key: str(value) for key, value in values.items()}, problems)
     options = document.get("options") or {}
     env = _env(options.get("env") or [], substitute)
@@ -157,6 +160,28 @@ def parse(
     own = tuple(steps)
     steps += [_pushed_at_the_end(image, own) for image in images]
     return Build(steps=tuple(steps), timeout=_seconds(document.get("timeout"))), problems
+
+
+def _malformed(document: dict[str, Any], name: str) -> Iterator[Problem]:
+    """What is of another type than the schema says, where reading on would stumble over it."""
+    for field in ("substitutions", "options"):
+        if not isinstance(document.get(field) or {}, dict):
+            yield Problem(message=f"{name}: {field!r} is no mapping")
+    if not isinstance(document.get("images") or [], list):
+        yield Problem(message=f"{name}: 'images' is no list")
+    for number, step in enumerate(document["steps"], start=1):
+        for field in ("args", "env", "waitFor", "allowExitCodes"):
+            if not isinstance(step.get(field) or [], list):
+                yield Problem(message=f"{name}: {field!r} of step {number} is no list")
+        codes = step.get("allowExitCodes") or []
+        if isinstance(codes, list) and not all(isinstance(code, int) for code in codes):
+            yield Problem(message=f"{name}: 'allowExitCodes' of step {number} are no numbers")
+
+
+def references(text: str) -> set[str]:
+    """The names of all substitutions that a build file's text holds."""
+    found = _Substitution.pattern.finditer(text)
+    return {name for match in found if (name := match[2] or match[3])}
 
 
 def _step(

@@ -80,12 +80,21 @@ def inside(path: str) -> str | None:
     return None if outside or "\0" in clean else clean
 
 
+def ignore_file(tree: Tree, dockerfile: str, context: str) -> Iterator[str]:
+    """The file that says what is not sent to the builder, if there is one.
+
+    A Dockerfile's own stands in for the context's.
+    """
+    path, root = inside(dockerfile), inside(context)
+    names = [] if path is None else [f"{path}.dockerignore"]
+    names += [] if root is None else [posixpath.normpath(posixpath.join(root, ".dockerignore"))]
+    yield from [name for name in names if tree.read(name) is not None][:1]
+
+
 def _ignore(tree: Tree, dockerfile: str, context: str) -> Ignore:
-    """What is not sent to the builder; a Dockerfile's own rules stand in for the context's."""
-    own = tree.read(f"{dockerfile}.dockerignore")
-    shared = posixpath.normpath(posixpath.join(context, ".dockerignore"))
-    data = tree.read(shared) if own is None else own
-    return globs.ignore((data or b"").decode(errors="replace"))
+    for name in ignore_file(tree, dockerfile, context):
+        return globs.ignore((tree.read(name) or b"").decode(errors="replace"))
+    return Ignore()
 
 
 def _copied(tree: Tree, context: str, sources: list[Source], ignore: Ignore) -> Iterator[str]:

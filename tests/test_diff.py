@@ -1,7 +1,8 @@
 import json
 
 from imagekit import diff
-from imagekit.changes import Changes, Difference
+from imagekit.changes import Changes, Difference, compare
+from imagekit.inventory import Inventory, Made
 
 CHANGES = Changes(
     added=("a",),
@@ -66,3 +67,12 @@ def test_json_holds_everything():
     assert found["changed"]["c"][0] == {"what": "CUDA", "before": "13.0", "rebuilds": True}
     assert found["rebuilt"] == {"d": "c", "e": "c"}
     assert found["build"] == [{"what": "timeout", "before": '"1s"', "after": '"2s"'}]
+
+
+def test_what_changed_in_many_images_is_folded():
+    images = {name: Made(dockerfile="D", files=("D",)) for name in "abcd"}
+    found = compare(*(Inventory(images=images, files={"D": text}) for text in "12"))
+    assert [(row.image, row.what) for row in diff.rows(found)] == [("4 images", "D changed")]
+    text = diff.markdown(found, "x", "y")
+    assert "| ~ changed | <code>4 images</code> | D changed |" in text
+    assert "<summary>4 images: D changed</summary>\n\n<code>a</code>, <code>b</code>" in text

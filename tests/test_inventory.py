@@ -149,3 +149,18 @@ def test_a_plan_s_rows_say_the_same_as_its_document(name, root):
         assert found.images[tag].parent == made.parent
         assert found.images[tag].options is None
     assert found.images.keys() == whole.images.keys()
+
+
+def test_a_build_arg_has_the_value_of_its_substitution():
+    found = read(
+        step("build", "-t", "h/r:a", "--build-arg", "A=${_A}/$_A", "--build-arg", "B=$${_A}", "."),
+        substitutions={"_A": "1"},
+    )
+    assert found.images["a"].build_args == {"A": "1/1", "B": "${_A}"}
+
+
+def test_a_plan_that_no_split_can_mend_has_an_inventory(config_file):
+    text = "base_url: h/r\npython_versions: {a: {}, b: {}}\nimages: [{python: [a, b]}]\n"
+    text += "cloudbuild: {limits: {steps: 2}, publish: together}"
+    plan = imagekit.plan(imagekit.load(config_file(text)))
+    assert list(inventory.of_plan(plan).images) == ["cpu-a", "cpu-b"]

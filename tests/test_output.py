@@ -160,7 +160,11 @@ def a_set(*numbers):
         {"file": name, "sha256": hashlib.sha256(text.encode()).hexdigest()}
         for name, text in texts.items()
     ]
-    return texts | {"cloudbuild-manifest.json": json.dumps({"files": entries})}
+    return texts | {"cloudbuild-manifest.json": manifest(*entries)}
+
+
+def manifest(*entries):
+    return json.dumps({"repository": "r", "critical_path": 1, "files": entries})
 
 
 @pytest.fixture
@@ -196,17 +200,27 @@ def test_check_of_a_set(here):
     with pytest.raises(DriftError, match="is out of date"):
         output.write(a_set(1, 2), "cloudbuild.json", check=True)
     output.write(a_set(1, 2), "cloudbuild.json")
-    (here / "cloudbuild-manifest.json").write_text(json.dumps({"files": [{"file": "x"}]}))
+    (here / "cloudbuild-manifest.json").write_text(manifest({"file": "x"}))
     with pytest.raises(DriftError):
         output.write(a_set(1, 2), "cloudbuild.json", check=True)
 
 
 def test_what_a_manifest_names_that_is_no_part_is_left_alone(here):
     (here / "README.md").write_text("mine")
-    listed = [{"file": "README.md", "sha256": ""}]
-    (here / "cloudbuild-manifest.json").write_text(json.dumps({"files": listed}))
+    (here / "cloudbuild-manifest.json").write_text(manifest({"file": "README.md", "sha256": ""}))
     output.write(BUILD, "cloudbuild.json")
     assert names(here) == ["README.md", "cloudbuild.json"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"name": "my web app"}', '{"files": [{"file": "app-01.json"}]}', "no JSON", "[" * 9**5],
+)
+def test_what_is_called_like_a_manifest_and_is_none_of_ours_is_left_alone(here, text):
+    (here / "app-manifest.json").write_text(text)
+    output.write(BUILD, "app.json")
+    assert (here / "app-manifest.json").read_text() == text
+    assert not output.write(BUILD, "app.json", check=True)
 
 
 def test_a_device_takes_no_set(here):

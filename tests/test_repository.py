@@ -10,6 +10,8 @@ from imagekit.repository import Registry, is_repository, no_repository, registry
         ("europe-west1-docker.pkg.dev/p/r/deep/ml", Registry("p", "europe-west1", "r")),
         ("gcr.io/p/ml", Registry("p", "us", "gcr.io")),
         ("eu.gcr.io/p/ml", Registry("p", "europe", "eu.gcr.io")),
+        ("us-docker.pkg.dev/example.com/p/r/ml", Registry("example.com:p", "us", "r")),
+        ("gcr.io/example.com/p/ml", Registry("example.com:p", "us", "gcr.io")),
         ("docker.io/library/ml", None),
         ("localhost:5000/ml", None),
         ("ml", None),
@@ -27,7 +29,9 @@ def test_the_command_that_creates_it():
     )
 
 
-@pytest.mark.parametrize("url", ["us-docker.pkg.dev/p/r", "us-docker.pkg.dev", "gcr.io/p"])
+@pytest.mark.parametrize(
+    "url", ["us-docker.pkg.dev/p/r", "us-docker.pkg.dev", "gcr.io/p", "gcr.io/example.com/p"]
+)
 def test_an_address_without_an_image(url):
     assert not is_repository(url)
     assert "it names no image within its registry" in no_repository(url)

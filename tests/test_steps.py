@@ -108,3 +108,44 @@ def test_yaml_is_read_too():
     build = steps.read(f"steps:\n- name: {DOCKER}\n  args: [build, .]\n", "b.yaml")
     assert build.steps[0].kind == "build"
     assert build.timeout is None
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"substitutions": ["_A"]}, "b.json: 'substitutions' is no mapping"),
+        ({"options": "x"}, "b.json: 'options' is no mapping"),
+        ({"images": "x"}, "b.json: 'images' is no list"),
+        ({"steps": [{"args": "x"}]}, "b.json: 'args' of step 1 is no list"),
+        (
+            {"steps": [{"allowExitCodes": ["a"]}]},
+            "b.json: 'allowExitCodes' of step 1 are no numbers",
+        ),
+    ],
+)
+def test_what_is_of_another_type_than_the_schema_says(more, told):
+    document = {"steps": [{"name": DOCKER, "args": ["pull", "x"]}]} | more
+    with pytest.raises(BuildFileError) as error:
+        steps.read(json.dumps(document), "b.json")
+    assert str(error.value).startswith(told)
+
+
+def test_null_is_nothing():
+    document = {"steps": [{"name": DOCKER, "args": ["pull", "x"], "env": None}]}
+    found = steps.read(json.dumps(document | {"substitutions": None, "images": None}), "b.json")
+    assert [step.kind for step in found.steps] == ["pull"]
+
+
+def test_images_are_pushed_when_all_steps_have_succeeded():
+    build = {"id": "a", "name": DOCKER, "args": ["build", "-t", "h/a", "."], "waitFor": ["-"]}
+    push = {"id": "h/a-push", "name": DOCKER, "args": ["push", "h/a"], "waitFor": ["a"]}
+    document = {"steps": [build, push], "images": ["h/a", "h/$_B"], "substitutions": {"_B": "b"}}
+    last = steps.read(json.dumps(document), "b.json").steps[2:]
+    assert [(step.id, step.tags, step.needs) for step in last] == [
+        ("h/a-push-at-the-end", ("h/a",), ("a",)),
+        ("h/b-push", ("h/b",), ("a",)),
+    ]
+
+
+def test_the_substitutions_that_a_text_holds():
+    assert steps.references("$_A ${COMMIT_SHA} $$_B $${_C} $d") == {"_A", "COMMIT_SHA"}

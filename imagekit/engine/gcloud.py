@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import pathlib
 import re
 import shlex
@@ -15,6 +16,7 @@ import msgspec
 from imagekit.engine.remote import Remote, parse
 from imagekit.errors import CloudError, one_line
 from imagekit.repository import Registry
+from imagekit.steps import references
 
 REMEDIES: Mapping[str, str] = {
     r"active account|gcloud auth login|[Rr]eauthenticat|default credentials": (
@@ -27,12 +29,19 @@ REMEDIES: Mapping[str, str] = {
     r"SERVICE_DISABLED|has not been used in project|API .* not enabled": (
         "the API is not enabled; run gcloud services enable cloudbuild.googleapis.com"
     ),
+    r"storage\.(objects|buckets)|accessing the bucket": (
+        "ask for the role Storage Admin (roles/storage.admin) on the bucket, or name another one: "
+        "--staging gs://BUCKET/source"
+    ),
+    r": unused": (
+        "this gcloud does not know that field; run gcloud components update, or use --via library"
+    ),
+    r"(?i)\bquota|RESOURCE_EXHAUSTED": "wait, or ask for more quota",
     r"PERMISSION_DENIED|does not have permission|\b403\b": (
         "ask for the role Cloud Build Editor (roles/cloudbuild.builds.editor) on the project"
     ),
     r"INVALID_ARGUMENT|FAILED_PRECONDITION": "Cloud Build refuses this build; mend what it names",
     r"NOT_FOUND": "look at the id, --project and --region",
-    r"QUOTA|RESOURCE_EXHAUSTED": "wait, or ask for more quota",
     r"gcloud crashed|[Cc]onnection|resolve|timed out|UNAVAILABLE": (
         "Google Cloud cannot be reached; look at the network and its proxy"
     ),
@@ -63,8 +72,8 @@ class Entry(msgspec.Struct, rename="camel"):
 class Gcloud:
     """Google's client. `project` and `region` stand in for its own settings.
 
-    `staging` is where sources are uploaded to, in place of gcloud's choice; `substitutions` are
-    given to each build.
+    `staging` is where sources are uploaded to, in place of gcloud's choice; of `substitutions`,
+    each build is given those that it uses, for Cloud Build refuses others.
     """
 
     def __init__(
@@ -86,7 +95,12 @@ class Gcloud:
 
     def commands(self, files: Sequence[pathlib.Path]) -> list[str]:
         """The commands that submit these build files."""
-        return [shlex.join([self.program, *self._submission(file)]) for file in files]
+        words = ([self.program, *self._submission(file), "--quiet"] for file in files)
+        return [shlex.join(command) for command in words]
+
+    def cancelling(self, build: str) -> str:
+        """The command that ends a build."""
+        return shlex.join([self.program, "builds", "cancel", build, *self._located])
 
     def missing(self, needed: Sequence[str]) -> list[str]:
         """Which of the files that a build needs gcloud would not upload."""
@@ -101,7 +115,7 @@ class Gcloud:
         )
         if done.returncode == 0:
             return True
-        return False if "NOT_FOUND" in done.stderr else None
+        return False if b"NOT_FOUND" in done.stderr else None
 
     def submit(self, file: pathlib.Path, needed: Sequence[str]) -> Remote:
         """Upload what .gcloudignore leaves and begin the build."""
@@ -125,13 +139,14 @@ class Gcloud:
         begin = self.read.get(build.id, 0)
         done = self._run("storage", "cat", "-r", f"{begin}-", name)
         if done.returncode:
+            said = done.stderr.decode(errors="replace")
             # A build that has not begun has no log yet.
-            if re.search(r"404|not found|matched no objects|NOT_FOUND", done.stderr):
+            if re.search(r"404|not found|matched no objects|NOT_FOUND", said):
                 return b""
-            raise refusal(done.stderr)
-        data = done.stdout.encode()
-        self.read[build.id] = begin + len(data)
-        return data
+            raise refusal(said)
+        # Counted are the bytes as they come: line ends and cut characters are not ours to mend.
+        self.read[build.id] = begin + len(done.stdout)
+        return done.stdout
 
     def _logged(self, build: Remote) -> bytes:
         """New lines of Cloud Logging.
@@ -163,8 +178,10 @@ class Gcloud:
 
     def _submission(self, file: pathlib.Path) -> list[str]:
         more = [f"--gcs-source-staging-dir={self.staging}"] if self.staging else []
-        if self.substitutions:
-            more.append(f"--substitutions={_pairs(self.substitutions)}")
+        used = references(file.read_text(encoding="utf-8", errors="replace"))
+        given = {name: value for name, value in self.substitutions.items() if name in used}
+        if given:
+            more.append(f"--substitutions={_pairs(given)}")
         return [
             *("builds", "submit", ".", f"--config={file}", *self._located, *more),
             *("--async", "--format=json"),
@@ -173,19 +190,16 @@ class Gcloud:
     def _ask(self, *args: str) -> str:
         done = self._run(*args)
         if done.returncode:
-            raise refusal(done.stderr)
-        return done.stdout
+            raise refusal(done.stderr.decode(errors="replace"))
+        return done.stdout.decode(errors="replace")
 
-    def _run(self, *args: str) -> subprocess.CompletedProcess[str]:
+    def _run(self, *args: str) -> subprocess.CompletedProcess[bytes]:
         if shutil.which(self.program) is None:
             remedy = "install Google Cloud's command line, or use --via library"
             raise CloudError(f"there is no program {self.program!r}; {remedy}")
-        command = [self.program, *args, "--quiet"]
         return subprocess.run(
-            command,
+            [self.program, *args, "--quiet"],
             capture_output=True,
-            text=True,
-            errors="replace",
             check=False,
             stdin=subprocess.DEVNULL,
             # Ctrl-C is for us: a submission that it ended half-way would leave a build behind.
@@ -203,5 +217,6 @@ def _pairs(values: Mapping[str, str]) -> str:
     if not any("," in pair for pair in pairs) and not pairs[0].startswith("^"):
         return ",".join(pairs)
     text = "".join(pairs)
-    separator = next(mark for mark in (";", "|", "#", "~", "::", ";;", "@@") if mark not in text)
+    marks = itertools.chain((";", "|", "#", "~"), (f"@{n}@" for n in itertools.count()))
+    separator = next(mark for mark in marks if mark not in text)
     return f"^{separator}^{separator.join(pairs)}"

@@ -23,6 +23,7 @@ import yaml
 from imagekit.engine.remote import Remote, parse
 from imagekit.errors import CloudError, one_line
 from imagekit.repository import Registry
+from imagekit.steps import references
 
 Answer = TypeVar("Answer")
 
@@ -83,6 +84,10 @@ class Library:
         """What is called for each build file."""
         return [f"projects.locations.builds.create({self._parent}, {file})" for file in files]
 
+    def cancelling(self, build: str) -> str:
+        """The command with which a person ends a build."""
+        return f"gcloud builds cancel {build} --project={self.project} --region={self.region}"
+
     def missing(self, needed: Sequence[str]) -> list[str]:
         """Nothing: exactly what a build needs is uploaded."""
         return []
@@ -93,17 +98,27 @@ class Library:
 
     def submit(self, file: pathlib.Path, needed: Sequence[str]) -> Remote:
         """Upload what a build needs and begin the build."""
-        document = yaml.safe_load(file.read_text(encoding="utf-8"))
-        if self.substitutions:
-            given = document.get("substitutions", {})
-            document["substitutions"] = given | self.substitutions
-        document["source"] = {"storageSource": _call(lambda: self._upload(needed))}
-        build = self.types.Build.from_json(json.dumps(document), ignore_unknown_fields=False)
+        text = file.read_text(encoding="utf-8")
+        document, used = yaml.safe_load(text), references(text)
+        given = {name: value for name, value in self.substitutions.items() if name in used}
+        if given:
+            document["substitutions"] = (document.get("substitutions") or {}) | given
+        build = self._build(document, file)
+        source = _call(lambda: self._upload(needed))
+        build.source = self.types.Source(storage_source=self.types.StorageSource(source))
         request = self.types.CreateBuildRequest(
             parent=self._parent, project_id=self.project, build=build
         )
         operation = _call(lambda: self.client.create_build(request=request))
         return self._remote(operation.metadata.build)
+
+    def _build(self, document: Any, file: pathlib.Path) -> Any:
+        try:
+            return self.types.Build.from_json(json.dumps(document), ignore_unknown_fields=False)
+        except Exception as error:
+            # protobuf's own kind of error, which says what it does not know.
+            reason = one_line(str(error).replace("Message type ", ""))
+            raise CloudError(f"{file}: Cloud Build would refuse it: {reason}; mend it") from None
 
     def describe(self, build: str) -> Remote:
         """A build as it is now, by its id."""
@@ -122,9 +137,9 @@ class Library:
         if build.options.logging in ("NONE", "CLOUD_LOGGING_ONLY", "STACKDRIVER_ONLY"):
             return b""
         begin = self.read.get(build.id, 0)
-        blob = self.storage.bucket(build.logs_bucket.removeprefix("gs://").partition("/")[0]).blob(
-            f"log-{build.id}.txt"
-        )
+        bucket, _, folder = build.logs_bucket.removeprefix("gs://").partition("/")
+        name = "/".join(filter(None, (folder.strip("/"), f"log-{build.id}.txt")))
+        blob = self.storage.bucket(bucket).blob(name)
         from google.api_core import exceptions
 
         try:
@@ -143,14 +158,14 @@ class Library:
     def _remote(self, build: Any) -> Remote:
         return parse(self.types.Build.to_json(build, use_integers_for_enums=False))
 
-    def _upload(self, needed: Sequence[str]) -> dict[str, str]:
+    def _upload(self, needed: Sequence[str]) -> dict[str, Any]:
         bucket_name, _, folder = self.bucket.partition("/")
         bucket = self.storage.lookup_bucket(bucket_name)
         if bucket is None:
             bucket = self.storage.create_bucket(bucket_name)
         blob = bucket.blob("/".join(filter(None, (folder, "source", f"{uuid.uuid4().hex}.tgz"))))
         blob.upload_from_string(archive(self.root, needed), content_type="application/gzip")
-        return {"bucket": bucket_name, "object": blob.name, "generation": str(blob.generation)}
+        return {"bucket": bucket_name, "object_": blob.name, "generation": blob.generation}
 
 
 def archive(root: pathlib.Path, names: Sequence[str]) -> bytes:

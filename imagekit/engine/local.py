@@ -268,7 +268,8 @@ class LocalBuild:
         if step.id in self.ids:
             labels[content.LABEL] = self.ids[step.id]
         with contextlib.suppress(OSError):
-            text = (self.options.directory / step.dockerfile).read_text(encoding="utf-8")
+            data = (self.options.directory / step.dockerfile).read_bytes()
+            text = data.decode(errors="replace")
             labels |= self._base_labels(base_of(text, step.build_args))
         return [*options, *(p for k, v in labels.items() for p in ("--label", f"{k}={v}"))]
 

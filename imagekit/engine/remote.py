@@ -113,6 +113,9 @@ class Service(Protocol):
     def commands(self, files: Sequence[pathlib.Path]) -> list[str]:
         """What submitting these build files does, one line each, for people."""
 
+    def cancelling(self, build: str) -> str:
+        """The command with which a person ends a build."""
+
     def missing(self, needed: Sequence[str]) -> list[str]:
         """Which of the files that a build needs would not be uploaded."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import pathlib
 import posixpath
@@ -19,7 +20,7 @@ from imagekit.engine.remote import STATES, Remote, Service
 from imagekit.engine.report import DONE, Report, State, StepReport, Submitted
 from imagekit.errors import BuildFileError, CloudError, Problem, counted
 from imagekit.repository import registry_of
-from imagekit.trees import Folder, made_of
+from imagekit.trees import Folder, ignore_file, made_of
 
 PATIENCE = 5
 """How often in a row Cloud Build may not answer before a watched build is given up."""
@@ -75,7 +76,7 @@ def needed(files: Sequence[BuildFile], root: pathlib.Path) -> list[str]:
     for step in (step for file in files for step in _steps(file)):
         if step.kind == "build":
             made = made_of(tree, step.dockerfile, step.context)
-            found |= made.keys()
+            found |= made.keys() | set(ignore_file(tree, step.dockerfile, step.context))
             absent |= set() if made else {step.dockerfile}
         elif step.kind == "test":
             named = step.options("--config", "-c")
@@ -148,9 +149,14 @@ class Submission:
         self.notes: list[str] = []
         self.begun: Callable[[Submitted], None] = lambda _: None
         self.report = Report(file=name, jobs=0, started=report.now())
-        self.report.builds = [Submitted(file=f.path.name, sha256=f.sha256) for f in files]
+        self.report.builds = [self._submitted(file) for file in files]
         self.parts = [self._entries(file) for file in files]
         self.report.steps = [entry for part in self.parts for entry in part]
+
+    def _submitted(self, file: BuildFile) -> Submitted:
+        """A file as it is known: what was begun before is not forgotten until it is told anew."""
+        blank = Submitted(file=file.path.name, sha256=file.sha256)
+        return self.resumed.get((blank.file, blank.sha256), blank)
 
     def _entries(self, file: BuildFile) -> list[StepReport]:
         """A file's steps; those that wait for nothing in it wait for all of the file before."""
@@ -183,7 +189,7 @@ class Submission:
             for file, entry, part in zip(self.files, self.report.builds, self.parts, strict=True):
                 remote = self._begun(file, entry, needed)
                 status = self._watch(remote, entry, part)
-                if status != "SUCCESS":
+                if status != "SUCCESS" or self.stop.is_set():
                     break
             return self._finish()
         except CloudError:
@@ -201,8 +207,7 @@ class Submission:
 
     def _begun(self, file: BuildFile, entry: Submitted, needed: Sequence[str]) -> Remote:
         """The build of a file: one that is there already, or a new one."""
-        earlier = self.resumed.get((entry.file, entry.sha256))
-        remote = self.service.describe(earlier.id) if earlier else None
+        remote = self.service.describe(entry.id) if entry.id else None
         failed = remote is not None and remote.over and remote.status != "SUCCESS"
         if remote is None or (failed and not self.options.only_watch):
             remote = self.service.submit(file.path, needed)
@@ -221,7 +226,9 @@ class Submission:
             if remote.over or (self.stop.is_set() and not self.options.cancel):
                 break
             if self.stop.is_set() and not cancelled:
-                self.service.cancel(remote.id)
+                # A build that has just ended cannot be ended; the next look says so.
+                with contextlib.suppress(CloudError):
+                    self.service.cancel(remote.id)
                 cancelled = True
             # Set, the event would no longer make anybody wait.
             waiting = threading.Event() if cancelled else self.stop
@@ -246,7 +253,8 @@ class Submission:
             state: State = STATES.get(step.status, "waiting")
             own.started = step.timing.start_time or own.started
             own.finished = step.timing.end_time or own.finished
-            own.exit_code = step.exit_code if step.exit_code is not None else own.exit_code
+            # Google's library says 0 of steps that have not ended, too.
+            own.exit_code = step.exit_code or own.exit_code
             # Why a step was ended, only its build says, when it has ended.
             if state not in (own.state, "interrupted"):
                 own.state = state
@@ -290,9 +298,10 @@ class Submission:
     def _finish(self) -> Report:
         found = self.report
         begun = [entry for entry in found.builds if entry.status]
+        left = any(not entry.id for entry in found.builds)
         if all(entry.status == "SUCCESS" for entry in found.builds):
             found.outcome = "succeeded"
-        elif begun[-1].status == "CANCELLED":
+        elif begun[-1].status == "CANCELLED" or (begun[-1].status == "SUCCESS" and left):
             found.outcome = "interrupted"
         elif STATES.get(begun[-1].status) in ("failed", "timed out"):
             found.outcome = "failed"

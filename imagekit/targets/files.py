@@ -18,6 +18,8 @@ Files = dict[str, str]
 """Texts by path."""
 
 MANIFEST = "manifest"
+OWN = ("repository", "critical_path", "files")
+"""The keys of a manifest."""
 
 
 def files(plan: Plan, path: str) -> Files:
@@ -80,7 +82,8 @@ def hash_listed(document: Any, name: str) -> str | None:
 
 def listed(document: Any) -> list[str] | None:
     """The files that a manifest names, in their order; None where it is no manifest."""
-    if not isinstance(document, Mapping) or "steps" in document:
+    # Others, too, call files "-manifest.json".
+    if not isinstance(document, Mapping) or not {*OWN} <= document.keys():
         return None
     entries = document.get("files")
     if not isinstance(entries, list) or not entries:
@@ -112,5 +115,9 @@ def merge(documents: Iterable[Document]) -> Document:
         for step in steps
         if step.get("id") not in pulled
     ]
-    images = [name for document in several for name in document.get("images", [])]
-    return several[0] | {"steps": kept} | ({"images": images} if images else {})
+    whole = several[0] | {"steps": kept}
+    if images := [name for document in several for name in document.get("images") or ()]:
+        whole["images"] = images
+    # Each has only those that it uses.
+    given = {k: v for one in several for k, v in (one.get("substitutions") or {}).items()}
+    return whole | ({"substitutions": given} if given else {})

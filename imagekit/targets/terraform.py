@@ -11,17 +11,22 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from imagekit.cloud import Trigger, trigger_region
 from imagekit.errors import UsageError
 from imagekit.images import Plan
 from imagekit.targets.limits import Document
-from imagekit.targets.trigger import project_of, scheduled_name, topic_of
+from imagekit.targets.trigger import project_of, scheduled_name, topic_of, webhook_of
 
-UNKNOWN = ("developerConnectEventConfig", "gitlabEnterpriseEventsConfig")
-"""What Cloud Build's triggers may listen to, and the provider does not know (version 7)."""
+UNKNOWN = ("gitlabEnterpriseEventsConfig",)
+"""What Cloud Build's triggers may listen to, and the provider does not know."""
+KEY, SECRET = "cloud_build_api_key", "webhook_secret"
+"""The variables of a webhook's schedule."""
+
+Resources = dict[str, dict[str, Any]]
 
 
 def render(plan: Plan, triggers: Sequence[Document]) -> str:
-    """The text of a `.tf.json` file: the triggers, and the job and topic of a schedule.
+    """The text of a `.tf.json` file: the triggers, and what a schedule needs.
 
     Raises UsageError for a repository whose triggers Terraform's provider does not know.
     """
@@ -29,41 +34,54 @@ def render(plan: Plan, triggers: Sequence[Document]) -> str:
     if unknown:
         message = f"Terraform's provider has no {', '.join(sorted(unknown))}; use --format yaml"
         raise UsageError(message)
-    resources: dict[str, dict[str, Any]] = {"google_cloudbuild_trigger": {}}
-    for trigger in triggers:
-        fields = _snake(trigger)
-        for block in ("source_to_build", "git_file_source"):
-            if block in fields:
-                # The provider demands a kind, also of a connected repository.
-                fields[block] = {"repo_type": "UNKNOWN"} | fields[block]
-        if plan.cloudbuild.region:
-            fields["location"] = plan.cloudbuild.region
-        project = project_of(plan)
-        resources["google_cloudbuild_trigger"][_label(trigger["name"])] = (
-            {"project": project, **fields} if project else fields
-        )
+    project, region = project_of(plan), trigger_region(plan.cloudbuild)
+    where = {"project": project} if project else {}
+    where |= {"location": region} if region else {}
+    made = {_label(trigger["name"]): where | _trigger(trigger) for trigger in triggers}
+    whole: dict[str, Any] = {"resource": {"google_cloudbuild_trigger": made}}
     config = plan.cloudbuild.trigger
-    if config is not None and config.schedule is not None and config.secret is None:
-        topic = topic_of(plan, config)
-        _, project, _, name = topic.split("/")
-        label = _label(scheduled_name(config))
-        named = f"${{google_pubsub_topic.{label}.id}}"
-        # Named by reference, the topic is made first.
-        resources["google_cloudbuild_trigger"][label]["pubsub_config"] = {"topic": named}
-        resources["google_pubsub_topic"] = {label: {"project": project, "name": name}}
-        resources["google_cloud_scheduler_job"] = {
-            label: {
-                "project": project,
-                "name": name,
-                "schedule": config.schedule,
-                "time_zone": config.time_zone,
-                "pubsub_target": {
-                    "topic_name": named,
-                    "data": '${base64encode("build")}',
-                },
-            }
-        }
-    return json.dumps({"resource": resources}, indent=2, ensure_ascii=False) + "\n"
+    if config is not None and config.schedule is not None:
+        if config.secret is not None:
+            whole = {"variable": {name: {"sensitive": True} for name in (KEY, SECRET)}} | whole
+        whole["resource"] |= _schedule(plan, config, made)
+    return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
+
+
+def _trigger(trigger: Document) -> dict[str, Any]:
+    fields: dict[str, Any] = _snake(trigger)
+    for block in ("source_to_build", "git_file_source"):
+        if block in fields:
+            # The provider demands a kind, also of a connected repository.
+            fields[block] = {"repo_type": "UNKNOWN"} | fields[block]
+    return fields
+
+
+def _schedule(plan: Plan, config: Trigger, made: dict[str, Any]) -> Resources:
+    """The job of a schedule, and the topic that it goes through, if it does."""
+    name = scheduled_name(config)
+    label = _label(name)
+    job = {
+        "project": project_of(plan),
+        "name": name,
+        "schedule": config.schedule,
+        "time_zone": config.time_zone,
+    }
+    if config.secret is not None:
+        address = webhook_of(plan, config, f"${{var.{KEY}}}", f"${{var.{SECRET}}}")
+        body = '${base64encode("{}")}'
+        target = {"http_target": {"uri": address, "http_method": "POST", "body": body}}
+        return {"google_cloud_scheduler_job": {label: job | target}}
+    topic = f"${{google_pubsub_topic.{label}.id}}"
+    # Named by reference, the topic is made first.
+    made[label]["pubsub_config"] = {"topic": topic}
+    data = '${base64encode("build")}'
+    _, project, _, own = topic_of(plan, config).split("/")
+    return {
+        "google_pubsub_topic": {label: {"project": project, "name": own}},
+        "google_cloud_scheduler_job": {
+            label: job | {"pubsub_target": {"topic_name": topic, "data": data}}
+        },
+    }
 
 
 def _label(name: str) -> str:
@@ -76,9 +94,7 @@ def _snake(value: Any) -> Any:
         return {_name(key): _snake(inside) for key, inside in value.items()}
     if isinstance(value, list):
         return [_snake(inside) for inside in value]
-    if isinstance(value, str):
-        return value.replace("${", "$${").replace("%{", "%%{")
-    return value
+    return value.replace("${", "$${").replace("%{", "%%{") if isinstance(value, str) else value
 
 
 def _name(key: str) -> str:

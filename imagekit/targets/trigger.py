@@ -7,12 +7,22 @@ from __future__ import annotations
 
 import posixpath
 import re
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
 import yaml
 
-from imagekit.cloud import CONNECTED, HOST_CONFIG, LINKED, SOURCE, Trigger, account_name
+from imagekit.cloud import (
+    CONNECTED,
+    HOST_CONFIG,
+    LINKED,
+    SOURCE,
+    Trigger,
+    account_name,
+    region_of,
+    trigger_region,
+)
 from imagekit.errors import LimitError, Problem
 from imagekit.images import Plan
 from imagekit.repository import registry_of
@@ -34,10 +44,10 @@ def documents(plan: Plan, build_files: Sequence[str], included: Sequence[str]) -
         "name": trigger.name,
         "description": f"Images of {plan.repository}, when what they are made of changes",
         **_event(trigger),
-        "includedFiles": sorted({*included, *build_files}),
+        "includedFiles": [_literal(path) for path in sorted({*included, *build_files})],
         "ignoredFiles": list(trigger.ignored_files),
         **_common(plan, trigger),
-        **_what(build_files, trigger, pushed=True),
+        **_what(plan, build_files, pushed=True),
     }
     found = [pushed]
     if trigger.schedule is not None:
@@ -48,10 +58,15 @@ def documents(plan: Plan, build_files: Sequence[str], included: Sequence[str]) -
                 **_scheduled(plan, trigger),
                 "sourceToBuild": _source(trigger) | {"ref": f"refs/heads/{trigger.branch}"},
                 **_common(plan, trigger),
-                **_what(build_files, trigger, pushed=False),
+                **_what(plan, build_files, pushed=False),
             }
         )
     return [{k: v for k, v in one.items() if v not in ([], None)} for one in found]
+
+
+def _literal(path: str) -> str:
+    """A path as the glob that matches it only (golang.org/pkg/path/filepath/#Match)."""
+    return re.sub(r"([*?\[\\])", r"\\\1", path)
 
 
 def trigger_of(plan: Plan) -> Trigger:
@@ -78,30 +93,58 @@ def project_of(plan: Plan) -> str | None:
 
 def topic_of(plan: Plan, trigger: Trigger) -> str:
     """The Pub/Sub topic of a schedule. Raises LimitError where no project is known."""
+    return f"projects/{_needed_project(plan)}/topics/{trigger.topic or scheduled_name(trigger)}"
+
+
+def _needed_project(plan: Plan) -> str:
     project = project_of(plan)
     if project is None:
         message = "a schedule needs the project that builds; set 'project' under 'cloudbuild'"
         raise LimitError([Problem(message=message, path=("cloudbuild", "project"))])
-    return f"projects/{project}/topics/{trigger.topic or scheduled_name(trigger)}"
+    return project
+
+
+def webhook_of(plan: Plan, trigger: Trigger, key: str, secret: str) -> str:
+    """The address that starts a webhook's trigger, with an API key and the secret's value.
+
+    Raises LimitError where no project is known. Source:
+    cloud.google.com/build/docs/automate-builds-webhook-events.
+    """
+    region = trigger_region(plan.cloudbuild)
+    place = f"/locations/{region}" if region not in (None, "global") else ""
+    where = f"projects/{_needed_project(plan)}{place}/triggers/{scheduled_name(trigger)}"
+    return f"https://cloudbuild.googleapis.com/v1/{where}:webhook?key={key}&secret={secret}"
 
 
 def commands(plan: Plan, path: str) -> list[str]:
     """What is left to be done by hand, once: the commands for gcloud."""
     trigger = trigger_of(plan)
-    project = project_of(plan)
-    where = f" --project={project}" if project else ""
-    region = f" --region={plan.cloudbuild.region}" if plan.cloudbuild.region else ""
-    found = []
-    if trigger.schedule is not None and trigger.secret is None:
-        topic = topic_of(plan, trigger).rpartition("/")[2]
-        location = plan.cloudbuild.region if plan.cloudbuild.region != "global" else None
-        found += [
-            f"gcloud pubsub topics create {topic}{where}",
-            f"gcloud scheduler jobs create pubsub {topic} --topic={topic} --message-body=build "
-            f"--schedule='{trigger.schedule}' --time-zone={trigger.time_zone} "
-            f"--location={location or 'us-central1'}{where}",
-        ]
-    return [*found, f"gcloud builds triggers import --source={path}{where}{region}"]
+    project, region = project_of(plan), trigger_region(plan.cloudbuild)
+    where = [f"--project={project}"] if project else []
+    place = [f"--region={region}"] if region else []
+    imported = ["gcloud", "builds", "triggers", "import", f"--source={path}", *where, *place]
+    made = _jobs(plan, trigger, where) if trigger.schedule is not None else []
+    return [shlex.join(command) for command in [*made, imported]]
+
+
+def _jobs(plan: Plan, trigger: Trigger, where: list[str]) -> list[list[str]]:
+    region = region_of(plan.cloudbuild)
+    when = [
+        f"--schedule={trigger.schedule}",
+        f"--time-zone={trigger.time_zone}",
+        f"--location={region if region not in (None, 'global') else 'us-central1'}",
+        *where,
+    ]
+    jobs = ["gcloud", "scheduler", "jobs", "create"]
+    if trigger.secret is not None:
+        address = webhook_of(plan, trigger, "API_KEY", "SECRET")
+        name = scheduled_name(trigger)
+        return [[*jobs, "http", name, f"--uri={address}", "--message-body={}", *when]]
+    topic = topic_of(plan, trigger).rpartition("/")[2]
+    return [
+        ["gcloud", "pubsub", "topics", "create", topic, *where],
+        [*jobs, "pubsub", topic, f"--topic={topic}", "--message-body=build", *when],
+    ]
 
 
 def _event(trigger: Trigger) -> Document:
@@ -164,10 +207,11 @@ def _common(plan: Plan, trigger: Trigger) -> Document:
     }
 
 
-def _what(build_files: Sequence[str], trigger: Trigger, *, pushed: bool) -> Document:
+def _what(plan: Plan, build_files: Sequence[str], *, pushed: bool) -> Document:
     """The build itself: a file of the repository, or a build that submits several in order."""
+    trigger = trigger_of(plan)
     if len(build_files) > 1:
-        return {"build": _several(build_files)}
+        return {"build": _several(plan, build_files)}
     (path,) = build_files
     if pushed:
         return {"filename": path}
@@ -175,18 +219,23 @@ def _what(build_files: Sequence[str], trigger: Trigger, *, pushed: bool) -> Docu
     return {"gitFileSource": {"path": path, **where}}
 
 
-def _several(build_files: Sequence[str]) -> Document:
+def _several(plan: Plan, build_files: Sequence[str]) -> Document:
     """A build that submits others, each when the one before has succeeded.
 
     It waits while they build, so its time-out is as long as Cloud Build allows.
     """
+    region = region_of(plan.cloudbuild)
+    more = [f"--region={region}"] if region else []
+    # What is uploaded has no commit of its own.
+    more += ["--substitutions=COMMIT_SHA=$COMMIT_SHA"] if plan.source else []
     made: list[dict[str, Any]] = []
     for path in build_files:
+        submit = ["gcloud", "builds", "submit", ".", f"--config={path}", "--suppress-logs"]
         made.append(
             {
                 "id": posixpath.basename(path),
                 "name": CLOUD_SDK,
-                "args": ["gcloud", "builds", "submit", ".", f"--config={path}", "--suppress-logs"],
+                "args": [*submit, *more],
                 "waitFor": [made[-1]["id"]] if made else ["-"],
             }
         )

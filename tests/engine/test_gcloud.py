@@ -26,6 +26,20 @@ from imagekit.engine import gcloud
             "ERROR: gcloud crashed (ConnectionError): x",
             "crashed (ConnectionError): x; Google Cloud",
         ),
+        (
+            "ERROR: (gcloud.builds.submit) INVALID_ARGUMENT: could not resolve source: googleapi: "
+            "Error 403: n does not have storage.objects.get access",
+            "ask for the role Storage Admin",
+        ),
+        (
+            "ERROR: (gcloud.builds.submit) The user is forbidden from accessing the bucket [b]",
+            "ask for the role Storage Admin",
+        ),
+        ("ERROR: (gcloud.x) FAILED_PRECONDITION: due to quota restrictions", "ask for more quota"),
+        (
+            "ERROR: (gcloud.x) interpreting b.json as build config: .options.x: unused",
+            "gcloud comp",
+        ),
         ("something else\nodd", "gcloud: odd"),
         ("", "gcloud: no answer"),
     ],
@@ -44,6 +58,7 @@ def test_what_gcloud_says_is_one_line_with_what_to_do(said, told):
         ({"_A": "1", "_B": "x=y"}, "_A=1,_B=x=y"),
         ({"_A": "1,2", "_B": "3"}, "^;^_A=1,2;_B=3"),
         ({"_A": "1,2;3"}, "^|^_A=1,2;3"),
+        ({"_A": ",;|#~", "_B": "@0@"}, "^@1@^_A=,;|#~@1@_B=@0@"),
     ],
 )
 def test_substitutions_as_gcloud_reads_them(values, text):

@@ -240,6 +240,37 @@ def test_a_build_that_is_only_watched_is_never_submitted(submitted):
     assert submitted.doing.service.done == ["describe 1"]
 
 
+def test_what_was_begun_is_not_forgotten_when_cloud_build_does_not_answer(submitted, tmp_path):
+    with pytest.raises(CloudError):
+        submitted(Script(CloudError("denied")), FIRST, resumed=[resumable(FIRST, "WORKING")])
+    assert report.read(tmp_path / report.NAME).builds[0].id == "1"
+
+
+def test_an_interruption_in_the_last_moment_begins_nothing_more(submitted):
+    service = Script(build("WORKING", "WORKING"), build("SUCCESS", "SUCCESS", "SUCCESS"))
+    found = submitted(service, FIRST, SECOND, interrupt_at=("h/r:a", "succeeded"))
+    assert service.done == ["submit b1.json", "describe 1"]
+    assert found.outcome == "interrupted"
+
+
+def test_a_build_that_ends_while_it_is_cancelled(submitted):
+    service = Script(build("WORKING", "WORKING"), build("SUCCESS", "SUCCESS", "SUCCESS"))
+
+    def cancel(_):
+        raise CloudError("it has ended")
+
+    service.cancel = cancel
+    found = submitted(service, FIRST, interrupt_at=("h/r:a", "running"), cancel=True)
+    assert found.outcome == "succeeded"
+
+
+def test_only_steps_that_have_ended_have_an_exit_code(submitted):
+    # Google's library says 0 of all others.
+    failed = build("FAILURE", "FAILURE", "QUEUED")
+    failed["steps"] = [{**step, "exitCode": 0} for step in failed["steps"]]
+    assert [entry.exit_code for entry in submitted(Script(failed), FIRST).steps] == [None, None]
+
+
 def test_lines_of_a_log_are_shown_as_they_come(submitted):
     shown = []
     service = Script(build("SUCCESS", "SUCCESS", "SUCCESS"))
@@ -279,6 +310,15 @@ def test_what_a_build_needs(project):
     assert submit.needed(files, project) == ["Dockerfile", "sub/a"]
 
 
+def test_what_is_ignored_is_decided_where_the_build_runs_so_that_goes_along(project):
+    pathlib.Path(".dockerignore").write_text("sub/a\n")
+    files = submit.files_of(pathlib.Path("b1.json"))
+    assert submit.needed(files, project) == [".dockerignore", "Dockerfile"]
+    pathlib.Path("Dockerfile.dockerignore").write_text("")
+    found = submit.needed(files, project)
+    assert found == ["Dockerfile", "Dockerfile.dockerignore", "sub/a"]
+
+
 def test_what_is_missing_is_told_at_once(project):
     tested = step("test", "h/r:a")
     tested["name"] = "gcr.io/gcp-runtimes/container-structure-test"
@@ -295,6 +335,7 @@ def test_what_is_missing_is_told_at_once(project):
 
 def test_a_torn_set_of_files_is_not_submitted(project):
     entry = {"file": "b1.json", "sha256": "0"}
-    pathlib.Path("m.json").write_text(json.dumps({"files": [entry]}))
+    manifest = {"repository": "h/r", "critical_path": 1, "files": [entry]}
+    pathlib.Path("m.json").write_text(json.dumps(manifest))
     with pytest.raises(UsageError, match=r"b1.json is not the file that m.json names"):
         submit.files_of(pathlib.Path("m.json"))

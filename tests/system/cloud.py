@@ -117,7 +117,7 @@ class Cloud:
         if match and match[1] in self.builds:
             text = self._log(match[1], bucket)
             if text:
-                return text.encode(), "text/plain"
+                return text, "text/plain"
         if (bucket, name) not in self.objects:
             raise missing(f"object {bucket}/{name}")
         return self.objects[bucket, name]
@@ -128,9 +128,12 @@ class Cloud:
         mode = kept["build"].get("options", {}).get("logging")
         elsewhere = mode in ("CLOUD_LOGGING_ONLY", "NONE")
         if elsewhere or kept["build"]["logsBucket"] != f"gs://{bucket}":
-            return ""
+            return b""
+        if "raw" in kept:
+            over = kept["build"]["status"] in OVER
+            return kept["raw"] if over else kept["raw"][: kept["shown"]]
         with self.lock:
-            return "".join(f"{line}\n" for _, line in kept["lines"])
+            return "".join(f"{line}\n" for _, line in kept["lines"]).encode()
 
     def about(self, bucket, name):
         data, kind = self.read(bucket, name)
@@ -156,7 +159,12 @@ class Cloud:
 
     def create(self, project, location, build):
         self.allowed(project)
-        if reason := self.rejected.get(project):
+        texts = json.dumps(build["steps"]).replace("$$", "")
+        unused = [
+            n for n in build.get("substitutions", {}) if not re.search(rf"\$\{{?{n}\b", texts)
+        ]
+        reason = f"key in the substitutions is not matched: {unused}" if unused else ""
+        if reason := self.rejected.get(project, reason):
             raise RefusedError(400, "INVALID_ARGUMENT", reason)
         name = str(uuid.uuid4())
         build = build | {

@@ -13,6 +13,9 @@ cloudbuild: {limits: {steps: 2}}
 """
 
 
+OWN = {"repository": "r", "critical_path": 1}
+
+
 @pytest.fixture
 def plan(config_file):
     return imagekit.plan(imagekit.load(config_file(CONFIG)))
@@ -36,8 +39,9 @@ def test_several_files_stand_beside_it_with_their_manifest(plan):
 
 @pytest.mark.parametrize(
     "document",
-    [None, [], {}, {"steps": [], "files": [{"file": "a"}]}, {"files": []}, {"files": [1]}]
-    + [{"files": [{"file": name}]} for name in (1, "", "../a", "/a", "x/a")],
+    [None, [], {}, {"files": [{"file": "a"}]}]
+    + [OWN | {"files": found} for found in ([], [1], "x")]
+    + [OWN | {"files": [{"file": name}]} for name in (1, "", "../a", "/a", "x/a")],
 )
 def test_what_is_no_manifest(document):
     assert files.listed(document) is None
@@ -72,3 +76,14 @@ def test_merged_builds_pull_nothing_that_they_build():
     )
     assert found["steps"] == [build, other, child | {"waitFor": ["r:a", "r:o-pull"]}]
     assert (found["timeout"], found["images"]) == ("1s", ["r:a", "r:b"])
+
+
+def test_merged_builds_have_the_substitutions_of_all():
+    found = files.merge(
+        [
+            {"steps": [], "substitutions": {"_A": "1"}},
+            {"steps": [], "substitutions": {"_B": "2"}},
+            {"steps": []},
+        ]
+    )
+    assert found["substitutions"] == {"_A": "1", "_B": "2"}

@@ -1,10 +1,11 @@
 import json
 
+import msgspec
 import pytest
 import yaml
 
 import imagekit
-from imagekit.errors import LimitError, UsageError
+from imagekit.errors import ConfigError, LimitError, UsageError
 from imagekit.targets import terraform
 from imagekit.targets import trigger as triggers
 
@@ -138,8 +139,17 @@ def test_a_schedule_may_arrive_through_a_webhook(planned):
     secret = "projects/p/secrets/s/versions/1"  # noqa: S105 - the name of one
     plan = planned(CONNECTED, schedule="0 4 * * 1", secret=secret)
     assert triggers.documents(plan, ["c.json"], [])[1]["webhookConfig"] == {"secret": secret}
-    (command,) = triggers.commands(plan, "t.yaml")
-    assert command == "gcloud builds triggers import --source=t.yaml --project=p"
+    job, imported = triggers.commands(plan, "t.yaml")
+    address = "https://cloudbuild.googleapis.com/v1/projects/p/locations/l/triggers/"
+    assert f"'--uri={address}imagekit-schedule:webhook?key=API_KEY&secret=SECRET'" in job
+    assert "'--schedule=0 4 * * 1'" in job
+    assert imported == "gcloud builds triggers import --source=t.yaml --project=p --region=l"
+    found = json.loads(terraform.render(plan, triggers.documents(plan, ["c.json"], [])))
+    assert list(found["variable"]) == ["cloud_build_api_key", "webhook_secret"]
+    (made,) = found["resource"]["google_cloud_scheduler_job"].values()
+    assert made["http_target"]["uri"].endswith(
+        ":webhook?key=${var.cloud_build_api_key}&secret=${var.webhook_secret}"
+    )
 
 
 def test_several_build_files_are_submitted_in_order(planned):
@@ -150,16 +160,60 @@ def test_several_build_files_are_submitted_in_order(planned):
     assert (first["waitFor"], second["waitFor"]) == (["-"], ["c-01.json"])
 
 
+GITHUB = "https://github.com/o/n"
+
+
 def test_what_is_left_to_do(planned):
-    plan = planned(CONNECTED, schedule="0 4 * * 1", topic="t", whole="region: europe-west1")
-    assert triggers.commands(plan, "t.yaml") == [
-        "gcloud pubsub topics create t --project=p",
-        "gcloud scheduler jobs create pubsub t --topic=t --message-body=build "
-        "--schedule='0 4 * * 1' --time-zone=Etc/UTC --location=europe-west1 --project=p",
-        "gcloud builds triggers import --source=t.yaml --project=p --region=europe-west1",
+    plan = planned(GITHUB, schedule="0 4 * * 1", topic="weekly", whole="region: europe-west1")
+    assert triggers.commands(plan, "a file.yaml") == [
+        "gcloud pubsub topics create weekly --project=p",
+        "gcloud scheduler jobs create pubsub weekly --topic=weekly --message-body=build "
+        "'--schedule=0 4 * * 1' --time-zone=Etc/UTC --location=europe-west1 --project=p",
+        "gcloud builds triggers import '--source=a file.yaml' --project=p --region=europe-west1",
     ]
-    plan = planned(CONNECTED, url="example.com/x")
+    plan = planned(GITHUB, url="example.com/x")
     assert triggers.commands(plan, "t") == ["gcloud builds triggers import --source=t"]
+
+
+def test_a_trigger_is_where_its_repository_is_connected(planned):
+    assert triggers.commands(planned(CONNECTED), "t")[0].endswith(" --region=l")
+    text = terraform.render(planned(CONNECTED), triggers.documents(planned(CONNECTED), ["c"], []))
+    assert json.loads(text)["resource"]["google_cloudbuild_trigger"]["imagekit"]["location"] == "l"
+    with pytest.raises(ConfigError, match="the trigger's repository is connected in l, not in"):
+        planned(CONNECTED, whole="region: us-west1")
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"schedule": "0 4 * * 1", "topic": "projects/p/topics/x"}, "write my-topic"),
+        ({"time_zone": "'a b; c'"}, "write Europe/Berlin"),
+        ({"schedule": "0 4 * * $(x)"}, "is no schedule"),
+    ],
+)
+def test_what_a_shell_would_read_otherwise(planned, more, message):
+    with pytest.raises(ConfigError, match=message):
+        planned(GITHUB, **more)
+
+
+def test_developer_connect_has_no_schedule(planned):
+    with pytest.raises(ConfigError, match="Cloud Build has no source for a schedule at Developer"):
+        planned(LINKED, schedule="0 4 * * 1")
+
+
+def test_a_path_is_no_glob(planned):
+    (found,) = triggers.documents(planned(GITHUB), ["c.json"], ["d/a[1]*.txt"])
+    assert found["includedFiles"] == ["c.json", r"d/a\[1]\*.txt"]
+
+
+def test_builds_that_are_submitted_by_a_build_are_in_its_region_and_know_the_commit(planned):
+    plan = planned(GITHUB, whole="region: us-west1")
+    (found,) = triggers.documents(plan, ["a.json", "b.json"], [])
+    assert found["build"]["steps"][0]["args"][-1] == "--region=us-west1"
+    (found,) = triggers.documents(
+        msgspec.structs.replace(plan, source="https://example.com"), ["a.json", "b.json"], []
+    )
+    assert found["build"]["steps"][0]["args"][-1] == "--substitutions=COMMIT_SHA=$COMMIT_SHA"
 
 
 def test_a_config_without_a_trigger(config_file):
@@ -169,7 +223,7 @@ def test_a_config_without_a_trigger(config_file):
 
 
 def test_a_schedule_without_a_project(planned):
-    plan = planned(CONNECTED, url="example.com/x", schedule="0 4 * * 1")
+    plan = planned(GITHUB, url="example.com/x", schedule="0 4 * * 1")
     with pytest.raises(LimitError, match="a schedule needs the project"):
         triggers.documents(plan, ["c.json"], [])
 
@@ -183,11 +237,11 @@ def test_as_yaml_everything_stays_text(planned):
 
 
 def test_terraform_s_names_and_references(planned):
-    plan = planned(CONNECTED, schedule="0 4 * * 1", whole="region: europe-west1")
+    plan = planned(CONNECTED, schedule="0 4 * * 1")
     found = triggers.documents(plan, ["c.json"], ["${x}"])
     resources = json.loads(terraform.render(plan, found))["resource"]
     pushed = resources["google_cloudbuild_trigger"]["imagekit"]
-    assert pushed["location"] == "europe-west1"
+    assert pushed["location"] == "l"
     assert pushed["project"] == "p"
     assert pushed["included_files"] == ["$${x}", "c.json"]
     assert pushed["repository_event_config"]["push"] == {"branch": "^main$"}
@@ -208,11 +262,20 @@ def test_terraform_repeats_a_block_for_each_step(planned):
     assert "project" not in trigger
 
 
-@pytest.mark.parametrize(
-    ("repository", "more"),
-    [(LINKED, {}), ("https://git.example.com/g/n", {"host_config": GITLAB})],
-)
-def test_what_terraform_s_provider_does_not_know(planned, repository, more):
-    plan = planned(repository, **more)
+def test_what_terraform_s_provider_does_not_know(planned):
+    plan = planned("https://git.example.com/g/n", host_config=GITLAB)
     with pytest.raises(UsageError, match="use --format yaml"):
         terraform.render(plan, triggers.documents(plan, ["c.json"], []))
+
+
+def test_terraform_without_a_project(planned):
+    plan = planned(GITHUB, url="example.com/x")
+    text = terraform.render(plan, triggers.documents(plan, ["c.json"], []))
+    (trigger,) = json.loads(text)["resource"]["google_cloudbuild_trigger"].values()
+    assert {"project", "location"}.isdisjoint(trigger)
+
+
+def test_approval_stays_a_truth_value(planned):
+    plan = planned(GITHUB, approval="true")
+    text = terraform.render(plan, triggers.documents(plan, ["c.json"], []))
+    assert '"approval_required": true' in text
