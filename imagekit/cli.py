@@ -105,9 +105,9 @@ def generate(
     for line in changes.lines():
         click.echo(line)
     verb = "is up to date" if check or not changes else "written"
-    several = f" in {len(files) - 1} files, see {list(files)[-1]}" if len(files) > 1 else ""
+    several = f" in {len(files) - 1} build files" if len(files) > 1 else ""
     images = counted(len(plan.images), "image")
-    click.echo(f"{output} {verb}: {images}{several}; {changes.summary()}")
+    click.echo(f"{list(files)[-1]} {verb}: {images}{several}; {changes.summary()}")
 
 
 @cli.command()

@@ -194,7 +194,7 @@ def check(options: CloudBuild) -> Iterator[Problem]:
         message = f"{options.disk_size} GB are more than the {MAX_DISK} that a build may have"
         yield Problem(message=message, path=(*at, "disk_size"))
     silent = options.logging in ("CLOUD_LOGGING_ONLY", "NONE") or options.logs_bucket
-    if options.service_account and not silent:
+    if account_name(options.service_account or "") and not silent:
         message = (
             "a service account of one's own requires 'logging: CLOUD_LOGGING_ONLY' (or NONE), or "
             "a 'logs_bucket'; Cloud Build refuses the build otherwise"
@@ -220,7 +220,8 @@ def _check_names(options: CloudBuild) -> Iterator[Problem]:
     for name, (pattern, example) in forms.items():
         value = getattr(options, name)
         if value is not None and not re.fullmatch(pattern, value):
-            yield Problem(message=f"{value!r}: write {example}", path=("cloudbuild", name))
+            message = f"{value!r} is no {name.replace('_', ' ')}: write it like {example}"
+            yield Problem(message=message, path=("cloudbuild", name))
     account = options.service_account
     if account is not None and account_name(account) is None:
         message = f"{account!r} is no service account: write NAME@PROJECT.iam.gserviceaccount.com"
@@ -269,14 +270,14 @@ def _check_trigger(trigger: Trigger) -> Iterator[Problem]:
     if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?", trigger.name):
         message = f"{trigger.name!r} is no name of a trigger: 1 to 64 letters, digits and '-'"
         yield Problem(message=message, path=(*at, "name"))
-    if not trigger.branch.strip():
-        yield Problem(message="'branch' is empty; name one", path=(*at, "branch"))
+    if not re.fullmatch(r"[\w./-]+", trigger.branch):
+        message = f"{trigger.branch!r} is no branch: write its name as it is, such as main"
+        yield Problem(message=message, path=(*at, "branch"))
 
 
 def _check_schedule(trigger: Trigger) -> Iterator[Problem]:
     at: Path = ("cloudbuild", "trigger")
-    fields = (trigger.schedule or "* * * * *").split()
-    if len(fields) != 5 or not all(re.fullmatch(r"[\w*,/-]+", field) for field in fields):
+    if trigger.schedule is not None and not _is_cron(trigger.schedule):
         message = f"{trigger.schedule!r} is no schedule: five fields of cron, such as '0 4 * * 1'"
         yield Problem(message=message, path=(*at, "schedule"))
     forms = {"topic": r"[A-Za-z][\w.~+%-]{2,254}", "time_zone": r"[A-Za-z_]+(/[\w+-]+)*"}
@@ -284,9 +285,11 @@ def _check_schedule(trigger: Trigger) -> Iterator[Problem]:
         value = getattr(trigger, name)
         if value is not None and not re.fullmatch(pattern, value, re.ASCII):
             example = {"topic": "my-topic", "time_zone": "Europe/Berlin"}[name]
-            yield Problem(message=f"{value!r}: write {example}", path=(*at, name))
-    for name in ("topic", "secret"):
-        if getattr(trigger, name) and not trigger.schedule:
+            message = f"{value!r} is no {name.replace('_', ' ')}: write it like {example}"
+            yield Problem(message=message, path=(*at, name))
+    blank = Trigger(repository="")
+    for name in ("topic", "secret", "time_zone"):
+        if getattr(trigger, name) != getattr(blank, name) and not trigger.schedule:
             message = (
                 f"{name!r} is for a schedule, and there is none; set 'schedule' or leave it out"
             )
@@ -303,6 +306,24 @@ def _check_schedule(trigger: Trigger) -> Iterator[Problem]:
     if trigger.secret and trigger.topic:
         message = "a schedule arrives by Pub/Sub or by a webhook, not both; leave one out"
         yield Problem(message=message, path=(*at, "secret"), see=(*at, "topic"))
+
+
+RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+"""Minutes, hours, days, months and days of the week in a schedule."""
+
+
+def _is_cron(text: str) -> bool:
+    """Whether a text is five fields of cron, each within its range."""
+    fields = text.split()
+    if len(fields) != len(RANGES):
+        return False
+    for field, (low, high) in zip(fields, RANGES, strict=True):
+        span, *step = field.split("/")
+        if not re.fullmatch(r"\*|[\w,-]+", span) or len(step) > 1:
+            return False
+        if not all(low <= int(number) <= high for number in re.findall(r"\d+", span)):
+            return False
+    return True
 
 
 def _check_repository(trigger: Trigger) -> Iterator[Problem]:
@@ -323,6 +344,12 @@ def _check_repository(trigger: Trigger) -> Iterator[Problem]:
             "https://github.com/OWNER/NAME, or the name of a connected repository, "
             "projects/PROJECT/locations/REGION/connections/CONNECTION/repositories/NAME"
         )
+        yield Problem(message=message, path=(*at, "repository"))
+    elif hosted["host"] == "github.com" and config is not None:
+        message = "github.com needs no configuration of a host; leave it out"
+        yield Problem(message=message, path=(*at, "host_config"))
+    elif "/" in hosted["owner"] and "gitLabConfigs" not in (config or ""):
+        message = f"{address!r} is more than a repository: write https://HOST/OWNER/NAME"
         yield Problem(message=message, path=(*at, "repository"))
     elif hosted["host"] != "github.com" and config is None:
         message = (

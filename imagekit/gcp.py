@@ -12,6 +12,7 @@ import click
 import imagekit
 from imagekit import cloud, git, pipeline, steps
 from imagekit import output as files_on_disk
+from imagekit.config import is_inside_context
 from imagekit.errors import INTERRUPTED, BuildError, UsageError, counted, did_you_mean
 from imagekit.images import Plan
 from imagekit.targets import terraform
@@ -89,6 +90,8 @@ def submit(config: str, build_file: str | None, given: tuple[str, ...], **option
     from imagekit.engine import submit as engine
 
     resume = options["resume"]
+    if resume and options["dry_run"]:
+        raise click.UsageError("--dry-run begins nothing, and --resume goes on; give one")
     by_id = resume not in (None, "latest")
     plan = _plan(config, needed=not by_id and build_file is None)
     service = _service(plan, _substitutions(given), options)
@@ -105,15 +108,20 @@ def submit(config: str, build_file: str | None, given: tuple[str, ...], **option
     name = build_file or _up_to_date(plan)
     files = engine.files_of(pathlib.Path(name))
     _check_used([file.text for file in files], _substitutions(given))
+    here = pathlib.Path.cwd()
+    files = [engine.with_inputs(file, here, service.substitutions) for file in files]
     if options["dry_run"]:
         click.echo("\n".join(service.commands([file.path for file in files])))
         return
-    needed = engine.check(files, service, pathlib.Path.cwd())
+    needed = engine.check(files, service, here)
     size = sum(pathlib.Path(path).stat().st_size for path in needed)
     needs = f"{counted(len(needed), 'file')}, {max(1, round(size / 1000))} kB"
     click.echo(f"{name}: {counted(len(files), 'build')}; needs {needs}")
     earlier = engine.earlier(chosen.logs) if resume else []
-    sys.exit(_run(engine.Submission(name, files, service, chosen, _plain, earlier), needed))
+    again = "" if config == DEFAULT_CONFIG else f" --config {config}"
+    again += f" --file {build_file}" if build_file else ""
+    doing = engine.Submission(name, files, service, chosen, _plain, earlier)
+    sys.exit(_run(doing, needed, again))
 
 
 def _plain(entry: Any) -> None:
@@ -123,8 +131,8 @@ def _plain(entry: Any) -> None:
         live.plain(entry)
 
 
-def _run(doing: Any, names: Sequence[str]) -> int:
-    """Submit and watch, show it, and give the exit code."""
+def _run(doing: Any, names: Sequence[str], again: str = "") -> int:
+    """Submit and watch, show it, and give the exit code. `again` are words for another time."""
     from imagekit.engine import live
     from imagekit.engine import submit as engine
     from imagekit.engine.remote import OVER
@@ -149,12 +157,12 @@ def _run(doing: Any, names: Sequence[str]) -> int:
     going = [e.id for e in report.builds if e.id and e.status not in OVER]
     if report.outcome == "running" and going:
         click.echo(
-            f"build {going[0]} goes on; imagekit submit --resume watches it, and "
+            f"build {going[0]} goes on; imagekit submit{again} --resume watches it, and "
             f"{doing.service.cancelling(going[0])} ends it",
             err=True,
         )
     elif report.outcome == "interrupted" and not going:
-        click.echo("imagekit submit --resume goes on with what is left", err=True)
+        click.echo(f"imagekit submit{again} --resume goes on with what is left", err=True)
     if report.outcome in ("running", "interrupted"):
         return INTERRUPTED
     return 0 if report.outcome == "succeeded" else BuildError.exit_code
@@ -249,6 +257,10 @@ def trigger(config: str, build_file: str, output: str, kind: str) -> None:
     """
     from imagekit.engine import submit as engine
 
+    if kind == "terraform" and output != "-" and not output.endswith(".tf.json"):
+        raise click.UsageError(f"{output}: Terraform reads JSON from files that end with .tf.json")
+    if not is_inside_context(build_file):
+        raise click.UsageError(f"--build-file: {build_file!r} is no path inside the repository")
     checked = pipeline.check(config)
     files = imagekit.files(checked.plan, build_file)
     parts = list(files)[:-1] if len(files) > 1 else list(files)

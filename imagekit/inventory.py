@@ -134,7 +134,7 @@ def _of_document(document: Mapping[str, Any]) -> Inventory:
     images = _images(builds, [step for step, _ in steps], names, document)
     if repository is not None:
         images = _shortened(images, repository)
-    whole = {key: json.dumps(value) for key, value in document.items() if key not in PARTS}
+    whole = dict(_told({k: v for k, v in document.items() if k not in PARTS}))
     for number, fields in enumerate(raw):
         if id(fields) not in known:
             whole[f"step {fields.get('id') or number + 1}"] = json.dumps(fields)
@@ -144,6 +144,15 @@ def _of_document(document: Mapping[str, Any]) -> Inventory:
         options=dict(sorted(whole.items())),
         sequence=_sequence(document, repository),
     )
+
+
+def _told(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Options one by one, so that a change is of one and not of all."""
+    for name, value in options.items():
+        if isinstance(value, dict):
+            yield from _told(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value if isinstance(value, str) else json.dumps(value)
 
 
 PARTS = ("steps", "images")

@@ -10,7 +10,9 @@ import pathlib
 import secrets
 from collections.abc import Iterator
 
-from imagekit.changes import Changes, compare_files
+import msgspec
+
+from imagekit.changes import Changes, Difference, compare_files
 from imagekit.errors import DriftError, UsageError
 from imagekit.targets import cloudbuild
 from imagekit.targets import files as build_files
@@ -35,13 +37,14 @@ def write(document: str | Files, path: str | pathlib.Path, *, check: bool = Fals
         raise UsageError(message)
     old = _standing(str(path))
     changes = compare_files(_builds(old, str(path)) or None, _builds(new, str(path)))
+    changes = _with_files(changes, old, new)
+    name = list(new)[-1]
     if check and not old:
-        raise DriftError(f"{target} does not exist. Generate it and commit it.")
+        raise DriftError(f"{name} does not exist. Generate it and commit it.")
     if check and old != new:
-        # A manifest that was edited by hand is no difference in the build, and still one.
-        told = [f"  {line}" for line in changes.lines()] or ["  the manifest differs"]
+        told = "\n".join(f"  {line}" for line in changes.lines())
         raise DriftError(
-            f"{target} is out of date ({changes.summary()}):\n" + "\n".join(told) + "\n"
+            f"{name} is out of date ({changes.summary()}):\n{told}\n"
             "Generate it again and commit it."
         )
     for name, text in new.items():
@@ -50,6 +53,17 @@ def write(document: str | Files, path: str | pathlib.Path, *, check: bool = Fals
     for name in old.keys() - new.keys():
         pathlib.Path(name).unlink(missing_ok=True)
     return changes
+
+
+def _with_files(changes: Changes, old: Files, new: Files) -> Changes:
+    """The changes, with the files of a set that go, or that differ in nothing of an image."""
+    if not old or old == new:
+        return changes
+    told = [Difference(f"{name} removed") for name in old if name not in new]
+    told += [Difference(f"{name} differs") for name in new if old.get(name, new[name]) != new[name]]
+    if changes and old.keys() == new.keys():
+        return changes
+    return msgspec.structs.replace(changes, whole=(*changes.whole, *told))
 
 
 def _standing(path: str) -> Files:

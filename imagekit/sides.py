@@ -59,7 +59,14 @@ def other_side(name: str) -> str:
     Raises UsageError where the name says no revision.
     """
     _, colon, inside = name.partition(":")
-    if not colon or not inside or not pathlib.Path(inside).is_file():
+    # A build that was one file may have become several, and the other way round.
+    manifest = build_files.manifest_path(inside)
+    for other in (inside, manifest, inside.replace(f"-{build_files.MANIFEST}.", ".")):
+        if colon and inside and pathlib.Path(other).is_file():
+            return other
+    if colon and inside:
+        raise UsageError(f"{name}: there is no {inside} now; name what it is to be compared with")
+    if not colon or not inside:
         message = f"{name}: name what it is to be compared with; only of REVISION:PATH it is clear"
         raise UsageError(message)
     return inside
@@ -103,6 +110,10 @@ def _inventory(data: bytes, name: str, tree: Tree) -> Inventory:
             raise UsageError(f"{name}: no plan of imagekit matrix --json: {error}") from None
     elif (parts := build_files.listed(document)) is not None:
         found = inventory.read(*_parts(name, parts, tree))
+        if found is None:
+            raise UsageError(
+                f"{name}: one of its files is no Cloud Build file; generate them again"
+            )
     else:
         found = inventory.read(text)
     if found is None:

@@ -50,6 +50,11 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     allow_exit_codes: tuple[int, ...] = ()
 
     @property
+    def called(self) -> str:
+        """What a message calls the step."""
+        return self.id if self.id.startswith("step ") else f"step {self.id}"
+
+    @property
     def kind(self) -> Kind:
         """What the step does for an image."""
         verb = self.args[0] if self.args and self.entrypoint is None else ""
@@ -260,11 +265,11 @@ UNSUPPORTED = ("script", "secretEnv", "volumes", "automapSubstitutions")
 def _check(step: Step, raw: dict[str, Any]) -> Iterator[Problem]:
     if step.builder not in PROGRAMS:
         can = " and ".join(PROGRAMS)
-        message = f"step {step.id}: builder {step.builder!r} cannot run here; {can} can"
+        message = f"{step.called}: builder {step.builder!r} cannot run here; {can} can"
         yield Problem(message=message)
     for field in UNSUPPORTED:
         if raw.get(field):
-            yield Problem(message=f"step {step.id}: {field!r} is not supported here")
+            yield Problem(message=f"{step.called}: {field!r} is not supported here")
 
 
 def _check_order(steps: tuple[Step, ...]) -> Iterator[Problem]:
@@ -274,5 +279,5 @@ def _check_order(steps: tuple[Step, ...]) -> Iterator[Problem]:
             yield Problem(message=f"two steps are called {step.id}")
         for name in step.needs:
             if name not in earlier:
-                yield Problem(message=f"step {step.id} waits for {name}, which is not earlier")
+                yield Problem(message=f"{step.called} waits for {name}, which is not earlier")
         earlier.add(step.id)

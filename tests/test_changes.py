@@ -114,7 +114,7 @@ def test_images_that_stand_on_each_other_end():
 
 def test_what_differs_outside_the_images():
     changes = compare_files(text(build("a"), timeout="1s"), text(build("a"), timeout="2s"))
-    assert changes.whole == (Difference("timeout", '"1s"', '"2s"'),)
+    assert changes.whole == (Difference("timeout", "1s", "2s"),)
 
 
 def test_an_image_that_is_no_longer_pushed():

@@ -181,7 +181,7 @@ def test_a_set_takes_the_place_of_a_file_and_back(here):
     output.write(BUILD, "cloudbuild.json")
     changes = output.write(a_set(1, 2), "cloudbuild.json")
     assert names(here) == ["cloudbuild-01.json", "cloudbuild-02.json", "cloudbuild-manifest.json"]
-    assert [str(d) for d in changes.whole] == ["build files 1 → 2"]
+    assert [str(d) for d in changes.whole] == ["build files 1 → 2", "cloudbuild.json removed"]
     assert not output.write(a_set(1, 2), "cloudbuild.json", check=True)
     output.write(BUILD, "cloudbuild.json")
     assert names(here) == ["cloudbuild.json"]
@@ -200,8 +200,12 @@ def test_check_of_a_set(here):
     with pytest.raises(DriftError, match="is out of date"):
         output.write(a_set(1, 2), "cloudbuild.json", check=True)
     output.write(a_set(1, 2), "cloudbuild.json")
-    (here / "cloudbuild-manifest.json").write_text(manifest({"file": "x"}))
-    with pytest.raises(DriftError):
+    (here / "cloudbuild.json").write_text("by hand")
+    with pytest.raises(DriftError, match=r"\n  ~ cloudbuild.json removed\n"):
+        output.write(a_set(1, 2), "cloudbuild.json", check=True)
+    edited = (here / "cloudbuild-manifest.json").read_text().replace(": 1", ": 2")
+    (here / "cloudbuild-manifest.json").write_text(edited)
+    with pytest.raises(DriftError, match=r"cloudbuild-manifest.json differs"):
         output.write(a_set(1, 2), "cloudbuild.json", check=True)
 
 

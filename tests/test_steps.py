@@ -83,7 +83,7 @@ def test_substitutions(text, filled):
         ({"args": ["${_X:-y}"]}, "bash's expansions are not supported"),
         ({"script": "true"}, "'script' is not supported here"),
         ({"secretEnv": ["X"]}, "'secretEnv' is not supported here"),
-        ({"waitFor": ["later"]}, "step step 1 waits for later, which is not earlier"),
+        ({"waitFor": ["later"]}, "step 1 waits for later, which is not earlier"),
     ],
 )
 def test_what_cannot_be_done_is_said_before_anything_is(raw, message):

@@ -23,7 +23,7 @@ REMEDIES: Mapping[str, str] = {
         "nobody is logged in; run gcloud auth login, or gcloud auth activate-service-account"
     ),
     r"property \[project\]": (
-        "there is no project; give --project, set 'project' under 'cloudbuild' in the config, or "
+        "give --project, set 'project' under 'cloudbuild' in the config, or "
         "run gcloud config set project PROJECT"
     ),
     r"SERVICE_DISABLED|has not been used in project|API .* not enabled": (

@@ -1,6 +1,6 @@
 """Cloud Build through Google's client library, for machines without `gcloud`.
 
-It needs `pip install 'imagekit[cloud]'` and application default credentials. Like gcloud, it
+It needs `pip install -e '.[cloud]'` and application default credentials. Like gcloud, it
 heeds CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDBUILD and CLOUDSDK_AUTH_DISABLE_CREDENTIALS, and, as
 Google's library for Cloud Storage does, STORAGE_EMULATOR_HOST.
 """
@@ -69,7 +69,7 @@ class Library:
             from google.cloud import storage
             from google.cloud.devtools import cloudbuild_v1
         except ImportError:
-            message = "--via library needs Google's libraries; pip install 'imagekit[cloud]'"
+            message = "--via library needs Google's libraries; pip install -e '.[cloud]'"
             raise CloudError(message) from None
         self.types = cloudbuild_v1
         credentials, found = _call(_credentials)
@@ -77,6 +77,9 @@ class Library:
         if not self.project:
             message = "there is no project; give --project, or set 'project' under 'cloudbuild'"
             raise CloudError(f"{message} in the config")
+        from google.auth.transport.requests import AuthorizedSession
+
+        self.session = AuthorizedSession(credentials)
         self.client = _client(cloudbuild_v1, credentials)
         self.storage = storage.Client(project=self.project, credentials=credentials)
 
@@ -93,8 +96,13 @@ class Library:
         return []
 
     def exists(self, registry: Registry) -> bool | None:
-        """None: this library does not know Artifact Registry."""
-        return None
+        """Whether a repository of Artifact Registry is there; None where that cannot be seen."""
+        variable = "CLOUDSDK_API_ENDPOINT_OVERRIDES_ARTIFACTREGISTRY"
+        host = os.environ.get(variable, "https://artifactregistry.googleapis.com/")
+        place = f"projects/{registry.project}/locations/{registry.location}"
+        address = f"{host}v1/{place}/repositories/{registry.name}"
+        answer = _call(lambda: self.session.get(address, timeout=60))
+        return {200: True, 404: False}.get(answer.status_code)
 
     def submit(self, file: pathlib.Path, needed: Sequence[str]) -> Remote:
         """Upload what a build needs and begin the build."""

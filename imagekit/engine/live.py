@@ -23,6 +23,8 @@ MARKS: dict[State, str] = {
     "blocked": "⊘",
     "interrupted": "!",
 }
+FEW = 3
+"""Steps that are named one by one."""
 TAIL = 15
 """Lines of a failed step's log that are shown."""
 
@@ -94,8 +96,13 @@ def summary(report: Report, logs: pathlib.Path) -> Iterator[str]:
             yield f"{MARKS[entry.state]} {entry.id}: {entry.reason}; whole log: {logs / entry.log}"
             text = (logs / entry.log).read_text(encoding="utf-8", errors="replace")
             yield from (f"    {line}" for line in text.splitlines()[-TAIL:])
+    blocked: dict[str, list[str]] = {}
     for entry in report.steps:
         if entry.state == "blocked":
-            yield f"{MARKS['blocked']} {entry.id}: {entry.reason}"
+            blocked.setdefault(entry.reason, []).append(entry.id)
+    for reason, names in blocked.items():
+        # One step that fails may hold back dozens.
+        told = ", ".join(names) if len(names) <= FEW else counted(len(names), "step")
+        yield f"{MARKS['blocked']} {told}: {reason}"
     states = [entry.state for entry in report.steps]
     yield ", ".join(f"{states.count(s)} {s}" for s in MARKS if s in states)

@@ -80,6 +80,11 @@ def log_name(number: int, step: str) -> str:
     return f"{number:03d}-{re.sub(r'[^A-Za-z0-9_.-]+', '-', step.rpartition('/')[2])[:120]}.log"
 
 
+def is_log(name: str) -> bool:
+    """Whether a file is the log of a step, or a build's whole log."""
+    return bool(re.fullmatch(r"\d{3,}-.*\.log|log-[\w-]+\.txt", name))
+
+
 def now() -> str:
     """The present as a report says it."""
     return datetime.datetime.now(datetime.UTC).isoformat()

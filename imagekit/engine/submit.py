@@ -9,7 +9,7 @@ import posixpath
 import re
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 
 import msgspec
@@ -29,15 +29,16 @@ Observer = Callable[[StepReport], None]
 
 
 class BuildFile(msgspec.Struct, frozen=True):
-    """A build file to submit."""
+    """A build file to submit; `inputs` says what else goes into its build, see `with_inputs`."""
 
     path: pathlib.Path
     text: str
+    inputs: str = ""
 
     @property
     def sha256(self) -> str:
-        """What tells whether it is still the same file."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
+        """What tells whether its build would be the same again."""
+        return hashlib.sha256(f"{self.text}{self.inputs}".encode()).hexdigest()
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +66,14 @@ def files_of(path: pathlib.Path) -> list[BuildFile]:
     if parts is None:
         return [BuildFile(path, text)]
     return [BuildFile(pathlib.Path(name), output.read(name)) for name in parts]
+
+
+def with_inputs(file: BuildFile, root: pathlib.Path, substitutions: Mapping[str, str]) -> BuildFile:
+    """A file that knows what its build reads, and the substitutions that it uses."""
+    tree, used = Folder(root), steps.references(file.text)
+    given = {name: value for name, value in substitutions.items() if name in used}
+    hashes = {name: tree.hash(name) for name in needed([file], root)}
+    return msgspec.structs.replace(file, inputs=msgspec.json.encode([hashes, given]).decode())
 
 
 def needed(files: Sequence[BuildFile], root: pathlib.Path) -> list[str]:
@@ -146,6 +155,7 @@ class Submission:
         self.observe = observe
         self.resumed = {(entry.file, entry.sha256): entry for entry in resumed if entry.id}
         self.stop = threading.Event()
+        self.cancelled = False
         self.notes: list[str] = []
         self.begun: Callable[[Submitted], None] = lambda _: None
         self.report = Report(file=name, jobs=0, started=report.now())
@@ -184,6 +194,10 @@ class Submission:
         say. Raises CloudError where Cloud Build refuses or no longer answers.
         """
         self.options.logs.mkdir(parents=True, exist_ok=True)
+        # What an earlier build left would be taken for this one's.
+        for path in self.options.logs.iterdir():
+            if report.is_log(path.name):
+                path.unlink()
         handlers = {n: signal.signal(n, self._interrupt) for n in (signal.SIGINT, signal.SIGTERM)}
         try:
             for file, entry, part in zip(self.files, self.report.builds, self.parts, strict=True):
@@ -191,6 +205,8 @@ class Submission:
                 status = self._watch(remote, entry, part)
                 if status != "SUCCESS" or self.stop.is_set():
                     break
+            return self._finish()
+        except KeyboardInterrupt:
             return self._finish()
         except CloudError:
             self._save()
@@ -200,8 +216,8 @@ class Submission:
                 signal.signal(number, handler)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        if self.stop.is_set():
-            # Who presses Ctrl-C twice does not want to wait.
+        if self.stop.is_set() and (self.cancelled or not self.options.cancel):
+            # Who presses Ctrl-C twice does not want to wait; but a build that is to be ended is.
             raise KeyboardInterrupt
         self.stop.set()
 
@@ -219,19 +235,19 @@ class Submission:
 
     def _watch(self, remote: Remote, entry: Submitted, part: list[StepReport]) -> str:
         log = _Log(self.options, remote, part, self.report.steps.index(part[0]))
-        failures, cancelled = 0, False
+        failures = 0
         while True:
             self._take(remote, entry, part)
             log.read(self.service, remote)
             if remote.over or (self.stop.is_set() and not self.options.cancel):
                 break
-            if self.stop.is_set() and not cancelled:
+            if self.stop.is_set() and not self.cancelled:
                 # A build that has just ended cannot be ended; the next look says so.
                 with contextlib.suppress(CloudError):
                     self.service.cancel(remote.id)
-                cancelled = True
+                self.cancelled = True
             # Set, the event would no longer make anybody wait.
-            waiting = threading.Event() if cancelled else self.stop
+            waiting = threading.Event() if self.cancelled else self.stop
             waiting.wait(self.options.interval)
             try:
                 remote = self.service.describe(remote.id)
@@ -242,6 +258,8 @@ class Submission:
                     raise
         if remote.over:
             self._settle(remote, part, log)
+        if remote.over and not log.unread and not log.path.exists():
+            self.notes.append(f"build {remote.id} has no log that can be read here")
         if log.unread:
             self.notes.append(f"the log of build {remote.id} could not be read: {log.unread}")
         return remote.status
@@ -275,6 +293,7 @@ class Submission:
         pushed = {image.name: image.digest for image in remote.results.images}
         failed = any(own.state in ("failed", "timed out") for own in part)
         why = remote.failure_info.detail or remote.status_detail or f"the build {remote.status}"
+        why = " ".join(why.split())
         for own in part:
             if own.kind == "push":
                 own.digest = log.digest(own) or pushed.get(own.images[0] if own.images else "")
@@ -334,7 +353,6 @@ class _Log:
         self.before = before
         self.rest = b""
         self.path = options.logs / f"log-{remote.id}.txt"
-        self.path.unlink(missing_ok=True)
         self.unread = ""
         self.fresh: set[str] = set()
 
@@ -346,6 +364,8 @@ class _Log:
             self.unread = str(error)
             return
         self.unread = ""
+        if not data and not self.rest:
+            return
         with self.path.open("ab") as file:
             file.write(data)
         *lines, self.rest = (self.rest + data).split(b"\n")

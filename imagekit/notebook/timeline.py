@@ -165,6 +165,9 @@ def critical_path(report: Report) -> Table:
 
 def parallelism(report: Report, choices: tuple[int, ...] = (1, 2, 4, 8, 16)) -> Table:
     """What the same steps would take with other numbers of jobs, by their measured times."""
+    if report.builds:
+        caption = "Cloud Build runs as many steps at once as may: there are no jobs to choose"
+        return Table(pd.DataFrame(), caption)
     found = timing.elapsed(report)
     times = [timing.estimate(report, jobs) for jobs in choices]
     frame = pd.DataFrame(
@@ -174,9 +177,7 @@ def parallelism(report: Report, choices: tuple[int, ...] = (1, 2, 4, 8, 16)) -> 
         },
         index=pd.Index(choices, name="jobs"),
     )
-    # Cloud Build runs as many at once as may.
-    jobs = f"With {counted(report.jobs, 'job')}" if report.jobs else "At Cloud Build"
-    return Table(frame, f"{jobs} the build took {found:.1f} s")
+    return Table(frame, f"With {counted(report.jobs, 'job')} the build took {found:.1f} s")
 
 
 def gantt(report: Report) -> Picture:

@@ -232,7 +232,7 @@ def _remote(address: str) -> tuple[Any, str]:
     try:
         import fsspec
     except ImportError:
-        message = f"{address}: this needs fsspec; pip install 'imagekit[run]'"
+        message = f"{address}: this needs fsspec; pip install -e '.[run]'"
         raise UsageError(message) from None
     try:
         system, root = fsspec.core.url_to_fs(address.rstrip("/"))

@@ -14,7 +14,7 @@ from imagekit.engine import gcloud
         (
             "ERROR: (gcloud.builds.submit) The required property [project] is not currently set.\n"
             "It can be set on a per-command basis\n",
-            "The required property [project] is not currently set; there is no project; give",
+            "The required property [project] is not currently set; give --project, set",
         ),
         (
             "Uploading\nERROR: (gcloud.builds.submit) PERMISSION_DENIED: The caller does not have "

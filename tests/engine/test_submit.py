@@ -5,7 +5,7 @@ import pathlib
 
 import pytest
 
-from imagekit.engine import remote, report, submit
+from imagekit.engine import live, remote, report, submit
 from imagekit.errors import BuildFileError, CloudError, UsageError
 
 DOCKER = "gcr.io/cloud-builders/docker"
@@ -339,3 +339,34 @@ def test_a_torn_set_of_files_is_not_submitted(project):
     pathlib.Path("m.json").write_text(json.dumps(manifest))
     with pytest.raises(UsageError, match=r"b1.json is not the file that m.json names"):
         submit.files_of(pathlib.Path("m.json"))
+
+
+def test_a_build_is_another_one_when_what_it_reads_has_changed(project):
+    (file,) = submit.files_of(pathlib.Path("b1.json"))
+
+    def made(**substitutions):
+        return submit.with_inputs(file, project, substitutions).sha256
+
+    before = made()
+    assert made() == before
+    assert made(_UNUSED="1") == before
+    pathlib.Path("sub/a").write_text("other")
+    assert made() != before
+    pathlib.Path("sub/a").write_text("a")
+    pathlib.Path("other").write_text("is read by nothing")
+    assert made() == before
+
+
+def test_what_an_earlier_build_left_is_not_taken_for_this_one_s(submitted, tmp_path):
+    for name in ("001-x.log", "log-old.txt", "passed.json"):
+        (tmp_path / name).write_text("old")
+    submitted(Script(build("SUCCESS", "SUCCESS", "SUCCESS")), FIRST)
+    assert {path.name for path in tmp_path.iterdir()} == {"passed.json", "report.json"}
+    assert submitted.doing.notes == ["build 1 has no log that can be read here"]
+
+
+def test_the_reason_of_a_build_is_one_line(submitted):
+    failed = build("FAILURE", "QUEUED", "QUEUED", failureInfo={"detail": "no\nbuilder\n"})
+    found = submitted(Script(failed), FIRST)
+    assert {entry.reason for entry in found.steps} == {"no builder"}
+    assert list(live.summary(found, pathlib.Path()))[:1] == ["⊘ h/r:a, h/r:a-push: no builder"]

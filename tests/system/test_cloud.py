@@ -175,6 +175,11 @@ def test_a_split_build_is_built_in_order_and_pulls_its_parent(checkout, cloud, r
     assert "Pull complete" in log.read_text() or "Downloaded newer image" in log.read_text()
     again = imagekit_in(checkout, cloud, *SUBMIT, "--resume")
     assert (again.returncode, len(cloud.builds)) == (0, 2), "what has succeeded is not built again"
+    # Unless what it is made of has changed.
+    with (checkout / "dockerfiles/Dockerfile.gpu").open("a") as file:
+        file.write("RUN true\n")
+    again = imagekit_in(checkout, cloud, *SUBMIT, "--resume")
+    assert (again.returncode, len(cloud.builds)) == (0, 3), again.stdout + again.stderr
 
 
 def test_the_client_library_does_the_same(checkout, cloud, registry):
@@ -338,8 +343,9 @@ def test_what_google_cloud_refuses_is_one_line_and_7(ready, idle, args, environm
     assert idle.builds == {}
 
 
-def test_a_repository_that_is_missing_is_told_before_anything_is_uploaded(ready, idle):
-    done = imagekit_in(ready, idle, *SUBMIT, "--project", "p")
+@pytest.mark.parametrize("via", ["gcloud", "library"])
+def test_a_repository_that_is_missing_is_told_before_anything_is_uploaded(ready, idle, via):
+    done = imagekit_in(ready, idle, *SUBMIT, "--project", "p", "--via", via)
     assert done.returncode == 7
     create = "gcloud artifacts repositories create images --repository-format=docker --location=us"
     assert f"create it: {create} --project=p" in done.stderr

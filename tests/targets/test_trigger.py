@@ -186,8 +186,18 @@ def test_a_trigger_is_where_its_repository_is_connected(planned):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"schedule": "0 4 * * 1", "topic": "projects/p/topics/x"}, "write my-topic"),
-        ({"time_zone": "'a b; c'"}, "write Europe/Berlin"),
+        (
+            {"schedule": "0 4 * * 1", "topic": "projects/p/topics/x"},
+            "is no topic: write it like my-topic",
+        ),
+        ({"schedule": "0 4 * * 1", "time_zone": "'a b; c'"}, "write it like Europe/Berlin"),
+        ({"time_zone": "Europe/Berlin"}, "'time_zone' is for a schedule, and there is none"),
+        ({"schedule": "61 4 * * 1"}, "is no schedule"),
+        ({"schedule": "0 4 * * 8"}, "is no schedule"),
+        ({"schedule": "0 4/5/5 * * 1"}, "is no schedule"),
+        ({"schedule": "0 4 * *"}, "is no schedule"),
+        ({"branch": "^main$"}, "is no branch: write its name as it is"),
+        ({"host_config": ENTERPRISE}, "github.com needs no configuration of a host"),
         ({"schedule": "0 4 * * $(x)"}, "is no schedule"),
     ],
 )
@@ -199,6 +209,16 @@ def test_what_a_shell_would_read_otherwise(planned, more, message):
 def test_developer_connect_has_no_schedule(planned):
     with pytest.raises(ConfigError, match="Cloud Build has no source for a schedule at Developer"):
         planned(LINKED, schedule="0 4 * * 1")
+
+
+def test_a_page_of_a_repository_is_none(planned):
+    with pytest.raises(ConfigError, match="is more than a repository: write https://HOST/OWNER/"):
+        planned(f"{GITHUB}/tree/main")
+
+
+@pytest.mark.parametrize("schedule", ["0 4 * * 1", "*/15 0-6,20 1,15 JAN-MAR mon-fri", "0 0 1 1 7"])
+def test_schedules(planned, schedule):
+    assert planned(GITHUB, schedule=f"'{schedule}'").cloudbuild.trigger.schedule == schedule
 
 
 def test_a_path_is_no_glob(planned):
