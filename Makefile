@@ -43,6 +43,7 @@ notebooks: .venv/test  ## Execute the committed notebooks again, in place
 
 goldens: .venv/test  ## Rewrite the golden files from what the code gives now
 	$(BIN)/python -m tests.golden
+	$(BIN)/python -m tests.project_cases
 	$(BIN)/python -m tests.readme
 
 lock: .venv/test  ## Choose new versions for constraints.txt

@@ -6,6 +6,7 @@ import typing
 import msgspec
 
 from imagekit import cloud, config, errors
+from imagekit.project import settings
 from imagekit.runs import entry, record
 
 SECTIONS = {
@@ -17,6 +18,7 @@ SECTIONS = {
     "`cloudbuild`": cloud.CloudBuild,
     "`cloudbuild.limits`": cloud.Limits,
     "`cloudbuild.trigger`": cloud.Trigger,
+    "A project's settings": settings.Settings,
 }
 
 

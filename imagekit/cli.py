@@ -14,7 +14,7 @@ import click
 import msgspec
 
 import imagekit
-from imagekit import checks, gcp, pipeline, reading, terminal
+from imagekit import checks, gcp, pipeline, projects, reading, terminal
 from imagekit import output as output_file
 from imagekit.cloud import MAX_TIMEOUT
 from imagekit.errors import INTERRUPTED, ImagekitError, UsageError, counted
@@ -245,6 +245,8 @@ def run(
     sys.exit(record.exit_code)
 
 
+cli.add_command(projects.dockerfile)
+cli.add_command(projects.project)
 cli.add_command(gcp.submit)
 cli.add_command(gcp.trigger)
 cli.add_command(reading.diff)

@@ -1,0 +1,1 @@
+"""A code directory → its Dockerfile on a base image."""

@@ -1,0 +1,145 @@
+"""The base image of a project: out of a matrix by tag or by needs, or any other by its name."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import re
+from collections.abc import Sequence
+
+import msgspec
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from imagekit.config import Config
+from imagekit.errors import UsageError
+from imagekit.images import Image, Plan
+
+
+class Base(msgspec.Struct, frozen=True):
+    """An image to stand on: its whole name, whether it is for a GPU, and why it was chosen."""
+
+    reference: str
+    gpu: bool
+    why: str
+
+
+class Needs(msgspec.Struct, frozen=True, kw_only=True):
+    """What a base image must have: a version of Python, or one that a specifier admits; a GPU."""
+
+    python: str | None = None
+    specifier: str = ""
+    gpu: bool = False
+
+
+def choose(wanted: str | None, needs: Needs, config: Config | None, plan: Plan | None) -> Base:
+    """The base image that is named, or the newest of the matrix that does what is needed.
+
+    `wanted` is a tag or glob of the matrix, or the reference of any image. Raises UsageError, with
+    the nearest that there is, where nothing fits.
+    """
+    if wanted is not None:
+        return _named(wanted, needs, config, plan)
+    if config is None or plan is None:
+        message = "no base image is named, and there is no matrix to choose from; give --base or "
+        raise UsageError(f"{message}--config")
+    fitting = [image for image in _candidates(plan) if _fits(image, needs, config)]
+    if not fitting:
+        raise UsageError(_nothing_fits(needs, config, plan))
+    best = _newest(fitting, config)
+    of = f"the newest of {len(fitting)} that have" if len(fitting) > 1 else "the only one that has"
+    return Base(plan.reference(best.tag), needs.gpu, f"{best.tag}: {of} {_told(needs)}")
+
+
+def _named(wanted: str, needs: Needs, config: Config | None, plan: Plan | None) -> Base:
+    images = _candidates(plan) if plan else []
+    found = [i for i in images if any(fnmatch.fnmatchcase(n, wanted) for n in (i.tag, *i.aliases))]
+    if found and config is not None and plan is not None:
+        best = _newest([image for image in found if _fits(image, needs, config)] or found, config)
+        many = f", the newest of {len(found)} that {wanted!r} matches" if len(found) > 1 else ""
+        gpu = best.combination.gpu is not None
+        return Base(plan.reference(best.tag), gpu, f"{best.tag}: it was named{many}")
+    if re.search(r"[:/@]", wanted) and not re.search(r"[*?\[\s]", wanted):
+        return Base(wanted, needs.gpu, f"{wanted}: it was named")
+    names = [name for image in images for name in (image.tag, *image.aliases)]
+    if not names:
+        message = "no matrix was found to look in; give --config, or the whole name of an image"
+        raise UsageError(f"{wanted!r}: {message}")
+    near = difflib.get_close_matches(wanted.strip("*"), names, n=3, cutoff=0.3) or names[:3]
+    raise UsageError(f"no image of the matrix matches {wanted!r}; the nearest: {', '.join(near)}")
+
+
+def _candidates(plan: Plan) -> list[Image]:
+    """The images that a project can stand on: those with a Python."""
+    return [image for image in plan.images if image.combination.python is not None]
+
+
+def _fits(image: Image, needs: Needs, config: Config) -> bool:
+    found = version_of(image, config)
+    if (image.combination.gpu is not None) != needs.gpu or found is None:
+        return False
+    if needs.python and not f"{found}.".startswith(f"{needs.python}."):
+        return False
+    return _admits(needs.specifier, found)
+
+
+def _admits(specifier: str, version: str) -> bool:
+    """Whether some release of a version (3.11 is all of 3.11.x) is admitted."""
+    try:
+        allowed = SpecifierSet(specifier)
+    except InvalidSpecifier as error:
+        raise UsageError(f"requires-python: {error}; write it like '>=3.11'") from None
+    if version.count(".") >= 2:
+        return allowed.contains(version)
+    return any(allowed.contains(f"{version}.{micro}") for micro in range(100))
+
+
+def version_of(image: Image, config: Config) -> str | None:
+    """An image's version of Python, by the build args of its axis value."""
+    args = config.python_versions.get(image.combination.python or "", {})
+    return next((text for text in args.values() if re.fullmatch(r"\d+(\.\d+)+", text)), None)
+
+
+def _newest(images: Sequence[Image], config: Config) -> Image:
+    """The newest by Python, then operating system, then CUDA, as far as they have numbers."""
+
+    def key(image: Image) -> list[Version]:
+        combination = image.combination
+        systems = config.base_images.get(combination.base_image or "", {})
+        gpus = config.gpu_versions.get(combination.gpu or "", {})
+        texts = [version_of(image, config) or "", *map(_last_number, (systems, gpus))]
+        return [_version(text) for text in texts]
+
+    return max(images, key=key)
+
+
+def _last_number(args: dict[str, str]) -> str:
+    found = [number for text in args.values() for number in re.findall(r"\d+(?:\.\d+)*", text)]
+    return found[-1] if found else ""
+
+
+def _version(text: str) -> Version:
+    try:
+        return Version(text)
+    except InvalidVersion:
+        return Version("0")
+
+
+def _told(needs: Needs) -> str:
+    parts = [f"Python {needs.python}"] if needs.python else []
+    parts += [f"Python {needs.specifier}"] if needs.specifier else []
+    return " and ".join([*(parts or ["a Python"]), "CUDA" if needs.gpu else "no GPU"])
+
+
+def _nothing_fits(needs: Needs, config: Config, plan: Plan) -> str:
+    images = _candidates(plan)
+    same_mode = [i for i in images if (i.combination.gpu is not None) == needs.gpu]
+    wanted = _version(needs.python or (re.findall(r"\d+(?:\.\d+)+", needs.specifier) or [""])[0])
+
+    def distance(image: Image) -> tuple[int, int]:
+        found = _version(version_of(image, config) or "")
+        return abs(found.major - wanted.major), abs(found.minor - wanted.minor)
+
+    near = sorted(same_mode or images, key=distance)[:3]
+    names = ", ".join(f"{image.tag} (Python {version_of(image, config)})" for image in near)
+    return f"no image of the matrix has {_told(needs)}; the nearest: {names or 'none'}"

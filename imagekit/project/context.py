@@ -1,0 +1,132 @@
+"""What of a code directory is sent to the builder: `.dockerignore`, and how much is left."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Iterator
+
+from imagekit import globs
+from imagekit.errors import BuildFileError, Problem
+
+NAME = ".dockerignore"
+LARGEST = 1_000_000_000
+"""Bytes of a context above which something is in it that was not meant to be."""
+
+DEFAULT = """\
+# What is not sent to the builder, and so in no image. Written by imagekit; add what is yours.
+.git
+.dockerignore
+.venv
+venv
+.tox
+.nox
+**/__pycache__
+**/*.pyc
+**/*.egg-info
+**/.ipynb_checkpoints
+**/.mypy_cache
+**/.pytest_cache
+**/.ruff_cache
+
+# Credentials
+.env
+.env.*
+.aws
+.config/gcloud
+.kube
+.ssh
+**/.netrc
+**/.pypirc
+**/pip.conf
+**/*.key
+**/*.pem
+**/id_rsa
+**/id_ed25519
+**/application_default_credentials.json
+**/service_account*.json
+"""
+
+
+def missing(text: str, directory: pathlib.Path) -> list[str]:
+    """What is in a directory, should stay out of an image, and is let through by its ignore file.
+
+    `text` is that of its .dockerignore. Each is a path, a folder as a whole.
+    """
+    own, ours = globs.ignore(text), globs.ignore(DEFAULT)
+    found: list[str] = []
+    for path in _walk(directory):
+        if any(path.startswith(f"{above}/") for above in found[-1:]):
+            continue
+        parts = tuple(path.split("/"))
+        # Ignore leaves out .git in any case; the builder does not.
+        if ours.leaves_out(parts) and not _by_rules(own, parts):
+            found.append(path)
+    return [path for path in found if path != NAME]
+
+
+def _by_rules(ignore: globs.Ignore, path: globs.Parts) -> bool:
+    folders = ["/".join(path[:length]) for length in range(1, len(path) + 1)]
+    out = False
+    for leaves_out, pattern in ignore.rules:
+        if any(pattern.fullmatch(folder) for folder in folders):
+            out = leaves_out
+    return out
+
+
+def _walk(directory: pathlib.Path) -> Iterator[str]:
+    for folder, folders, files in os.walk(directory):
+        here = pathlib.Path(folder).relative_to(directory)
+        folders.sort()
+        for name in folders:
+            yield (here / name).as_posix()
+        for name in sorted(files):
+            yield (here / name).as_posix()
+        if here == pathlib.Path():
+            # Nobody needs to be told of what lies in there.
+            folders[:] = [name for name in folders if name not in (".git", ".venv", "venv")]
+
+
+def check(text: str, directory: pathlib.Path) -> int:
+    """The bytes of a context. Raises BuildFileError, with the largest parts, for too many."""
+    ignore = globs.ignore(text)
+    sizes: dict[str, int] = {}
+    for folder, folders, files in os.walk(directory):
+        here = pathlib.Path(folder).relative_to(directory)
+        if not ignore.has_exceptions:
+            folders[:] = [f for f in folders if not ignore.leaves_out((*here.parts, f))]
+        for name in files:
+            path = (*here.parts, name)
+            if not ignore.leaves_out(path):
+                sizes[path[0]] = sizes.get(path[0], 0) + _size(pathlib.Path(folder, name))
+    total = sum(sizes.values())
+    if total > LARGEST:
+        largest = sorted(sizes, key=sizes.__getitem__, reverse=True)[:3]
+        named = ", ".join(f"{name} ({sizes[name] / 1e9:.1f} GB)" for name in largest)
+        message = (
+            f"{directory}: {total / 1e9:.1f} GB would be sent to the builder and copied into the "
+            f"image, most of it in {named}; name what is no code in {NAME}, and mount it when the "
+            "container runs"
+        )
+        raise BuildFileError([Problem(message=message)])
+    return total
+
+
+def _size(path: pathlib.Path) -> int:
+    try:
+        return path.lstat().st_size
+    except OSError:
+        return 0
+
+
+def leading_out(text: str, directory: pathlib.Path) -> list[str]:
+    """The links of a context that lead out of it, and so lead nowhere in the image."""
+    ignore, root = globs.ignore(text), directory.resolve()
+    found = []
+    for path in _walk(directory):
+        link = directory / path
+        if not link.is_symlink() or ignore.leaves_out(tuple(path.split("/"))):
+            continue
+        if not link.resolve().is_relative_to(root):
+            found.append(path)
+    return found

@@ -1,0 +1,223 @@
+"""The commands that put a project on a base image: its Dockerfile, printed or built."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+import msgspec
+
+from imagekit import output, pipeline
+from imagekit.errors import BuildError, UsageError
+from imagekit.project import base, context, declared, render, settings
+from imagekit.project.settings import Settings
+
+DEFAULT_CONFIG = "config/images.yaml"
+
+Command = Callable[..., Any]
+
+_options = (
+    click.argument("directory", metavar="[DIR]", default="."),
+    click.option(
+        "--base", "wanted", metavar="NAME", help="A tag or glob of the matrix, or another."
+    ),
+    click.option("--python", metavar="VERSION", help="The Python that is needed, such as 3.13."),
+    click.option("--gpu/--cpu", default=None, help="With CUDA or without. [default: cpu]"),
+    click.option("--config", "-c", metavar="FILE", help=f"The matrix. [default: {DEFAULT_CONFIG}]"),
+    click.option("--apt", multiple=True, metavar="PACKAGE", help="A Debian package; repeatable."),
+    click.option("--extra", multiple=True, metavar="NAME", help="One of its extras; repeatable."),
+    click.option("--module", metavar="NAME", help="What to run: python -m NAME."),
+    click.option("--script", metavar="FILE", help="What to run: a file of the directory."),
+    click.option("--cmd", metavar="WORDS", help="What to run: any command."),
+    click.option("--shell", is_flag=True, help="What to run: a shell."),
+    click.option("--notebook", is_flag=True, help="What to run: JupyterLab, which is installed."),
+    click.option("--port", type=int, default=8888, show_default=True, help="JupyterLab's port."),
+    click.option("--uid", type=click.IntRange(0), help="Who runs it. [default: you]"),
+    click.option("--gid", type=click.IntRange(0), help="Whose group. [default: yours]"),
+    click.option(
+        "--uv-image",
+        default=render.UV_IMAGE,
+        show_default=True,
+        metavar="NAME",
+        help="Where uv comes from, for lock files.",
+    ),
+)
+
+
+def _project_options(command: Command) -> Command:
+    for option in reversed(_options):
+        command = option(command)
+    return command
+
+
+@click.command()
+@_project_options
+def dockerfile(directory: str, **options: Any) -> None:
+    """Print a Dockerfile for a code directory.
+
+    It stands on a base image of the matrix, and installs what the directory declares:
+
+      imagekit dockerfile . --gpu | docker build -f - .
+
+    What was found and chosen is told on standard error. A .dockerignore is written where there is
+    none.
+    """
+    text, notes = prepare(pathlib.Path(directory), options)
+    for note in notes:
+        click.echo(note, err=True)
+    click.echo(text, nl=False)
+
+
+@click.group()
+def project() -> None:
+    """Put a project on a base image."""
+
+
+@project.command()
+@_project_options
+@click.option("--tag", "-t", metavar="NAME", help="The image's name. [default: the directory's]")
+@click.option("--network", metavar="MODE", help="Network of the build, such as host.")
+@click.option("--secret", "secrets", multiple=True, metavar="SPEC", help="A secret of the build.")
+@click.option(
+    "--docker", default="docker", envvar="IMAGEKIT_DOCKER", show_default=True, help="The client."
+)
+def build(
+    directory: str,
+    tag: str | None,
+    network: str | None,
+    secrets: tuple[str, ...],
+    docker: str,
+    **options: Any,
+) -> None:
+    """Print the Dockerfile of a code directory, and build it."""
+    # The engine is for this command only.
+    from imagekit.engine import local
+
+    folder = pathlib.Path(directory)
+    text, notes = prepare(folder, options)
+    for note in notes:
+        click.echo(note, err=True)
+    click.echo(text, nl=False)
+    local.check_engine(docker)
+    name = tag or _name_of(folder)
+    command = [docker, "build", "-t", name, "-f", "-"]
+    command += [] if network is None else ["--network", network]
+    command += [part for secret in secrets for part in ("--secret", secret)]
+    sys.stdout.flush()
+    done = subprocess.run(
+        [*command, str(folder)],
+        input=text.encode(),
+        env=os.environ | {"DOCKER_BUILDKIT": "1"},
+        check=False,
+    )
+    if done.returncode:
+        raise BuildError(f"{name}: the build failed with exit code {done.returncode}")
+    ports = f" -p {options['port']}:{options['port']}" if options["notebook"] else ""
+    click.echo(f"{name} built; docker run --rm -it{ports} {name}", err=True)
+
+
+def prepare(directory: pathlib.Path, options: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """A directory's Dockerfile, and what is to be told of it; writes a missing .dockerignore.
+
+    Raises an error of the user's with everything that is wrong, before anything is written.
+    """
+    if not directory.is_dir():
+        raise UsageError(f"{directory}: there is no such folder")
+    found, origin = settings.read(directory)
+    mode: settings.Mode = "gpu" if _first(options["gpu"], found.gpu) else "cpu"
+    parts = declared.read(directory, [*options["extra"], *found.extras], mode)
+    chosen = _base(directory, options, found, parts, mode)
+    start, argument = _start(directory, options, found)
+    wanted = render.Wanted(
+        base=chosen.reference,
+        apt=(*found.apt_packages.get(mode, ()), *options["apt"]),
+        uid=_first(options["uid"], os.getuid()),
+        gid=_first(options["gid"], os.getgid()),
+        start=start,
+        argument=argument,
+        port=options["port"],
+        uv_image=options["uv_image"],
+    )
+    notes = [f"base image: {chosen.why}", *([f"settings: {origin}"] if origin else [])]
+    notes += parts.notes or ["no dependencies are declared"]
+    return render.render(parts, wanted), [*notes, *_check_context(directory)]
+
+
+def _first(given: Any, otherwise: Any) -> Any:
+    return otherwise if given is None else given
+
+
+def _base(
+    directory: pathlib.Path,
+    options: Mapping[str, Any],
+    found: Settings,
+    parts: declared.Declared,
+    mode: settings.Mode,
+) -> base.Base:
+    named = options["config"] or (str(directory / found.config) if found.config else None)
+    path = pathlib.Path(named or DEFAULT_CONFIG)
+    checked = pipeline.check(path) if named or path.is_file() else None
+    needs = base.Needs(
+        python=options["python"] or found.python,
+        specifier=parts.python,
+        gpu=mode == "gpu",
+    )
+    wanted = options["wanted"] or found.base_image.get(mode)
+    # Who asks for something on the command line does not mean what stands in the file.
+    if options["python"] and not options["wanted"]:
+        wanted = None
+    config, plan = (checked.config, checked.plan) if checked else (None, None)
+    return base.choose(wanted, needs, config, plan)
+
+
+def _start(
+    directory: pathlib.Path, options: Mapping[str, Any], found: Settings
+) -> tuple[render.Start, str]:
+    """What the container runs: one thing, the command line's before the file's."""
+    named: list[tuple[render.Start, Any]] = [
+        (name, options[name]) for name in ("module", "script", "cmd", "shell", "notebook")
+    ]
+    given = [(name, value) for name, value in named if value]
+    if len(given) > 1:
+        both = " and ".join(f"--{name}" for name, _ in given)
+        raise UsageError(f"{both} both say what to run; give one")
+    if not given:
+        texts = msgspec.to_builtins(found)
+        given = [(name, texts[name]) for name, _ in named if texts.get(name)]
+    if not given:
+        return "shell", ""
+    name, value = given[0]
+    if name == "script" and not (directory / value).is_file():
+        raise UsageError(f"{value}: there is no such file in {directory}")
+    return name, value if isinstance(value, str) else ""
+
+
+def _check_context(directory: pathlib.Path) -> list[str]:
+    path = directory / context.NAME
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
+    rules = context.DEFAULT if text is None else text
+    context.check(rules, directory)
+    notes = []
+    if text is None:
+        output.replace(path, context.DEFAULT.encode())
+        notes.append(f"{path}: written, so that .git, caches and credentials stay out of the image")
+    elif let_in := context.missing(text, directory):
+        listed = ", ".join(let_in[:5]) + (" …" if len(let_in) > 5 else "")
+        notes.append(f"warning: {path} lets {listed} into the image; add what should stay out")
+    for link in context.leading_out(rules, directory):
+        notes.append(
+            f"warning: {link} is a link that leads out of {directory}, and nowhere in the image"
+        )
+    return notes
+
+
+def _name_of(directory: pathlib.Path) -> str:
+    """An image's name from a directory's: in lower case, with what is allowed there."""
+    plain = re.sub(r"[^a-z0-9]+", "-", directory.resolve().name.lower()).strip("-")
+    return plain or "project"

@@ -1,0 +1,71 @@
+import pytest
+
+import imagekit
+from imagekit.errors import UsageError
+from imagekit.project import base
+from imagekit.project.base import Needs
+from tests.project_cases import FOLDER
+
+
+@pytest.fixture(scope="module")
+def matrix():
+    config = imagekit.load(FOLDER / "matrix.yaml")
+    return config, imagekit.plan(config)
+
+
+@pytest.mark.parametrize(
+    ("needs", "tag"),
+    [
+        (Needs(), "cpu-ubuntu2404-py313"),
+        (Needs(gpu=True), "gpu-ubuntu2404-py313-cuda130"),
+        (Needs(python="3.9"), "cpu-ubuntu2404-py39"),
+        (Needs(python="3"), "cpu-ubuntu2404-py313"),
+        (Needs(specifier="<3.12"), "cpu-ubuntu2404-py311"),
+        (Needs(specifier="==3.11.4", gpu=True), "gpu-ubuntu2404-py311-cuda130"),
+    ],
+)
+def test_the_newest_that_does_what_is_needed(matrix, needs, tag):
+    found = base.choose(None, needs, *matrix)
+    assert found.reference == f"example.com/team/ml:{tag}"
+    assert found.why.startswith(f"{tag}: ")
+    assert found.gpu == needs.gpu
+
+
+def test_3_10_is_not_3_1(matrix):
+    with pytest.raises(UsageError, match=r"no image of the matrix has Python 3.1 and no GPU"):
+        base.choose(None, Needs(python="3.1"), *matrix)
+
+
+def test_of_several_that_a_glob_matches_the_newest_that_fits(matrix):
+    found = base.choose("cpu-*", Needs(specifier="<3.12"), *matrix)
+    assert found.reference.endswith(":cpu-ubuntu2404-py311")
+    assert "the newest of 6 that 'cpu-*' matches" in found.why
+
+
+def test_an_alias(matrix):
+    assert base.choose("cpu", Needs(), *matrix).reference.endswith(":cpu-ubuntu2404-py311")
+
+
+@pytest.mark.parametrize("name", ["python:3.13", "ghcr.io/a/b", "a@sha256:0"])
+def test_any_image(matrix, name):
+    assert base.choose(name, Needs(), *matrix).reference == name
+    assert base.choose(name, Needs(), None, None).reference == name
+
+
+@pytest.mark.parametrize(
+    ("wanted", "matrix_known", "message"),
+    [
+        ("cpu-py12", True, "no image of the matrix matches 'cpu-py12'; the nearest: cpu"),
+        ("zzz*", True, "the nearest: cpu-"),
+        ("ubuntu", False, "no matrix was found to look in"),
+        (None, False, "there is no matrix to choose from; give --base or --config"),
+    ],
+)
+def test_what_cannot_be_chosen(matrix, wanted, matrix_known, message):
+    with pytest.raises(UsageError, match=message.replace("*", r"\*")):
+        base.choose(wanted, Needs(), *(matrix if matrix_known else (None, None)))
+
+
+def test_a_specifier_that_is_none(matrix):
+    with pytest.raises(UsageError, match="requires-python: "):
+        base.choose(None, Needs(specifier="three"), *matrix)

@@ -1,0 +1,61 @@
+import pytest
+
+from imagekit import globs
+from imagekit.errors import BuildFileError
+from imagekit.project import context
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in (
+        *(".git/config", ".venv/bin/python", "a/__pycache__/x.pyc", "a/code.py"),
+        *(".env", "conf/server.pem", "nb/.ipynb_checkpoints/x.ipynb"),
+    ):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+    return tmp_path
+
+
+def test_what_an_ignore_file_lets_in(folder):
+    assert context.missing("", folder) == [
+        ".git",
+        ".venv",
+        ".env",
+        "a/__pycache__",
+        "conf/server.pem",
+        "nb/.ipynb_checkpoints",
+    ]
+    assert context.missing(context.DEFAULT, folder) == []
+    assert context.missing("*\n!a\n!.git", folder) == [".git", "a/__pycache__"]
+
+
+def test_what_is_written_keeps_the_code(folder):
+    ignore = globs.ignore(context.DEFAULT)
+    assert not ignore.leaves_out(("a", "code.py"))
+    assert ignore.leaves_out(("deep", "down", ".netrc"))
+
+
+def test_a_folder_of_data_is_not_sent(folder, monkeypatch):
+    monkeypatch.setattr(context, "LARGEST", 10_000)
+    (folder / "data").mkdir()
+    (folder / "data" / "large").write_bytes(b"x" * 20_000)
+    with pytest.raises(BuildFileError, match=r"most of it in data \(0.0 GB\)"):
+        context.check(context.DEFAULT, folder)
+    assert context.check(context.DEFAULT + "data\n", folder) < 10_000
+
+
+def test_a_sparse_file_of_ten_gigabytes_is_told(folder):
+    with (folder / "model.bin").open("wb") as file:
+        file.truncate(10_000_000_000)
+    with pytest.raises(BuildFileError, match=r"10.0 GB would be sent .*model.bin \(10.0 GB\)"):
+        context.check(context.DEFAULT, folder)
+
+
+def test_links_that_lead_out(folder, tmp_path_factory):
+    outside = tmp_path_factory.mktemp("outside")
+    (folder / "out").symlink_to(outside)
+    (folder / "in").symlink_to(folder / "a")
+    (folder / "gone").symlink_to("nowhere")
+    (folder / ".venv" / "link").symlink_to(outside)
+    assert context.leading_out(context.DEFAULT, folder) == ["out"]

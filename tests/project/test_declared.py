@@ -1,0 +1,143 @@
+import pathlib
+
+import pytest
+
+from imagekit.errors import ConfigError
+from imagekit.project import declared
+
+
+@pytest.fixture
+def read(tmp_path):
+    def make(files, *extras, mode="cpu"):
+        for name, text in files.items():
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return declared.read(tmp_path, extras, mode)
+
+    return make
+
+
+PACKAGE = """
+[project]
+name = "My_Thing"
+dependencies = ["a"]
+[project.optional-dependencies]
+gpu = ["g"]
+cpu = ["c"]
+all = ["my-thing[x]", "My.Thing[y, x]"]
+x = ["ex"]
+y = ["why"]
+"""
+
+
+def test_extras_are_those_of_the_mode_and_those_that_are_named(read):
+    assert read({"pyproject.toml": PACKAGE}).requirements == ("a", "c")
+    assert read({"pyproject.toml": PACKAGE}, mode="gpu").requirements == ("a", "g")
+    assert read({"pyproject.toml": PACKAGE}, "all").requirements == ("a", "c", "ex", "why")
+
+
+def test_an_extra_that_there_is_not(read):
+    with pytest.raises(ConfigError, match=r"no extra is called 'xx' in .*; did you mean 'x'\?"):
+        read({"pyproject.toml": PACKAGE}, "xx")
+    with pytest.raises(ConfigError, match=r"no extra is called 'xx' in [^;]*$"):
+        read({"pyproject.toml": "[project]\nname = 'a'\n"}, "xx")
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("a\n\n# b\nc # d\n", [(1, "a"), (4, "c")]),
+        ("a \\\n  --hash=x\nb", [(1, "a   --hash=x"), (3, "b")]),
+        ("git+https://x#egg=y", [(1, "git+https://x#egg=y")]),
+        ("# a \\\nb", [(2, "b")]),
+    ],
+)
+def test_lines_of_a_requirement_file(text, lines):
+    assert list(declared._logical_lines(text)) == lines
+
+
+def test_files_that_are_included_come_before_those_that_include_them(read):
+    files = {
+        "requirements.txt": "-r a/b.txt\n--requirement=c.txt\n-c https://example.com/c.txt\n",
+        "a/b.txt": "-r ../c.txt\nx\n",
+        "c.txt": "-r requirements.txt\ny\n",
+    }
+    found = read(files)
+    assert found.files == ("c.txt", "a/b.txt", "requirements.txt")
+    assert found.requirement_files == ("requirements.txt",)
+
+
+def test_local_packages_are_copied_and_the_directory_itself_waits_for_the_code(read):
+    files = {"requirements.txt": "./libs/a\n-e file:./libs/b[x]\n", "libs/a/x": "", "libs/b/x": ""}
+    found = read(files)
+    assert (found.folders, found.late) == (("libs/a", "libs/b"), ())
+    found = read({"requirements.txt": "-e .[x]\nsix\n"})
+    assert (found.requirement_files, found.late) == ((), ("requirements.txt",))
+
+
+def test_a_requirement_file_that_is_a_link_out_of_the_directory(read, tmp_path):
+    outside = tmp_path.parent / "outside.txt"
+    outside.write_text("six")
+    (tmp_path / "requirements.txt").symlink_to(outside)
+    with pytest.raises(ConfigError, match=r"requirements.txt is a link that leads out of the"):
+        read({})
+
+
+@pytest.mark.parametrize(
+    ("text", "whole", "requirements"),
+    [
+        ("from setuptools import setup\nsetup(install_requires=['a'])", False, ("a",)),
+        ("import setuptools\nsetuptools.setup(extras_require={'cpu': ['c']})", False, ("c",)),
+        ("from setuptools import setup\nsetup(install_requires=read())", True, ()),
+        ("from setuptools import setup\nsetup(**arguments)", True, ()),
+        ("not python at all (", True, ()),
+        ("print('no setup')", True, ()),
+    ],
+)
+def test_what_a_setup_py_says_without_being_run(read, text, whole, requirements):
+    found = read({"setup.py": text})
+    assert (found.project, found.whole, found.requirements) == (True, whole, requirements)
+
+
+def test_a_setup_cfg_that_reads_a_file_is_left_to_the_build(read):
+    cfg = "[options]\ninstall_requires = file: r.txt\n"
+    found = read({"setup.py": "from setuptools import setup\nsetup(name=n())", "setup.cfg": cfg})
+    assert found.requirements == ()
+
+
+def test_conda_s_python_is_what_is_needed(read):
+    told = {"python=3.11": "==3.11.*", "python==3.11.2": "==3.11.2", "python": ""}
+    for text, python in told.items():
+        assert read({"environment.yml": f"dependencies: [{text}]\n"}).python == python
+
+
+@pytest.mark.parametrize("text", ["a: [", "- a", "dependencies: x"])
+def test_an_environment_that_is_none(read, text, tmp_path):
+    if text == "a: [":
+        with pytest.raises(ConfigError, match=r"environment.yml:\d+:\d+: not well-formed"):
+            read({"environment.yml": text})
+    else:
+        assert read({"environment.yml": text}).requirements == ()
+
+
+def test_a_poetry_project_is_left_to_its_build(read):
+    text = '[tool.poetry.dependencies]\nx = "1"\n[build-system]\nrequires = ["poetry-core"]\n'
+    found = read({"pyproject.toml": text})
+    assert (found.project, found.whole) == (True, True)
+
+
+def test_everything_together(read):
+    files = {
+        "pyproject.toml": "[project]\nname = 'a'\ndependencies = ['a', 'b']\n",
+        "requirements.txt": "c\n",
+        "apt.txt": "x y # z\ny\n",
+    }
+    found = read(files)
+    assert (found.requirements, found.requirement_files, found.apt) == (
+        ("a", "b"),
+        ("requirements.txt",),
+        ("x", "y"),
+    )
+    assert len(found.notes) == 3
+    assert pathlib.Path(found.files[0]) == pathlib.Path("requirements.txt")
