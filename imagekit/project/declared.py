@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import ast
-import configparser
 import pathlib
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Iterable, Sequence
+from typing import Literal
 
 import msgspec
 import yaml
 
-from imagekit.errors import ConfigError, Place, Problem, did_you_mean
+from imagekit.errors import ConfigError, Place, Problem, counted, did_you_mean
+from imagekit.project import packages
 from imagekit.project.settings import load_toml, place_of
 
 Lock = Literal["uv.lock", "pylock.toml"]
@@ -73,6 +72,19 @@ def read(directory: pathlib.Path, extras: Sequence[str], mode: str) -> Declared:
     )
 
 
+class Table(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
+    """What of a pyproject.toml's `[project]` is read.
+
+    Source: packaging.python.org/en/latest/specifications/pyproject-toml.
+    """
+
+    name: str = ""
+    requires_python: str = ""
+    dependencies: list[str] = []
+    optional_dependencies: dict[str, list[str]] = {}
+    dynamic: list[str] = []
+
+
 class _Reader:
     """Goes through the files of a directory, and gathers what they say and what is wrong."""
 
@@ -103,9 +115,12 @@ class _Reader:
         if self._is_there("environment.yml"):
             self._environment(self.directory / "environment.yml")
         if self._is_there("apt.txt"):
-            lines = (self.directory / "apt.txt").read_text(encoding="utf-8").splitlines()
+            lines = self._text("apt.txt").splitlines()
             self.apt += [word for line in lines for word in line.partition("#")[0].split()]
-            self.notes.append(f"apt.txt: {len(self.apt)} Debian packages")
+            self.notes.append(f"apt.txt: {counted(len(self.apt), 'Debian package')}")
+            for name in self.apt:
+                if not re.fullmatch(r"[a-z0-9][a-z0-9+.-]*(:[a-z0-9]+)?(=[\w.+:~-]+)?", name):
+                    self._wrong("apt.txt", f"{name!r} is no Debian package")
         for extra in self.extras:
             if extra not in self.known:
                 near = did_you_mean(extra, self.known)
@@ -123,6 +138,15 @@ class _Reader:
     def _is_inside(self, path: pathlib.Path) -> bool:
         return path.resolve().is_relative_to(self.directory.resolve())
 
+    def _text(self, name: str) -> str:
+        try:
+            return (self.directory / name).read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError:
+            self._wrong(name, f"{name} is no UTF-8; save it as that")
+        except OSError as error:
+            self._wrong(name, f"{name} cannot be read: {error.strerror}")
+        return ""
+
     def _wrong(self, name: str, message: str, line: int = 1, column: int = 1) -> None:
         place = Place(str(self.directory / name), line, column)
         self.problems.append(Problem(message=message, place=place))
@@ -131,10 +155,18 @@ class _Reader:
 
     def _pyproject(self, path: pathlib.Path) -> None:
         tables = load_toml(path)
-        about = tables.get("project", {})
-        self.python = about.get("requires-python", "")
+        try:
+            about = msgspec.convert(tables.get("project", {}), Table)
+        except msgspec.ValidationError as error:
+            # As in "Expected `array`, got `str` - at `$.dependencies`".
+            reason, _, where = str(error).partition(" - at ")
+            key = where.strip("`$.").partition("[")[0].partition(".")[0]
+            place = place_of(path, key, "project")
+            self._wrong(path.name, f"{key}: {reason}".lower(), place.line, place.column)
+            return
+        self.python = about.requires_python
         self.project = "build-system" in tables
-        groups = about.get("optional-dependencies", {})
+        groups = about.optional_dependencies
         self.known |= groups.keys()
         self._choose(groups)
         locks: tuple[Lock, ...] = ("uv.lock", "pylock.toml")
@@ -144,43 +176,26 @@ class _Reader:
                 self.files += [name, "pyproject.toml"] if name == "uv.lock" else [name]
                 self.notes.append(f"{name}: the exact versions of everything")
                 return
-        dynamic = set(about.get("dynamic", ())) & {"dependencies", "optional-dependencies"}
+        dynamic = set(about.dynamic) & {"dependencies", "optional-dependencies"}
         if dynamic or ("project" not in tables and self.project):
             self.whole = True
             self.notes.append("pyproject.toml: a package whose dependencies only its build knows")
             return
-        self.requirements += about.get("dependencies", [])
-        self.requirements += self._expanded(about.get("name", ""), groups, self.chosen)
+        self.requirements += about.dependencies
+        self.requirements += packages.expanded(about.name, groups, self.chosen)
         what = "a package" if self.project else "no package, its code is used where it lies"
-        self.notes.append(f"pyproject.toml: {len(self.requirements)} dependencies; {what}")
+        self.notes.append(f"pyproject.toml: {packages.number(self.requirements)}; {what}")
 
     def _choose(self, groups: Iterable[str]) -> None:
         """The extras that are wanted: those that were named, and the mode's own."""
         wanted = [*self.extras, self.mode]
         self.chosen += [name for name in dict.fromkeys(wanted) if name in set(groups)]
 
-    def _expanded(
-        self, name: str, groups: Mapping[str, list[str]], wanted: Iterable[str]
-    ) -> Iterator[str]:
-        """The requirements of extras; one may name others of the same package."""
-        own = re.compile(rf"{re.escape(_plain(name))}\[([^\]]*)\]\s*$") if name else None
-        waiting, seen = list(wanted), set[str]()
-        while waiting:
-            extra = waiting.pop(0)
-            if extra in seen:
-                continue
-            seen.add(extra)
-            for text in groups.get(extra, ()):
-                match = own.match(_plain(text)) if own else None
-                if match:
-                    waiting += [part.strip() for part in match[1].split(",")]
-                else:
-                    yield text
-
     def _setup(self) -> None:
         """setup.cfg and setup.py, as far as they say it without being run."""
         self.project = True
-        found = _from_cfg(self.directory / "setup.cfg") or _from_setup(self.directory / "setup.py")
+        config = self._text("setup.cfg") if self._is_there("setup.cfg") else ""
+        found = packages.from_cfg(config) or packages.from_setup(self._text("setup.py"))
         if found is None:
             self.whole = True
             self.chosen += [*self.extras]
@@ -192,7 +207,7 @@ class _Reader:
         self._choose(groups)
         self.requirements += required
         self.requirements += [text for extra in self.chosen for text in groups[extra]]
-        self.notes.append(f"setup.py: {len(required)} dependencies; a package")
+        self.notes.append(f"setup.py: {packages.number(required)}; a package")
 
     # ---- requirement files
 
@@ -213,9 +228,9 @@ class _Reader:
         """Take over a requirement file and those that it includes. Whether it needs the code."""
         if name in above:
             return False
-        text = (self.directory / name).read_text(encoding="utf-8-sig", errors="replace")
+        text = self._text(name)
         needs_code = False
-        for number, line in _logical_lines(text):
+        for number, line in packages.logical_lines(text):
             match = re.match(r"(?:-r|-c|--requirement|--constraint)[\s=]*(\S.*)", line)
             if match:
                 needs_code |= self._include(name, number, match[1].strip(), [*above, name])
@@ -239,11 +254,15 @@ class _Reader:
 
     def _local(self, name: str, number: int, line: str) -> bool:
         """A requirement that is a path: the folder is copied, or it is the directory itself."""
-        target = re.sub(r"^(?:-e|--editable)[\s=]+", "", line)
+        target = re.sub(r"^(?:-e|--editable|-f|--find-links)[\s=]+", "", line)
         target = target.removeprefix("file:")
-        if not (target.startswith(("./", "../", "/")) or target.split("[")[0] in (".", "..")):
+        bare = target.split("[")[0].split(" ;")[0].strip()
+        path = (self.directory / name).parent / bare
+        is_archive = bare.endswith((".whl", ".tar.gz", ".zip")) and path.is_file()
+        is_links = target != line and not line.startswith(("-e", "--editable")) and path.is_dir()
+        is_path = bare.startswith(("./", "../", "/")) or bare in (".", "..")
+        if not (is_path or is_archive or is_links):
             return False
-        path = (self.directory / name).parent / target.split("[")[0].split(" ;")[0].strip()
         if not self._is_inside(path):
             message = f"{target} lies outside the directory; copy it in, or name a repository"
             self._wrong(name, message, number)
@@ -252,7 +271,11 @@ class _Reader:
         elif not path.exists():
             self._wrong(name, f"{target}: there is no such file or folder", number)
         else:
-            self.folders.add(path.resolve().relative_to(self.directory.resolve()).as_posix())
+            inside = path.resolve().relative_to(self.directory.resolve()).as_posix()
+            if path.is_dir():
+                self.folders.add(inside)
+            else:
+                self.files.append(inside)
         return False
 
     # ---- conda
@@ -260,7 +283,7 @@ class _Reader:
     def _environment(self, path: pathlib.Path) -> None:
         """An environment.yml: its pip part, and the version of Python."""
         try:
-            root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+            root = yaml.compose(self._text(path.name), Loader=yaml.SafeLoader)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark
             line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
@@ -279,10 +302,11 @@ class _Reader:
                 for requirement in part.value if isinstance(part, yaml.SequenceNode) else ():
                     self._pip_entry(name, requirement)
             return
-        package = str(node.value).split("::")[-1]
-        bare, version = re.match(r"([\w.-]+)\s*=*\s*([\d.]*)", package).groups()  # type: ignore[union-attr]
+        package = str(node.value).split("::")[-1].strip()
+        match = re.match(r"([\w.-]+)\s*(.*)", package)
+        bare, version = match.groups() if match else (package, "")
         if bare == "python" and version:
-            self.python = f"=={version}.*" if version.count(".") < 2 else f"=={version}"
+            self.python = packages.specifier(version)
         if bare not in FREE_CONDA:
             message = (
                 f"conda's package {package!r} cannot be installed here; name it in the pip part, a "
@@ -303,77 +327,3 @@ class _Reader:
             self._wrong(name, message, node.start_mark.line + 1, node.start_mark.column + 1)
         else:
             self.requirements.append(text)
-
-
-def _plain(name: str) -> str:
-    """A package's name as PyPI compares it, at the beginning of a text."""
-    head = re.match(r"[\w.-]*", name)
-    bare = head[0] if head else ""
-    return re.sub(r"[-_.]+", "-", bare).lower() + name[len(bare) :]
-
-
-def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """The lines of a requirement file as pip reads them, each with the number it begins at."""
-    joined, first = "", 0
-    for number, line in enumerate(text.splitlines(), start=1):
-        first = first if joined else number
-        if line.endswith("\\") and not line.lstrip().startswith("#"):
-            joined += line[:-1]
-            continue
-        whole = re.sub(r"(^|\s)#.*$", "", joined + line).strip()
-        joined = ""
-        if whole:
-            yield first, whole
-
-
-Required = tuple[list[str], dict[str, list[str]]]
-"""What a package always needs, and what its extras need."""
-
-
-def _from_cfg(path: pathlib.Path) -> Required | None:
-    if not path.is_file():
-        return None
-    parser = configparser.ConfigParser(interpolation=None)
-    try:
-        parser.read_string(path.read_text(encoding="utf-8"))
-    except configparser.Error:
-        return None
-    required = _lines(parser.get("options", "install_requires", fallback=""))
-    section = "options.extras_require"
-    extras = dict(parser.items(section)) if parser.has_section(section) else {}
-    groups = {name: _lines(text) for name, text in extras.items()}
-    says = required or groups
-    return (required, groups) if says and "file:" not in str(says) else None
-
-
-def _lines(text: str) -> list[str]:
-    return [line.strip() for line in text.splitlines() if line.strip()]
-
-
-def _from_setup(path: pathlib.Path) -> Required | None:
-    """The literal arguments of a `setup(…)` call; None where they are computed."""
-    try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-    except (SyntaxError, ValueError):
-        return None
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and "setup" in ast.unparse(node.func).split("."):
-            given = {word.arg: word.value for word in node.keywords}
-            if None in given:
-                return None
-            return _literal(given.get("install_requires"), given.get("extras_require"))
-    return None
-
-
-def _literal(required: ast.expr | None, extras: ast.expr | None) -> Required | None:
-    try:
-        found: Any = [] if required is None else ast.literal_eval(required)
-        groups: Any = {} if extras is None else ast.literal_eval(extras)
-        return [str(text) for text in found], {str(k): [*map(str, v)] for k, v in groups.items()}
-    except (ValueError, TypeError, AttributeError):
-        return None
-
-
-def requirement_place(directory: pathlib.Path) -> Place:
-    """Where a project says which Python it needs."""
-    return place_of(directory / "pyproject.toml", "requires-python", "project")

@@ -131,6 +131,13 @@ def _original(path: pathlib.Path) -> Settings:
     source.root.value = pairs
     problems: list[Problem] = []
     found = decode(source.root, Original, (), problems.append, SPECIAL)
+    for mode, name in found.base_image.items():
+        if re.search(r"[{}]|^dlvm:", name):
+            message = f"{name!r} is a name that only the original makes another of; write that one"
+            at = (
+                ("base_image", mode) if len(set(found.base_image.values())) > 1 else ("base_image",)
+            )
+            problems.append(Problem(message=message, path=at))
     _raise(source.locate(problem) for problem in problems)
     return Settings(base_image=found.base_image, apt_packages=found.apt_packages)
 

@@ -3,7 +3,7 @@ import pathlib
 import pytest
 
 from imagekit.errors import ConfigError
-from imagekit.project import declared
+from imagekit.project import declared, packages
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_an_extra_that_there_is_not(read):
     ],
 )
 def test_lines_of_a_requirement_file(text, lines):
-    assert list(declared._logical_lines(text)) == lines
+    assert list(packages.logical_lines(text)) == lines
 
 
 def test_files_that_are_included_come_before_those_that_include_them(read):
@@ -141,3 +141,50 @@ def test_everything_together(read):
     )
     assert len(found.notes) == 3
     assert pathlib.Path(found.files[0]) == pathlib.Path("requirements.txt")
+
+
+@pytest.mark.parametrize(
+    ("version", "specifier"),
+    [
+        ("=3.11", "==3.11.*"),
+        ("=3.11=h1_0", "==3.11.*"),
+        ("== 3.11.4", "==3.11.4"),
+        (">=3.10,<3.13", ">=3.10,<3.13"),
+    ],
+)
+def test_conda_s_versions(version, specifier):
+    assert packages.specifier(version) == specifier
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (
+            {"pyproject.toml": "[project]\ndependencies = 'x'\n"},
+            ":2:1: dependencies: expected `arr",
+        ),
+        ({"pyproject.toml": "[project]\nrequires-python = 3\n"}, ":2:1: requires-python: expected"),
+        ({"pyproject.toml": "[project]\noptional-dependencies = []\n"}, ":2:1: optional-depend"),
+        ({"pyproject.toml": "project = 3\n"}, "expected `object`, got `int`"),
+        ({"apt.txt": "a $(reboot)\n"}, r"'\$\(reboot\)' is no Debian package"),
+        ({"environment.yml": "dependencies: [[a], '']\n"}, ":1:16: conda's package"),
+    ],
+)
+def test_what_is_of_another_kind_is_told_with_its_place(read, files, message):
+    with pytest.raises(ConfigError, match=message):
+        read(files)
+
+
+@pytest.mark.parametrize("name", ["apt.txt", "setup.py", "requirements.txt", "environment.yml"])
+def test_a_file_that_is_no_utf8(read, tmp_path, name):
+    (tmp_path / name).write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match=f"{name} is no UTF-8; save it as that"):
+        read({})
+
+
+def test_wheels_and_folders_of_wheels_go_along(read):
+    text = "a.whl\n./w/b-1-py3-none-any.whl\n--find-links wheels\n-f https://example.com\nc\n"
+    files = {"requirements.txt": text, "a.whl": "", "w/b-1-py3-none-any.whl": "", "wheels/x": ""}
+    found = read(files)
+    assert found.files == ("a.whl", "w/b-1-py3-none-any.whl", "requirements.txt")
+    assert found.folders == ("wheels",)

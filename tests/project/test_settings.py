@@ -60,3 +60,11 @@ def test_where_a_key_of_a_table_stands(tmp_path):
     assert [(place.line, place.column) for place in places] == [(1, 1), (5, 3)]
     assert settings.place_of(path, "b", "tool.imagekit").line == 6
     assert settings.place_of(path, "x").line == 2
+
+
+@pytest.mark.parametrize("name", ["dlvm:pytorch-cpu-1.4", "gcr.io/x:{}"])
+def test_names_that_only_the_original_understands(read, name):
+    with pytest.raises(ConfigError, match="is a name that only the original makes another of"):
+        read(".calibanconfig.json", f'{{"base_image": "{name}"}}')
+    with pytest.raises(ConfigError, match=":1:24: "):
+        read(".calibanconfig.json", f'{{"base_image": {{"cpu": "{name}", "gpu": "b"}}}}')
