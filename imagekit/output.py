@@ -28,6 +28,8 @@ def write(document: str | Files, path: str | pathlib.Path, *, check: bool = Fals
     """
     target = pathlib.Path(path)
     new = {str(path): document} if isinstance(document, str) else document
+    if {str(path), build_files.manifest_path(str(path))}.isdisjoint(new):
+        raise UsageError(f"{path}: these build files were made for {next(iter(new))}; name that")
     if target.is_dir():
         raise UsageError(f"{path}: cannot be written: it is a folder")
     if _is_special(target) and len(new) > 1:

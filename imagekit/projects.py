@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import pathlib
 import re
+import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import click
 import msgspec
 
 from imagekit import output, pipeline
+from imagekit.config import Config, is_inside_context
 from imagekit.errors import BuildError, UsageError
+from imagekit.images import Plan
 from imagekit.project import base, context, declared, render, settings
 from imagekit.project.settings import Settings
 
@@ -32,12 +35,21 @@ _options = (
     click.option("--config", "-c", metavar="FILE", help=f"The matrix. [default: {DEFAULT_CONFIG}]"),
     click.option("--apt", multiple=True, metavar="PACKAGE", help="A Debian package; repeatable."),
     click.option("--extra", multiple=True, metavar="NAME", help="One of its extras; repeatable."),
+    click.option(
+        "--ignore", multiple=True, metavar="FILE", help="A file to leave aside; repeatable."
+    ),
     click.option("--module", metavar="NAME", help="What to run: python -m NAME."),
     click.option("--script", metavar="FILE", help="What to run: a file of the directory."),
-    click.option("--cmd", metavar="WORDS", help="What to run: any command."),
+    click.option("--cmd", metavar="WORDS", help="What to run: a command; no shell reads it."),
     click.option("--shell", is_flag=True, help="What to run: a shell."),
     click.option("--notebook", is_flag=True, help="What to run: JupyterLab, which is installed."),
-    click.option("--port", type=int, default=8888, show_default=True, help="JupyterLab's port."),
+    click.option(
+        "--port",
+        type=click.IntRange(1, 65535),
+        default=8888,
+        show_default=True,
+        help="JupyterLab's port.",
+    ),
     click.option("--uid", type=click.IntRange(0), help="Who runs it. [default: you]"),
     click.option("--gid", type=click.IntRange(0), help="Whose group. [default: yours]"),
     click.option(
@@ -106,6 +118,8 @@ def build(
     click.echo(text, nl=False)
     local.check_engine(docker)
     name = tag or _name_of(folder)
+    if not base.REFERENCE.fullmatch(name):
+        raise UsageError(f"--tag: {name!r} is no name of an image; write NAME:TAG in lower case")
     command = [docker, "build", "-t", name, "-f", "-"]
     command += [] if network is None else ["--network", network]
     command += [part for secret in secrets for part in ("--secret", secret)]
@@ -130,11 +144,18 @@ def prepare(directory: pathlib.Path, options: Mapping[str, Any]) -> tuple[str, l
     if not directory.is_dir():
         raise UsageError(f"{directory}: there is no such folder")
     found, origin = settings.read(directory)
-    mode: settings.Mode = "gpu" if _first(options["gpu"], found.gpu) else "cpu"
-    parts = declared.read(directory, [*options["extra"], *found.extras], mode)
-    chosen = _base(directory, options, found, parts, mode)
+    config, plan = _matrix(directory, options, found)
+    said = _first(options["gpu"], found.gpu)
+    named = options["wanted"] or found.base_image.get("gpu" if said else "cpu")
+    gpu = _first(_first(said, base.gpu_of(named, plan)), False)
+    mode: settings.Mode = "gpu" if gpu else "cpu"
+    extras = [*options["extra"], *found.extras]
+    parts = declared.read(directory, extras, mode, options["ignore"])
+    # Who asks for a version on the command line does not mean the image of the file.
+    wanted = None if options["python"] and not options["wanted"] else named
+    chosen = base.choose(wanted, _needs(options, found, parts, gpu), config, plan)
     start, argument = _start(directory, options, found)
-    wanted = render.Wanted(
+    asked = render.Wanted(
         base=chosen.reference,
         apt=(*found.apt_packages.get(mode, ()), *options["apt"]),
         uid=_first(options["uid"], os.getuid()),
@@ -144,36 +165,43 @@ def prepare(directory: pathlib.Path, options: Mapping[str, Any]) -> tuple[str, l
         port=options["port"],
         uv_image=options["uv_image"],
     )
+    _check_apt(asked.apt)
     notes = [f"base image: {chosen.why}", *([f"settings: {origin}"] if origin else [])]
     notes += parts.notes or ["no dependencies are declared"]
-    return render.render(parts, wanted), [*notes, *_check_context(directory)]
+    notes += [f"extras: {', '.join(parts.extras)}"] if parts.extras else []
+    copied = [*parts.files, *parts.folders, *([argument] if start == "script" else [])]
+    return render.render(parts, asked), [*notes, *_check_context(directory, copied)]
+
+
+def _matrix(
+    directory: pathlib.Path, options: Mapping[str, Any], found: Settings
+) -> tuple[Config | None, Plan | None]:
+    named = options["config"] or (str(directory / found.config) if found.config else None)
+    path = pathlib.Path(named or DEFAULT_CONFIG)
+    if not named and not path.is_file():
+        return None, None
+    checked = pipeline.check(path)
+    return checked.config, checked.plan
+
+
+def _needs(
+    options: Mapping[str, Any], found: Settings, parts: declared.Declared, gpu: bool
+) -> base.Needs:
+    python = options["python"] or found.python
+    if python and not re.fullmatch(r"\d+(\.\d+){0,2}", python):
+        message = f"{python!r} is no version of Python: write 3.13; a range is for requires-python"
+        raise UsageError(message)
+    return base.Needs(python=python, specifier=parts.python, gpu=gpu)
+
+
+def _check_apt(names: Iterable[str]) -> None:
+    for name in names:
+        if not declared.DEBIAN.fullmatch(name):
+            raise UsageError(f"{name!r} is no Debian package; name one at a time")
 
 
 def _first(given: Any, otherwise: Any) -> Any:
     return otherwise if given is None else given
-
-
-def _base(
-    directory: pathlib.Path,
-    options: Mapping[str, Any],
-    found: Settings,
-    parts: declared.Declared,
-    mode: settings.Mode,
-) -> base.Base:
-    named = options["config"] or (str(directory / found.config) if found.config else None)
-    path = pathlib.Path(named or DEFAULT_CONFIG)
-    checked = pipeline.check(path) if named or path.is_file() else None
-    needs = base.Needs(
-        python=options["python"] or found.python,
-        specifier=parts.python,
-        gpu=mode == "gpu",
-    )
-    wanted = options["wanted"] or found.base_image.get(mode)
-    # Who asks for something on the command line does not mean what stands in the file.
-    if options["python"] and not options["wanted"]:
-        wanted = None
-    config, plan = (checked.config, checked.plan) if checked else (None, None)
-    return base.choose(wanted, needs, config, plan)
 
 
 def _start(
@@ -183,7 +211,7 @@ def _start(
     named: list[tuple[render.Start, Any]] = [
         (name, options[name]) for name in ("module", "script", "cmd", "shell", "notebook")
     ]
-    given = [(name, value) for name, value in named if value]
+    given = [(name, value) for name, value in named if value or value == ""]
     if len(given) > 1:
         both = " and ".join(f"--{name}" for name, _ in given)
         raise UsageError(f"{both} both say what to run; give one")
@@ -193,15 +221,41 @@ def _start(
     if not given:
         return "shell", ""
     name, value = given[0]
-    if name == "script" and not (directory / value).is_file():
-        raise UsageError(f"{value}: there is no such file in {directory}")
-    return name, value if isinstance(value, str) else ""
+    if isinstance(value, str):
+        _check_start(name, value, directory)
+        return name, value
+    return name, ""
 
 
-def _check_context(directory: pathlib.Path) -> list[str]:
+def _check_start(name: render.Start, value: str, directory: pathlib.Path) -> None:
+    if name == "script":
+        if not is_inside_context(value) or not context.is_inside(directory / value, directory):
+            raise UsageError(f"{value}: it lies outside {directory}; copy it in")
+        if not (directory / value).is_file():
+            raise UsageError(f"{value}: there is no such file in {directory}")
+        if not value.endswith(".py"):
+            raise UsageError(f"{value}: it is no Python script; run it with --cmd 'bash {value}'")
+    elif name == "module":
+        if value.endswith(".py") or not re.fullmatch(r"\w+(\.\w+)*", value):
+            plain = value.removesuffix(".py").replace("/", ".")
+            raise UsageError(f"{value!r} is no name of a module; write it like {plain}")
+    else:
+        try:
+            words = shlex.split(value)
+        except ValueError as error:
+            raise UsageError(f"--cmd: {value!r}: {error}".lower()) from None
+        if not words:
+            raise UsageError("--cmd: there is no command in it; leave it out for a shell")
+
+
+def _check_context(directory: pathlib.Path, copied: Iterable[str]) -> list[str]:
+    """What is to be told of a directory's .dockerignore, which is written where there is none."""
     path = directory / context.NAME
     text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
     rules = context.DEFAULT if text is None else text
+    if absent := context.left_out(rules, copied):
+        listed = ", ".join(absent)
+        raise UsageError(f"{path} leaves out {listed}, which the image needs; mend it")
     context.check(rules, directory)
     notes = []
     if text is None:

@@ -229,7 +229,15 @@ def test_what_is_called_like_a_manifest_and_is_none_of_ours_is_left_alone(here, 
 
 def test_a_device_takes_no_set(here):
     with pytest.raises(UsageError, match="2 build files and their manifest need a folder"):
-        output.write(a_set(1, 2), "/dev/null")
+        output.write(
+            {f"/dev/null-{n}.json": BUILD for n in (1, 2)} | {"/dev/null-manifest": ""}, "/dev/null"
+        )
+
+
+def test_a_set_goes_where_it_was_made_for(here):
+    with pytest.raises(UsageError, match=r"these build files were made for cloudbuild-01.json"):
+        output.write(a_set(1, 2), "other.json")
+    assert names(here) == []
 
 
 def test_a_set_is_read_as_one_build(here):

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -77,7 +78,10 @@ def check_engine(docker: str) -> None:
     if said.returncode:
         reason = said.stderr.strip().splitlines()[-1] if said.stderr else "no answer"
         raise EngineError(f"the Docker engine does not answer ({reason}); start it, or DOCKER_HOST")
-    client = int(said.stdout.split(".")[0])
+    version = re.match(r"\d+", said.stdout)
+    if version is None:
+        raise EngineError(f"{docker} says no version of Docker; name the client: --docker")
+    client = int(version[0])
     buildx = subprocess.run([docker, "buildx", "version"], capture_output=True, check=False)
     if client >= 23 and buildx.returncode:
         raise EngineError(

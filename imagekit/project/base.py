@@ -24,6 +24,12 @@ class Base(msgspec.Struct, frozen=True):
     why: str
 
 
+REFERENCE = re.compile(
+    r"[A-Za-z0-9.-]+(:\d+)?(/[a-z0-9._-]+)*(:\w[\w.-]{0,127})?(@sha256:[0-9a-f]{64})?", re.ASCII
+)
+"""An image's name, tag and digest, as far as their characters go."""
+
+
 class Needs(msgspec.Struct, frozen=True, kw_only=True):
     """What a base image must have: a version of Python, or one that a specifier admits; a GPU."""
 
@@ -42,31 +48,59 @@ def choose(wanted: str | None, needs: Needs, config: Config | None, plan: Plan |
         return _named(wanted, needs, config, plan)
     if config is None or plan is None:
         message = "no base image is named, and there is no matrix to choose from; give --base or "
-        raise UsageError(f"{message}--config")
+        raise UsageError(f"{message}--config, or set 'config' in imagekit.toml")
     fitting = [image for image in _candidates(plan) if _fits(image, needs, config)]
     if not fitting:
         raise UsageError(_nothing_fits(needs, config, plan))
     best = _newest(fitting, config)
+    # Who keeps the matrix may advise another than the newest.
+    advised = next((i for i in fitting if ("gpu" if needs.gpu else "cpu") in i.aliases), best)
+    alias = "gpu" if needs.gpu else "cpu"
+    hint = "" if advised is best else f" (--base {alias} is {advised.tag})"
     of = f"the newest of {len(fitting)} that have" if len(fitting) > 1 else "the only one that has"
-    return Base(plan.reference(best.tag), needs.gpu, f"{best.tag}: {of} {_told(needs)}")
+    return Base(plan.reference(best.tag), needs.gpu, f"{best.tag}: {of} {_told(needs)}{hint}")
+
+
+def gpu_of(wanted: str | None, plan: Plan | None) -> bool | None:
+    """Whether what is named is for a GPU; None where nothing is named, or it may be either."""
+    kinds = {image.combination.gpu is not None for image in _matching(wanted or "", plan)}
+    return kinds.pop() if len(kinds) == 1 else None
+
+
+def _matching(wanted: str, plan: Plan | None) -> list[Image]:
+    """The images of a matrix that a tag, an alias, a glob or a whole name means."""
+    images = _candidates(plan) if plan else []
+    short = wanted.removeprefix(f"{plan.repository}:") if plan else wanted
+    return [i for i in images if any(fnmatch.fnmatchcase(n, short) for n in (i.tag, *i.aliases))]
 
 
 def _named(wanted: str, needs: Needs, config: Config | None, plan: Plan | None) -> Base:
     images = _candidates(plan) if plan else []
-    found = [i for i in images if any(fnmatch.fnmatchcase(n, wanted) for n in (i.tag, *i.aliases))]
+    found = _matching(wanted, plan)
     if found and config is not None and plan is not None:
-        best = _newest([image for image in found if _fits(image, needs, config)] or found, config)
-        many = f", the newest of {len(found)} that {wanted!r} matches" if len(found) > 1 else ""
+        fitting = [image for image in found if _fits(image, needs, config)]
+        if not fitting:
+            has = f"Python {version_of(found[0], config)}"
+            message = f"{wanted!r} was named, and {found[0].tag} has {has}"
+            raise UsageError(f"{message}; what is needed is {_told(needs)}")
+        best = _newest(fitting, config)
+        many = f", the newest of {len(fitting)} that fit" if len(fitting) > 1 else ""
         gpu = best.combination.gpu is not None
         return Base(plan.reference(best.tag), gpu, f"{best.tag}: it was named{many}")
-    if re.search(r"[:/@]", wanted) and not re.search(r"[*?\[\s]", wanted):
+    own = plan is not None and wanted.startswith(f"{plan.repository}:")
+    if not own and re.search(r"[:/@]", wanted) and not re.search(r"[*?\[\s]", wanted):
+        if not REFERENCE.fullmatch(wanted):
+            message = f"{wanted!r} is no reference of an image; write HOST/PATH:TAG in lower case"
+            raise UsageError(message)
         return Base(wanted, needs.gpu, f"{wanted}: it was named")
     names = [name for image in images for name in (image.tag, *image.aliases)]
     if not names:
         message = "no matrix was found to look in; give --config, or the whole name of an image"
         raise UsageError(f"{wanted!r}: {message}")
-    near = difflib.get_close_matches(wanted.strip("*"), names, n=3, cutoff=0.3) or names[:3]
-    raise UsageError(f"no image of the matrix matches {wanted!r}; the nearest: {', '.join(near)}")
+    short = wanted.rpartition(":")[2].strip("*")
+    near = difflib.get_close_matches(short, names, n=3, cutoff=0.3) or names[:3]
+    message = f"no image of the matrix matches {wanted!r}; the nearest: {', '.join(near)}"
+    raise UsageError(f"{message}. Another image is named with its tag, such as python:3.13-slim")
 
 
 def _candidates(plan: Plan) -> list[Image]:

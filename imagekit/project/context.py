@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from imagekit import globs
 from imagekit.errors import BuildFileError, Problem
@@ -15,12 +15,12 @@ LARGEST = 1_000_000_000
 
 DEFAULT = """\
 # What is not sent to the builder, and so in no image. Written by imagekit; add what is yours.
-.git
+**/.git
 .dockerignore
-.venv
-venv
-.tox
-.nox
+**/.venv
+**/venv
+**/.tox
+**/.nox
 **/__pycache__
 **/*.pyc
 **/*.egg-info
@@ -30,21 +30,26 @@ venv
 **/.ruff_cache
 
 # Credentials
-.env
-.env.*
-.aws
-.config/gcloud
-.kube
-.ssh
+**/.env
+**/.env.*
+**/.aws
+**/.config/gcloud
+**/.git-credentials
+**/.kube
 **/.netrc
 **/.pypirc
-**/pip.conf
+**/.ssh
 **/*.key
 **/*.pem
-**/id_rsa
-**/id_ed25519
 **/application_default_credentials.json
-**/service_account*.json
+**/credentials.json
+**/id_ecdsa
+**/id_ed25519
+**/id_rsa
+**/kaggle.json
+**/pip.conf
+**/service[-_]account*.json
+**/token.json
 """
 
 
@@ -102,7 +107,8 @@ def check(text: str, directory: pathlib.Path) -> int:
     total = sum(sizes.values())
     if total > LARGEST:
         largest = sorted(sizes, key=sizes.__getitem__, reverse=True)[:3]
-        named = ", ".join(f"{name} ({sizes[name] / 1e9:.1f} GB)" for name in largest)
+        large = [name for name in largest if sizes[name] * 20 > total]
+        named = ", ".join(f"{name} ({sizes[name] / 1e9:.1f} GB)" for name in large)
         message = (
             f"{directory}: {total / 1e9:.1f} GB would be sent to the builder and copied into the "
             f"image, most of it in {named}; name what is no code in {NAME}, and mount it when the "
@@ -110,6 +116,20 @@ def check(text: str, directory: pathlib.Path) -> int:
         )
         raise BuildFileError([Problem(message=message)])
     return total
+
+
+def is_inside(path: pathlib.Path, root: pathlib.Path) -> bool:
+    """Whether a path leads into a folder, through whatever links; one that loops does not."""
+    try:
+        return path.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError):
+        return False
+
+
+def left_out(text: str, names: Iterable[str]) -> list[str]:
+    """Which of the paths that a Dockerfile copies a .dockerignore keeps from the builder."""
+    ignore = globs.ignore(text)
+    return [name for name in names if _by_rules(ignore, tuple(name.split("/")))]
 
 
 def _size(path: pathlib.Path) -> int:
@@ -127,6 +147,6 @@ def leading_out(text: str, directory: pathlib.Path) -> list[str]:
         link = directory / path
         if not link.is_symlink() or ignore.leaves_out(tuple(path.split("/"))):
             continue
-        if not link.resolve().is_relative_to(root):
+        if not is_inside(link, root):
             found.append(path)
     return found

@@ -12,10 +12,17 @@ import msgspec
 import yaml
 
 from imagekit.errors import ConfigError, Place, Problem, counted, did_you_mean
-from imagekit.project import packages
+from imagekit.project import context, packages
 from imagekit.project.settings import load_toml, place_of
 
 Lock = Literal["uv.lock", "pylock.toml"]
+
+DEBIAN = re.compile(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?(=[\w.+:~-]+)?")
+"""A Debian package, perhaps with architecture and version
+(debian.org/doc/debian-policy/ch-controlfields.html#source)."""
+
+UNREAD = ("Pipfile", "poetry.lock", "conda-lock.yml", "requirements-gpu.txt", "requirements")
+"""What may stand beside what is read, and says what other tools install."""
 
 FREE_CONDA = ("python", "pip", "setuptools", "wheel")
 """What an environment.yml may name of conda's: the image has it, or needs none."""
@@ -47,12 +54,15 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
-def read(directory: pathlib.Path, extras: Sequence[str], mode: str) -> Declared:
+def read(
+    directory: pathlib.Path, extras: Sequence[str], mode: str, ignored: Sequence[str] = ()
+) -> Declared:
     """What a directory declares, with these extras, and those called like the mode.
 
-    Raises ConfigError with everything that is wrong, or cannot be installed here.
+    `ignored` are files that are left aside. Raises ConfigError with everything that is wrong,
+    or cannot be installed here.
     """
-    reader = _Reader(directory, extras, mode)
+    reader = _Reader(directory, extras, mode, ignored)
     reader.read()
     if reader.problems:
         raise ConfigError(reader.problems)
@@ -88,8 +98,11 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
 class _Reader:
     """Goes through the files of a directory, and gathers what they say and what is wrong."""
 
-    def __init__(self, directory: pathlib.Path, extras: Sequence[str], mode: str) -> None:
+    def __init__(
+        self, directory: pathlib.Path, extras: Sequence[str], mode: str, ignored: Sequence[str]
+    ) -> None:
         self.directory = directory
+        self.ignored = ignored
         self.extras, self.mode = extras, mode
         self.problems: list[Problem] = []
         self.notes: list[str] = []
@@ -108,19 +121,34 @@ class _Reader:
     def read(self) -> None:
         if self._is_there("pyproject.toml"):
             self._pyproject(self.directory / "pyproject.toml")
+        elif self._is_there("pylock.toml"):
+            self._locked("pylock.toml")
         if self._is_there("setup.py") and not self.project:
             self._setup()
         if self._is_there("requirements.txt"):
             self._requirement_file("requirements.txt")
-        if self._is_there("environment.yml"):
-            self._environment(self.directory / "environment.yml")
+        for name in ("environment.yml", "environment.yaml"):
+            if self._is_there(name):
+                self._environment(self.directory / name)
         if self._is_there("apt.txt"):
-            lines = self._text("apt.txt").splitlines()
-            self.apt += [word for line in lines for word in line.partition("#")[0].split()]
-            self.notes.append(f"apt.txt: {counted(len(self.apt), 'Debian package')}")
-            for name in self.apt:
-                if not re.fullmatch(r"[a-z0-9][a-z0-9+.-]*(:[a-z0-9]+)?(=[\w.+:~-]+)?", name):
-                    self._wrong("apt.txt", f"{name!r} is no Debian package")
+            self._apt()
+        if self._is_there(".python-version") and not self.python:
+            found = re.match(r"(\d+\.\d+)", self._text(".python-version").strip())
+            self.python = f"=={found[1]}.*" if found else ""
+        for text in self.requirements:
+            self._check_secret("pyproject.toml", 1, text)
+        self._hint()
+        self._check_extras()
+
+    def _apt(self) -> None:
+        for number, line in enumerate(self._text("apt.txt").splitlines(), start=1):
+            for name in line.partition("#")[0].split():
+                self.apt.append(name)
+                if not DEBIAN.fullmatch(name):
+                    self._wrong("apt.txt", f"{name!r} is no Debian package", number)
+        self.notes.append(f"apt.txt: {counted(len(self.apt), 'Debian package')}")
+
+    def _check_extras(self) -> None:
         for extra in self.extras:
             if extra not in self.known:
                 near = did_you_mean(extra, self.known)
@@ -128,15 +156,36 @@ class _Reader:
                 message = f"no extra is called {extra!r} in {self.directory}{has}"
                 self.problems.append(Problem(message=message))
 
+    def _hint(self) -> None:
+        """What looks like dependencies and is none that is read."""
+        unread = [name for name in UNREAD if (self.directory / name).exists()]
+        if not self.notes and (self.directory / "setup.cfg").is_file():
+            unread.append("setup.cfg (without a setup.py)")
+        if not self.lock and (self.directory / "uv.lock").is_file():
+            unread.append("uv.lock (without a pyproject.toml)")
+        self.notes += [f"warning: {name} is not read" for name in unread]
+
+    def _check_secret(self, name: str, line: int, text: str) -> None:
+        """A login in an address would be in a layer, with the file or in the layer's history."""
+        if re.search(r"://[^/\s@$]+@", text) and not re.search(r"(ssh|git)(\+\w+)?://git@", text):
+            message = (
+                "the address holds a login, which would be in a layer of the image; put it into "
+                "a netrc and give that to the build: --secret id=netrc,src=$HOME/.netrc"
+            )
+            self._wrong(name, message, line)
+
     def _is_there(self, name: str) -> bool:
         path = self.directory / name
+        if path.is_symlink() and not path.exists():
+            self._wrong(name, f"{name} is a link that leads nowhere")
+            return False
         if path.is_symlink() and not self._is_inside(path):
             self._wrong(name, f"{name} is a link that leads out of the directory; copy the file in")
             return False
-        return path.is_file()
+        return path.is_file() and name not in self.ignored
 
     def _is_inside(self, path: pathlib.Path) -> bool:
-        return path.resolve().is_relative_to(self.directory.resolve())
+        return context.is_inside(path, self.directory)
 
     def _text(self, name: str) -> str:
         try:
@@ -172,10 +221,16 @@ class _Reader:
         locks: tuple[Lock, ...] = ("uv.lock", "pylock.toml")
         for name in locks:
             if self._is_there(name):
-                self.lock = name
-                self.files += [name, "pyproject.toml"] if name == "uv.lock" else [name]
-                self.notes.append(f"{name}: the exact versions of everything")
+                self._locked(name)
                 return
+        sources = tables.get("tool", {}).get("uv", {}).get("sources")
+        if sources:
+            place = place_of(path, "sources", "tool.uv")
+            message = (
+                f"only uv knows where to get {', '.join(sources)}; run uv lock, so that the image "
+                "gets what uv.lock says"
+            )
+            self._wrong(path.name, message, place.line, place.column)
         dynamic = set(about.dynamic) & {"dependencies", "optional-dependencies"}
         if dynamic or ("project" not in tables and self.project):
             self.whole = True
@@ -183,8 +238,22 @@ class _Reader:
             return
         self.requirements += about.dependencies
         self.requirements += packages.expanded(about.name, groups, self.chosen)
+        if "project" not in tables:
+            return
         what = "a package" if self.project else "no package, its code is used where it lies"
         self.notes.append(f"pyproject.toml: {packages.number(self.requirements)}; {what}")
+
+    def _locked(self, name: Lock) -> None:
+        """A lock file, and the local packages that it names."""
+        self.lock = name
+        self.files += [name, "pyproject.toml"] if name == "uv.lock" else [name]
+        self.notes.append(f"{name}: the exact versions of everything")
+        locked = load_toml(self.directory / name).get("package", [])
+        for package in locked if name == "uv.lock" else ():
+            source = package.get("source", {})
+            for kind in ("editable", "directory", "virtual", "path"):
+                if kind in source and source[kind] != ".":
+                    self._local(name, 1, f"./{source[kind]}")
 
     def _choose(self, groups: Iterable[str]) -> None:
         """The extras that are wanted: those that were named, and the mode's own."""
@@ -235,6 +304,7 @@ class _Reader:
             if match:
                 needs_code |= self._include(name, number, match[1].strip(), [*above, name])
                 continue
+            self._check_secret(name, number, line)
             needs_code |= self._local(name, number, line)
         self.files.append(name)
         return needs_code
@@ -294,6 +364,9 @@ class _Reader:
             if key.value == "dependencies" and isinstance(value, yaml.SequenceNode):
                 for node in value.value:
                     self._conda_entry(path.name, node)
+            elif key.value == "dependencies":
+                line, column = value.start_mark.line + 1, value.start_mark.column + 1
+                self._wrong(path.name, "'dependencies' is no list", line, column)
         self.notes.append("environment.yml: its pip part")
 
     def _conda_entry(self, name: str, node: yaml.Node) -> None:
@@ -310,7 +383,8 @@ class _Reader:
         if bare not in FREE_CONDA:
             message = (
                 f"conda's package {package!r} cannot be installed here; name it in the pip part, a "
-                "Debian package in apt.txt, or a base image of your own that has it (--base)"
+                "Debian package in apt.txt, or a base image of your own that has it (--base); or "
+                f"leave the file aside: --ignore {name}"
             )
             self._wrong(name, message, node.start_mark.line + 1, node.start_mark.column + 1)
 

@@ -40,12 +40,13 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 def render(declared: Declared, wanted: Wanted) -> str:
     """The text of a Dockerfile: the same for the same project and wishes."""
+    layers = _dependencies(declared)
     parts = [
         _head(declared, wanted),
         _apt((*declared.apt, *wanted.apt)),
         _user(wanted),
         f"WORKDIR {WORK}",
-        *_dependencies(declared),
+        *layers,
         _notebook() if wanted.start == "notebook" else "",
         _code(declared, wanted),
         _start(wanted),
@@ -55,13 +56,17 @@ def render(declared: Declared, wanted: Wanted) -> str:
 
 def _head(declared: Declared, wanted: Wanted) -> str:
     lines = [
-        "# Made by `imagekit dockerfile`. Secrets, each if there is one: ca_bundle (certificates),",
-        "# netrc (logins), pip_conf (a pip.conf); docker build --secret id=netrc,src=$HOME/.netrc",
+        "# Made by `imagekit dockerfile`. Steps that install mount secrets, each if it is given:",
+        "# ca_bundle (certificates), netrc (logins), pip_conf (a pip.conf), as in",
+        "# docker build --secret id=netrc,src=$HOME/.netrc",
     ]
     if declared.lock:
         lines += [f"FROM {wanted.uv_image} AS uv", ""]
-    # Whoever the base image runs as, what follows is root's.
-    return "\n".join([*lines, f"FROM {wanted.base}", "# hadolint ignore=DL3002", "USER 0"])
+    first = [
+        "# Whoever the base image runs as, what is installed is root's.",
+        "# hadolint ignore=DL3002",
+    ]
+    return "\n".join([*lines, f"FROM {wanted.base}", *first, "USER 0"])
 
 
 def _apt(packages: Iterable[str]) -> str:
@@ -70,7 +75,8 @@ def _apt(packages: Iterable[str]) -> str:
         return ""
     listed = " \\\n".join(f"        {_quote(name)}" for name in names)
     return (
-        "# apt's lists and packages stay outside the image; its archive keeps no old versions.\n"
+        "# apt's lists and packages stay outside the image. Versions are not pinned: a release's\n"
+        "# archive keeps only the newest of each, so that a pin would soon not be found.\n"
         "# hadolint ignore=DL3008,DL3009\n"
         "RUN --mount=type=tmpfs,target=/var/lib/apt/lists \\\n"
         "    --mount=type=cache,target=/var/cache/apt,sharing=private \\\n"
@@ -86,6 +92,7 @@ def _user(wanted: Wanted) -> str:
         return ""
     uid, gid = wanted.uid, wanted.gid
     return (
+        "# Programs ask for the name and the home of who runs them.\n"
         f"RUN {{ getent group {gid} || echo 'app:x:{gid}:' >> /etc/group; }} \\\n"
         f"    && {{ getent passwd {uid} || echo 'app:x:{uid}:{gid}::{HOME}:/bin/bash' "
         ">> /etc/passwd; } \\\n"
@@ -103,15 +110,14 @@ def _dependencies(declared: Declared) -> list[str]:
     layers += [_copy([folder], folder=True) for folder in declared.folders]
     if declared.lock == "uv.lock":
         extras = [f"--extra={name}" for name in declared.extras]
-        words = ["uv", "sync", "--frozen", "--inexact", "--no-dev", "--no-install-project", *extras]
+        words = ["uv", "sync", "--locked", "--inexact", "--no-dev", "--no-install-project", *extras]
         layers.append(_uv(words))
     elif declared.lock == "pylock.toml":
-        layers.append(_uv(["uv", "pip", "install", "-r", "pylock.toml"]))
-    for name in declared.requirement_files:
-        layers.append(_pip(["-r", name]))
-    if declared.requirements:
-        layers.append(_pip(sorted(declared.requirements, key=str.lower)))
-    return layers
+        layers.append(_uv(["uv", "pip", "install", "--python", "python", "-r", "pylock.toml"]))
+    # All in one, so that pip sees what contradicts each other.
+    named = [word for name in declared.requirement_files for word in ("-r", name)]
+    words = [*named, *sorted(declared.requirements, key=str.lower)]
+    return [*layers, _pip(words)] if words else layers
 
 
 def _code(declared: Declared, wanted: Wanted) -> str:
@@ -139,9 +145,8 @@ TRUST = "if [ -s /run/secrets/ca_bundle ]; then export {}=/run/secrets/ca_bundle
 
 def _pip(words: Sequence[str], *, mounts: str = "") -> str:
     # HOME is the user's by now, and root's cache and logins are meant.
-    # Requirements stand one a line, so that a change of one is a change of one.
-    one = words[0].startswith("-") or len(words) == 1
-    command = (" " if one else " \\\n        ").join(_quoted(words))
+    # One a line, so that a change of one is a change of one line.
+    command = " \\\n        ".join(_quoted(words)).replace("-r \\\n        ", "-r ")
     return (
         "# hadolint ignore=DL3013,DL3042\n"
         "RUN --mount=type=cache,target=/root/.cache/pip \\\n"
@@ -157,7 +162,8 @@ def _uv(words: Sequence[str]) -> str:
         "    --mount=type=cache,target=/root/.cache/uv \\\n"
         f"{SECRETS}"
         f"    {TRUST.format('SSL_CERT_FILE')} \\\n"
-        '    && export HOME=/root UV_LINK_MODE=copy UV_PROJECT_ENVIRONMENT="$VIRTUAL_ENV" \\\n'
+        '    && UV_PROJECT_ENVIRONMENT="$(python -c "import sys; print(sys.prefix)")" \\\n'
+        "    && export HOME=/root UV_LINK_MODE=copy UV_PROJECT_ENVIRONMENT \\\n"
         f"    && {' '.join(_quoted(words))}"
     )
 

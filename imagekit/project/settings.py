@@ -1,7 +1,7 @@
 """What a code directory says of itself: `imagekit.toml`, `[tool.imagekit]` or the original's file.
 
 The original's is `.calibanconfig.json` (google/caliban); of it are read `apt_packages` and
-`base_image`, each for both modes or by mode.
+`base_image`, each for both modes or by mode, and `default_mode`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     base_image: Name = {}
     config: str | None = None
     python: str | None = None
-    gpu: Flag = False
+    gpu: Flag | None = None
     apt_packages: Words = {}
     extras: tuple[str, ...] = ()
     module: str | None = None
@@ -120,6 +120,7 @@ def _toml(path: pathlib.Path) -> Settings:
 class Original(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What of the original's file means something here."""
 
+    default_mode: str | None = None
     base_image: Name = {}
     apt_packages: Words = {}
 
@@ -139,7 +140,8 @@ def _original(path: pathlib.Path) -> Settings:
             )
             problems.append(Problem(message=message, path=at))
     _raise(source.locate(problem) for problem in problems)
-    return Settings(base_image=found.base_image, apt_packages=found.apt_packages)
+    gpu = None if found.default_mode is None else found.default_mode.lower() == "gpu"
+    return Settings(base_image=found.base_image, apt_packages=found.apt_packages, gpu=gpu)
 
 
 def _check(settings: Settings) -> Iterable[Problem]:

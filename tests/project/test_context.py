@@ -59,3 +59,12 @@ def test_links_that_lead_out(folder, tmp_path_factory):
     (folder / "gone").symlink_to("nowhere")
     (folder / ".venv" / "link").symlink_to(outside)
     assert context.leading_out(context.DEFAULT, folder) == ["out"]
+
+
+def test_what_is_copied_and_left_out():
+    assert context.left_out("*.txt\nlibs\n", ["a.txt", "libs/a", "b.py"]) == ["a.txt", "libs/a"]
+
+
+def test_a_link_that_loops_leads_out(folder):
+    (folder / "loop").symlink_to("loop")
+    assert context.leading_out("", folder) == ["loop"]

@@ -112,13 +112,16 @@ def test_conda_s_python_is_what_is_needed(read):
         assert read({"environment.yml": f"dependencies: [{text}]\n"}).python == python
 
 
-@pytest.mark.parametrize("text", ["a: [", "- a", "dependencies: x"])
-def test_an_environment_that_is_none(read, text, tmp_path):
-    if text == "a: [":
-        with pytest.raises(ConfigError, match=r"environment.yml:\d+:\d+: not well-formed"):
-            read({"environment.yml": text})
-    else:
-        assert read({"environment.yml": text}).requirements == ()
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: [", r"environment.yml:\d+:\d+: not well-formed"),
+        ("dependencies: x", r"environment.yml:1:15: 'dependencies' is no list"),
+    ],
+)
+def test_an_environment_that_is_none(read, text, message):
+    with pytest.raises(ConfigError, match=message):
+        read({"environment.yml": text})
 
 
 def test_a_poetry_project_is_left_to_its_build(read):
@@ -131,13 +134,13 @@ def test_everything_together(read):
     files = {
         "pyproject.toml": "[project]\nname = 'a'\ndependencies = ['a', 'b']\n",
         "requirements.txt": "c\n",
-        "apt.txt": "x y # z\ny\n",
+        "apt.txt": "bc jq # z\njq\n",
     }
     found = read(files)
     assert (found.requirements, found.requirement_files, found.apt) == (
         ("a", "b"),
         ("requirements.txt",),
-        ("x", "y"),
+        ("bc", "jq"),
     )
     assert len(found.notes) == 3
     assert pathlib.Path(found.files[0]) == pathlib.Path("requirements.txt")
@@ -188,3 +191,74 @@ def test_wheels_and_folders_of_wheels_go_along(read):
     found = read(files)
     assert found.files == ("a.whl", "w/b-1-py3-none-any.whl", "requirements.txt")
     assert found.folders == ("wheels",)
+
+
+def test_a_lock_file_s_local_packages_are_copied(read, tmp_path):
+    lock = """
+version = 1
+[[package]]
+name = "a"
+source = { editable = "libs/a" }
+[[package]]
+name = "self"
+source = { virtual = "." }
+[[package]]
+name = "six"
+source = { registry = "https://pypi.org/simple" }
+"""
+    files = {"pyproject.toml": "[project]\nname='self'\n", "uv.lock": lock, "libs/a/x": ""}
+    assert read(files).folders == ("libs/a",)
+    with pytest.raises(ConfigError, match=r"\./\.\./b lies outside the directory"):
+        read({"uv.lock": lock.replace("libs/a", "../b")})
+    with pytest.raises(ConfigError, match=r"uv.lock:1:\d+: "):
+        read({"uv.lock": "garbage <<<"})
+
+
+def test_what_only_uv_knows_where_to_get_is_not_taken_from_the_index(read):
+    text = "[project]\nname='x'\ndependencies=['a']\n[tool.uv.sources]\na = {workspace = true}\n"
+    with pytest.raises(ConfigError, match=":4:1: only uv knows where to get a; run uv lock"):
+        read({"pyproject.toml": text})
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["--index-url https://me:secret@example.com/simple", "git+https://token@example.com/x"],
+)
+def test_a_login_in_an_address_is_refused(read, text):
+    with pytest.raises(ConfigError, match=r"requirements.txt:2:1: the address holds a login"):
+        read({"requirements.txt": f"six\n{text}\n"})
+
+
+def test_addresses_without_a_secret(read):
+    text = (
+        "x @ git+ssh://git@example.com/x\n-i https://${TOKEN}@example.com/s\ny @ https://e.com/@z\n"
+    )
+    assert read({"requirements.txt": text}).requirement_files == ("requirements.txt",)
+
+
+def test_files_of_other_tools_are_told(read):
+    found = read({"Pipfile": "", "uv.lock": "", "setup.cfg": "", "requirements/base.txt": ""})
+    assert found.notes == (
+        "warning: Pipfile is not read",
+        "warning: requirements is not read",
+        "warning: setup.cfg (without a setup.py) is not read",
+        "warning: uv.lock (without a pyproject.toml) is not read",
+    )
+
+
+def test_a_file_that_is_left_aside(read):
+    files = {"environment.yml": "dependencies: [cudatoolkit]\n", "requirements.txt": "six\n"}
+    read(files | {"environment.yml": ""})
+    with pytest.raises(ConfigError, match=r"leave the file aside: --ignore environment.yml"):
+        read(files)
+
+
+def test_the_version_that_pyenv_would_take(read):
+    assert read({".python-version": "3.12.4\n"}).python == "==3.12.*"
+
+
+@pytest.mark.parametrize("target", ["nowhere", "requirements.txt"])
+def test_a_link_that_leads_nowhere(read, tmp_path, target):
+    (tmp_path / "requirements.txt").symlink_to(target)
+    with pytest.raises(ConfigError, match=r"requirements.txt is a link that leads"):
+        read({})

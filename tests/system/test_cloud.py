@@ -154,7 +154,7 @@ def test_gcloud_builds_this_repository(checkout, cloud, registry):
 
 def test_a_split_build_is_built_in_order_and_pulls_its_parent(checkout, cloud, registry):
     said = generated(checkout, cloud, registry, options="{project: p, limits: {steps: 5}}")
-    assert "3 images in 2 files" in said.stdout
+    assert "3 images in 2 build files" in said.stdout
     done = imagekit_in(checkout, cloud, *SUBMIT)
     assert done.returncode == 0, done.stdout + done.stderr
     first, second = (kept["build"] for kept in cloud.builds.values())
@@ -275,7 +275,7 @@ def test_ctrl_c_leaves_the_build_alone_and_it_can_be_watched_again(watched, chec
     assert code == 130
     (name,) = cloud.builds
     assert cloud.builds[name]["build"]["status"] == "WORKING"
-    assert f"build {name} goes on; imagekit submit --resume watches it" in err
+    assert f"build {name} goes on; imagekit submit --config images.yaml --resume watches" in err
     done = call(cloud, checkout / "gcloud", "builds", "cancel", name, "--project=p")
     assert done.returncode == 0, done.stderr
     again = imagekit_in(checkout, cloud, "submit", "--project", "p", "--resume", name)
@@ -313,7 +313,7 @@ LOGGED_OUT = {"CLOUDSDK_AUTH_DISABLE_CREDENTIALS": None}
     [
         (["--gcloud", "no-gcloud"], {}, "there is no program 'no-gcloud'; install Google Cloud's"),
         (["--project", "p"], LOGGED_OUT, "nobody is logged in; run gcloud auth login"),
-        ([], {}, "there is no project; give --project, set 'project' under 'cloudbuild'"),
+        ([], {}, "[project] is not currently set; give --project, set 'project' under"),
         (
             ["--project", "denied"],
             {},

@@ -209,14 +209,25 @@ def status(address):
 
 
 def test_what_a_lock_file_says(project, build, inside):
-    folder = project(**{"pyproject.toml": PYPROJECT, "thing/__init__.py": ""})
-    uv = str(pathlib.Path(sys.executable).with_name("uv"))
-    done = subprocess.run(
-        [uv, "lock", "-q"], cwd=folder, capture_output=True, text=True, check=False
+    text = PYPROJECT.replace('dependencies = ["six"]', 'dependencies = ["six", "helper"]')
+    own = PYPROJECT.replace('name = "thing"', 'name = "helper"').replace('["six"]', "[]")
+    folder = project(
+        **{
+            "pyproject.toml": f'{text}[tool.uv.sources]\nhelper = {{path = "libs/helper"}}\n',
+            "thing/__init__.py": "",
+            "libs/helper/pyproject.toml": own,
+            "libs/helper/helper/__init__.py": "",
+        }
     )
-    assert done.returncode == 0, done.stderr
+    uv = str(pathlib.Path(sys.executable).with_name("uv"))
+    run(uv, "lock", "-q", "--project", str(folder))
     image = build(folder, "--uv-image", "imagekit.test/uv:1")
-    assert inside(image, "python", "-c", BLANK) == "idna pip six thing"
+    assert inside(image, "python", "-c", BLANK) == "helper idna pip six thing"
+    run(uv, "export", "-q", "--project", str(folder), "--format", "pylock.toml", "--no-emit-project",
+        "--no-emit-package", "helper", "-o", str(folder / "pylock.toml"))  # fmt: skip
+    (folder / "uv.lock").unlink()
+    image = build(folder, "--uv-image", "imagekit.test/uv:1")
+    assert inside(image, "python", "-c", BLANK) == "pip six thing"
 
 
 def test_a_secret_is_used_and_in_no_layer(project, build, docker, tmp_path):
