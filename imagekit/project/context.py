@@ -48,7 +48,8 @@ DEFAULT = """\
 **/id_rsa
 **/kaggle.json
 **/pip.conf
-**/service[-_]account*.json
+**/service-account*.json
+**/service_account*.json
 **/token.json
 """
 

@@ -214,7 +214,7 @@ def test_what_a_lock_file_says(project, build, inside):
     folder = project(
         **{
             "pyproject.toml": f'{text}[tool.uv.sources]\nhelper = {{path = "libs/helper"}}\n',
-            "thing/__init__.py": "",
+            "src/thing/__init__.py": "",
             "libs/helper/pyproject.toml": own,
             "libs/helper/helper/__init__.py": "",
         }
@@ -223,8 +223,9 @@ def test_what_a_lock_file_says(project, build, inside):
     run(uv, "lock", "-q", "--project", str(folder))
     image = build(folder, "--uv-image", "imagekit.test/uv:1")
     assert inside(image, "python", "-c", BLANK) == "helper idna pip six thing"
-    run(uv, "export", "-q", "--project", str(folder), "--format", "pylock.toml", "--no-emit-project",
-        "--no-emit-package", "helper", "-o", str(folder / "pylock.toml"))  # fmt: skip
+    lock = ("--format", "pylock.toml", "-o", str(folder / "pylock.toml"))
+    without = ("--no-emit-project", "--no-emit-package", "helper")
+    run(uv, "export", "-q", "--project", str(folder), *lock, *without)
     (folder / "uv.lock").unlink()
     image = build(folder, "--uv-image", "imagekit.test/uv:1")
     assert inside(image, "python", "-c", BLANK) == "pip six thing"
