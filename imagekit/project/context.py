@@ -36,11 +36,18 @@ DEFAULT = """\
 **/.config/gcloud
 **/.git-credentials
 **/.kube
+**/.boto
+**/.docker/config.json
+**/.huggingface
 **/.netrc
+**/.npmrc
+**/.pgpass
 **/.pypirc
 **/.ssh
 **/*.key
+**/*.p12
 **/*.pem
+**/client_secret*.json
 **/application_default_credentials.json
 **/credentials.json
 **/id_ecdsa
@@ -62,7 +69,7 @@ def missing(text: str, directory: pathlib.Path) -> list[str]:
     own, ours = globs.ignore(text), globs.ignore(DEFAULT)
     found: list[str] = []
     for path in _walk(directory):
-        if any(path.startswith(f"{above}/") for above in found[-1:]):
+        if any(path.startswith(f"{above}/") for above in found):
             continue
         parts = tuple(path.split("/"))
         # Ignore leaves out .git in any case; the builder does not.
@@ -100,10 +107,10 @@ def check(text: str, directory: pathlib.Path) -> int:
     for folder, folders, files in os.walk(directory):
         here = pathlib.Path(folder).relative_to(directory)
         if not ignore.has_exceptions:
-            folders[:] = [f for f in folders if not ignore.leaves_out((*here.parts, f))]
+            folders[:] = [f for f in folders if not _by_rules(ignore, (*here.parts, f))]
         for name in files:
             path = (*here.parts, name)
-            if not ignore.leaves_out(path):
+            if not _by_rules(ignore, path):
                 sizes[path[0]] = sizes.get(path[0], 0) + _size(pathlib.Path(folder, name))
     total = sum(sizes.values())
     if total > LARGEST:

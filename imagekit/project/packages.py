@@ -8,22 +8,54 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import msgspec
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+
+class Package(msgspec.Struct, frozen=True, kw_only=True):
+    """What a package always needs, what its extras need, and the Pythons that will do."""
+
+    name: str = ""
+    required: tuple[str, ...] = ()
+    extras: dict[str, tuple[str, ...]] = {}
+    python: str = ""
+
+
+def fault(text: str) -> str | None:
+    """What is wrong with a requirement; None where it is one."""
+    try:
+        Requirement(text)
+    except InvalidRequirement as error:
+        return str(error).partition("\n")[0]
+    return None if text.isprintable() else "it holds a control character"
+
 
 def expanded(
     name: str, groups: Mapping[str, Sequence[str]], wanted: Iterable[str]
 ) -> Iterator[str]:
     """The requirements of a package's extras; one may name others of the same package."""
-    own = re.compile(rf"{re.escape(_plain(name))}\[([^\]]*)\]\s*$") if name else None
-    waiting, seen = list(wanted), set[str]()
+    waiting: list[tuple[str, tuple[str, ...]]] = [(extra, ()) for extra in wanted]
+    seen: set[tuple[str, tuple[str, ...]]] = set()
     while waiting:
-        extra = waiting.pop(0)
-        if extra in seen:
+        step = waiting.pop(0)
+        if step in seen:
             continue
-        seen.add(extra)
+        seen.add(step)
+        extra, conditions = step
         for text in groups.get(extra, ()):
-            match = own.match(_plain(text)) if own else None
-            if match:
-                waiting += [part.strip() for part in match[1].split(",")]
+            if fault(text):
+                yield text
+                continue
+            found = Requirement(text)
+            own = () if found.marker is None else (str(found.marker),)
+            # Each once: extras may name each other in a circle.
+            markers = tuple(dict.fromkeys([*conditions, *own]))
+            if name and canonicalize_name(found.name) == canonicalize_name(name):
+                waiting += [(other, markers) for other in sorted(found.extras)]
+            elif conditions:
+                found.marker = None
+                yield f"{found} ; {' and '.join(f'({marker})' for marker in markers)}"
             else:
                 yield text
 
@@ -32,13 +64,6 @@ def number(requirements: Sequence[str]) -> str:
     """How many dependencies there are, in words."""
     many = len(requirements)
     return "1 dependency" if many == 1 else f"{many} dependencies"
-
-
-def _plain(name: str) -> str:
-    """A package's name as PyPI compares it, at the beginning of a text."""
-    head = re.match(r"[\w.-]*", name)
-    bare = head[0] if head else ""
-    return re.sub(r"[-_.]+", "-", bare).lower() + name[len(bare) :]
 
 
 def logical_lines(text: str) -> Iterator[tuple[int, str]]:
@@ -55,10 +80,6 @@ def logical_lines(text: str) -> Iterator[tuple[int, str]]:
             yield first, whole
 
 
-Required = tuple[list[str], dict[str, list[str]]]
-"""What a package always needs, and what its extras need."""
-
-
 def specifier(version: str) -> str:
     """Conda's `=3.11`, `==3.11.4`, `=3.11=build` or `>=3.10,<3.13` as pip writes it."""
     exact = re.match(r"={1,2}\s*(\d+(?:\.\d+)*)", version)
@@ -67,44 +88,106 @@ def specifier(version: str) -> str:
     return f"=={exact[1]}.*" if exact[1].count(".") < 2 else f"=={exact[1]}"
 
 
-def from_cfg(text: str) -> Required | None:
-    """What a setup.cfg says; None where it says nothing, or has it read from elsewhere."""
+# ---- setup.py and setup.cfg
+
+Said = dict[str, Any]
+"""Fields of a Package that a file says; None where it says them, and one would have to run it."""
+
+
+def of_setup(cfg: str, setup: str) -> Package | None:
+    """What a setup.cfg and a setup.py say together; None where that cannot be told."""
+    first, second = _from_cfg(cfg), _from_setup(setup)
+    if first is None or second is None or first.keys() & second.keys():
+        return None
+    found = first | second
+    return None if None in found.values() else Package(**found)
+
+
+def _from_cfg(text: str) -> Said | None:
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read_string(text)
     except configparser.Error:
         return None
-    required = _lines(parser.get("options", "install_requires", fallback=""))
+    found: Said = {}
+    for section, option, field in (
+        ("metadata", "name", "name"),
+        ("options", "python_requires", "python"),
+        ("options", "install_requires", "required"),
+    ):
+        if parser.has_option(section, option):
+            value = parser.get(section, option)
+            found[field] = _lines(value) if field == "required" else value.strip()
+            if value.strip().startswith(("file:", "attr:")):
+                found[field] = None
     section = "options.extras_require"
-    extras = dict(parser.items(section)) if parser.has_section(section) else {}
-    groups = {name: _lines(text) for name, text in extras.items()}
-    says = required or groups
-    return (required, groups) if says and "file:" not in str(says) else None
+    if parser.has_section(section):
+        extras = dict(parser.items(section))
+        known = not any(text.strip().startswith("file:") for text in extras.values())
+        found["extras"] = {k: _lines(v) for k, v in extras.items()} if known else None
+    return found
 
 
-def _lines(text: str) -> list[str]:
-    return [line.strip() for line in text.splitlines() if line.strip()]
+def _lines(text: str) -> tuple[str, ...]:
+    bare = (re.sub(r"(^|\s)#.*$", "", line).strip() for line in text.splitlines())
+    return tuple(line for line in bare if line)
 
 
-def from_setup(text: str) -> Required | None:
-    """The literal arguments of a `setup(…)` call; None where they are computed."""
+ARGUMENTS = {
+    "name": "name",
+    "install_requires": "required",
+    "extras_require": "extras",
+    "python_requires": "python",
+}
+
+
+def _from_setup(text: str) -> Said | None:
+    """The literal arguments of the one call of setuptools' `setup`."""
     try:
         tree = ast.parse(text)
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
         return None
+    names = set(_setup_names(tree))
+    calls = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in names
+    ]
+    if len(calls) != 1 or any(word.arg is None for word in calls[0].keywords):
+        return None
+    given = {ARGUMENTS[w.arg]: w.value for w in calls[0].keywords if w.arg in ARGUMENTS}
+    return {field: _literal(field, value) for field, value in given.items()}
+
+
+def _setup_names(tree: ast.AST) -> Iterator[str]:
+    """What setuptools' `setup` is called in a module."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and "setup" in ast.unparse(node.func).split("."):
-            given = {word.arg: word.value for word in node.keywords}
-            if None in given:
-                return None
-            return _literal(given.get("install_requires"), given.get("extras_require"))
-    return None
+        if isinstance(node, ast.ImportFrom) and node.module in ("setuptools", "distutils.core"):
+            yield from (a.asname or a.name for a in node.names if a.name == "setup")
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name in ("setuptools", "distutils.core"):
+                    yield f"{alias.asname or alias.name}.setup"
 
 
-def _literal(required: ast.expr | None, extras: ast.expr | None) -> Required | None:
+def _literal(field: str, node: ast.expr) -> Any:
     try:
-        found: Any = [] if required is None else ast.literal_eval(required)
-        groups: Any = {} if extras is None else ast.literal_eval(extras)
-        return [str(text) for text in found], {str(k): [*map(str, v)] for k, v in groups.items()}
-    except (ValueError, TypeError, AttributeError):
+        value = ast.literal_eval(node)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return None
+    if field in ("name", "python"):
+        return value if isinstance(value, str) else None
+    if field == "required":
+        return _listed(value)
+    if not isinstance(value, dict):
+        return None
+    groups = {str(key): _listed(part) for key, part in value.items()}
+    return None if None in groups.values() else groups
+
+
+def _listed(value: Any) -> tuple[str, ...] | None:
+    """A list of requirements; setuptools takes a text for lines of them."""
+    if isinstance(value, str):
+        return _lines(value)
+    fine = isinstance(value, list | tuple) and all(isinstance(text, str) for text in value)
+    return tuple(value) if fine else None

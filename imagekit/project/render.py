@@ -113,7 +113,9 @@ def _dependencies(declared: Declared) -> list[str]:
         words = ["uv", "sync", "--locked", "--inexact", "--no-dev", "--no-install-project", *extras]
         layers.append(_uv(words))
     elif declared.lock == "pylock.toml":
-        layers.append(_uv(["uv", "pip", "install", "--python", "python", "-r", "pylock.toml"]))
+        extras = [f"--extra={name}" for name in declared.extras]
+        words = ["uv", "pip", "install", "--python", "python", "-r", "pylock.toml", *extras]
+        layers.append(_uv(words))
     # All in one, so that pip sees what contradicts each other.
     named = [word for name in declared.requirement_files for word in ("-r", name)]
     words = [*named, *sorted(declared.requirements, key=str.lower)]
@@ -124,7 +126,7 @@ def _code(declared: Declared, wanted: Wanted) -> str:
     owner = "" if wanted.uid == 0 else f" --chown={wanted.uid}:{wanted.gid}"
     layers = [f'COPY{owner} [".", "./"]']
     layers += [_pip(["-r", name]) for name in declared.late]
-    if declared.project:
+    if declared.project and not declared.late:
         extras = f"[{','.join(declared.extras)}]" if declared.extras else ""
         # Its dependencies are there already, unless only its build knows them. It is built from
         # what was sent to the builder, so that no traces of building lie beside the code.
@@ -152,6 +154,8 @@ def _pip(words: Sequence[str], *, mounts: str = "") -> str:
         "RUN --mount=type=cache,target=/root/.cache/pip \\\n"
         f"{mounts}{SECRETS}"
         f"    {TRUST.format('PIP_CERT')} \\\n"
+        # The base image lets every user install; that is to hold for what is installed here.
+        "    && umask 0 \\\n"
         f"    && HOME=/root python -m pip install --disable-pip-version-check \\\n        {command}"
     )
 
@@ -164,6 +168,7 @@ def _uv(words: Sequence[str]) -> str:
         f"    {TRUST.format('SSL_CERT_FILE')} \\\n"
         '    && UV_PROJECT_ENVIRONMENT="$(python -c "import sys; print(sys.prefix)")" \\\n'
         "    && export HOME=/root UV_LINK_MODE=copy UV_PROJECT_ENVIRONMENT \\\n"
+        "    && umask 0 \\\n"
         f"    && {' '.join(_quoted(words))}"
     )
 
@@ -204,11 +209,13 @@ def _json(words: Sequence[str]) -> str:
 
 def _literal(path: str) -> str:
     """A path as COPY takes it for itself: no wildcard, no variable."""
-    return _variable(re.sub(r"([*?\[])", r"[\1]", path))
+    # A backslash is an escape of the pattern before it is one of the word.
+    return _variable(re.sub(r"([*?\[])", r"[\1]", path.replace("\\", "\\\\")))
 
 
 def _variable(path: str) -> str:
-    return path.replace("\\", "\\\\").replace("$", "\\$")
+    # COPY reads its words like a shell does, those of its JSON form, too.
+    return re.sub(r"([\\$'\"])", r"\\\1", path)
 
 
 # ---- what it runs

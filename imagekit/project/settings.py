@@ -75,7 +75,7 @@ def read(directory: pathlib.Path) -> tuple[Settings, str | None]:
 def load_toml(path: pathlib.Path) -> dict[str, Any]:
     """A TOML file's tables. Raises ConfigError, with the place, where it is none."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         where = re.search(r" \(at line (\d+), column (\d+)\)", str(error))
         place = Place(str(path), int(where[1]), int(where[2])) if where else Place(str(path), 1, 1)
@@ -98,7 +98,8 @@ def place_of(path: pathlib.Path, key: str, table: str = "") -> Place:
 
 
 def _has_table(path: pathlib.Path) -> bool:
-    return path.is_file() and "imagekit" in load_toml(path).get("tool", {})
+    tool = load_toml(path).get("tool") if path.is_file() else None
+    return isinstance(tool, dict) and isinstance(tool.get("imagekit"), dict)
 
 
 def _toml(path: pathlib.Path) -> Settings:
@@ -132,7 +133,9 @@ def _original(path: pathlib.Path) -> Settings:
     source.root.value = pairs
     problems: list[Problem] = []
     found = decode(source.root, Original, (), problems.append, SPECIAL)
-    for mode, name in found.base_image.items():
+    # The original puts the mode in place of braces.
+    images = {mode: name.replace("{}", mode) for mode, name in found.base_image.items()}
+    for mode, name in images.items():
         if re.search(r"[{}]|^dlvm:", name):
             message = f"{name!r} is a name that only the original makes another of; write that one"
             at = (
@@ -141,7 +144,7 @@ def _original(path: pathlib.Path) -> Settings:
             problems.append(Problem(message=message, path=at))
     _raise(source.locate(problem) for problem in problems)
     gpu = None if found.default_mode is None else found.default_mode.lower() == "gpu"
-    return Settings(base_image=found.base_image, apt_packages=found.apt_packages, gpu=gpu)
+    return Settings(base_image=images, apt_packages=found.apt_packages, gpu=gpu)
 
 
 def _check(settings: Settings) -> Iterable[Problem]:

@@ -72,8 +72,23 @@ def test_local_packages_are_copied_and_the_directory_itself_waits_for_the_code(r
     files = {"requirements.txt": "./libs/a\n-e file:./libs/b[x]\n", "libs/a/x": "", "libs/b/x": ""}
     found = read(files)
     assert (found.folders, found.late) == (("libs/a", "libs/b"), ())
-    found = read({"requirements.txt": "-e .[x]\nsix\n"})
-    assert (found.requirement_files, found.late) == ((), ("requirements.txt",))
+    for itself in ("-e .[x]", "-e.", ".", "./", "file:.", "--editable=. ; os_name == 'posix'"):
+        found = read({"requirements.txt": f"{itself}\nsix\n"})
+        assert (found.requirement_files, found.late) == ((), ("requirements.txt",))
+
+
+def test_pip_takes_for_a_path_what_has_a_slash(read):
+    text = "libs/a\n./libs/b;os_name == 'posix'\n./libs/a[x] --no-deps\nsix\nx @ file:///y\n"
+    found = read({"requirements.txt": text, "libs/a/x": "", "libs/b/x": "", "six/x": ""})
+    assert found.folders == ("libs/a", "libs/b")
+    with pytest.raises(ConfigError, match=r"requirements.txt:2:1: libs/c: there is no such file"):
+        read({"requirements.txt": "six\nlibs/c\n"})
+
+
+def test_a_requirement_file_that_is_a_link_inside_is_copied_as_it_is_called(read, tmp_path):
+    (tmp_path / "requirements.txt").symlink_to("real.txt")
+    found = read({"real.txt": "-r more.txt\n", "more.txt": "six\n"})
+    assert found.files == ("more.txt", "requirements.txt")
 
 
 def test_a_requirement_file_that_is_a_link_out_of_the_directory(read, tmp_path):
@@ -100,16 +115,112 @@ def test_what_a_setup_py_says_without_being_run(read, text, whole, requirements)
     assert (found.project, found.whole, found.requirements) == (True, whole, requirements)
 
 
-def test_a_setup_cfg_that_reads_a_file_is_left_to_the_build(read):
-    cfg = "[options]\ninstall_requires = file: r.txt\n"
-    found = read({"setup.py": "from setuptools import setup\nsetup(name=n())", "setup.cfg": cfg})
-    assert found.requirements == ()
+@pytest.mark.parametrize(
+    ("setup", "cfg"),
+    [
+        ("setup()", "[options]\ninstall_requires = file: r.txt\n"),
+        ("setup()", "[options.extras_require]\nx = file: r.txt\n"),
+        ("setup(extras_require=['x'])", ""),
+        ("setup(extras_require={'x': y()})", ""),
+        ("setup(install_requires=['a'])", "[options]\ninstall_requires = b\n"),
+        ("setup(install_requires=[1])", ""),
+        ("setup(); setup()", ""),
+        ("setup()", "[options\n"),
+    ],
+)
+def test_what_only_its_build_knows_of_a_package(read, setup, cfg):
+    found = read({"setup.py": f"from setuptools import setup\n{setup}\n", "setup.cfg": cfg}, "x")
+    assert (found.whole, found.requirements, found.extras) == (True, (), ("x",))
+
+
+def test_a_function_that_is_called_like_setuptools_own(read):
+    assert read({"setup.py": "def setup(**given): ...\nsetup(install_requires=['a'])\n"}).whole
+
+
+def test_setup_cfg_and_setup_py_say_it_together(read):
+    setup = """
+import setuptools as s
+s.setup(
+    name="My_Thing",
+    install_requires='''
+        a
+        b>=1  # because
+        # not c
+    ''',
+    extras_require={"cpu": ["my-thing[x] ; os_name == 'posix'"], "x": "d"},
+)
+"""
+    found = read({"setup.py": setup, "setup.cfg": "[options]\npython_requires = >=3.11\n"})
+    assert found.requirements == ("a", "b>=1", 'd ; (os_name == "posix")')
+    assert (found.whole, found.python) == (False, ">=3.11")
+
+
+def test_an_extra_that_names_another_under_a_condition(read):
+    text = """
+[project]
+name = "thing"
+[project.optional-dependencies]
+cpu = ["thing[a,b]; sys_platform == 'linux'", "plain"]
+a = ["one[x]>=1 ; python_version > '3' or os_name == 'nt'"]
+b = ["thing[a]", "thing[cpu] ; os_name == 'posix'", "two"]
+"""
+    found = read({"pyproject.toml": text}).requirements
+    assert found[:4] == (
+        "plain",
+        'one[x]>=1 ; (sys_platform == "linux") and (python_version > "3" or os_name == "nt")',
+        'two ; (sys_platform == "linux")',
+        'plain ; (sys_platform == "linux") and (os_name == "posix")',
+    )
+    assert len(found) == 6
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("-r x.txt", "a\\nUSER root", "a\\u0085b", "./here", "a b"),
+        "a @ https://e.com/x\\n--pre",
+    ],
+)
+@pytest.mark.parametrize("key", ["dependencies", "optional-dependencies.cpu"])
+def test_what_is_no_requirement_does_not_come_into_the_dockerfile(read, text, key):
+    with pytest.raises(ConfigError, match=r"pyproject.toml:1:1: .* is no requirement: ") as caught:
+        read({"pyproject.toml": f'[project]\nname = "x"\n{key} = ["six", "{text}"]\n'})
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("key", ["dependencies", "optional-dependencies"])
+def test_what_is_dynamic_is_known_to_the_build_without_a_build_system_too(read, key):
+    found = read({"pyproject.toml": f"[project]\nname = 'x'\ndynamic = ['{key}']\n"})
+    assert (found.project, found.whole) == (True, True)
+
+
+def test_a_lock_file_says_what_requirements_txt_would(read):
+    found = read({"pylock.toml": "lock-version = '1.0'\n", "requirements.txt": "six\n"})
+    assert (found.lock, found.requirement_files, found.files) == (
+        "pylock.toml",
+        (),
+        ("pylock.toml",),
+    )
+    assert "requirements.txt: left aside, pylock.toml says everything" in found.notes
 
 
 def test_conda_s_python_is_what_is_needed(read):
-    told = {"python=3.11": "==3.11.*", "python==3.11.2": "==3.11.2", "python": ""}
+    told = {
+        "python=3.11": "==3.11.*",
+        "python==3.11.2": "==3.11.2",
+        "python": "",
+        "python>=3.10,<3.13": ">=3.10,<3.13",
+        "conda-forge::python =3.12": "==3.12.*",
+    }
     for text, python in told.items():
-        assert read({"environment.yml": f"dependencies: [{text}]\n"}).python == python
+        assert read({"environment.yml": f"dependencies: ['{text}']\n"}).python == python
+
+
+def test_what_conda_and_the_package_say_of_python_holds_together(read):
+    package = "[project]\nname = 'x'\nrequires-python = '<3.13'\n"
+    environment = "dependencies: ['python>=3.11']\n"
+    found = read({"pyproject.toml": package, "environment.yml": environment})
+    assert found.python == "<3.13,>=3.11"
 
 
 @pytest.mark.parametrize(
@@ -171,6 +282,12 @@ def test_conda_s_versions(version, specifier):
         ({"pyproject.toml": "project = 3\n"}, "expected `object`, got `int`"),
         ({"apt.txt": "a $(reboot)\n"}, r"'\$\(reboot\)' is no Debian package"),
         ({"environment.yml": "dependencies: [[a], '']\n"}, ":1:16: conda's package"),
+        ({"environment.yml": "dependencies:\n- pip\n- \n"}, ":3:2: conda's package ''"),
+        ({"environment.yml": "dependencies: [{conda: [a]}]\n"}, ":1:24: 'conda' is no list under"),
+        ({"environment.yml": "dependencies: [{pip: [-r ../x]}]\n"}, ":1:1: ../x lies outside"),
+        ({"requirements.txt": "-r a folder/b.txt\n"}, ":1:1: a: there is no such file"),
+        ({"requirements.txt": "-c 'a\n-r ''\n"}, ":1:1: 'a: no file is called like this"),
+        ({"environment.yml": "dependencies: [{pip: [--pre]}]\n"}, ":1:23: '--pre' is not read"),
     ],
 )
 def test_what_is_of_another_kind_is_told_with_its_place(read, files, message):

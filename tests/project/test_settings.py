@@ -62,7 +62,7 @@ def test_where_a_key_of_a_table_stands(tmp_path):
     assert settings.place_of(path, "x").line == 2
 
 
-@pytest.mark.parametrize("name", ["dlvm:pytorch-cpu-1.4", "gcr.io/x:{}"])
+@pytest.mark.parametrize("name", ["dlvm:pytorch-cpu-1.4", "gcr.io/x:{x}"])
 def test_names_that_only_the_original_understands(read, name):
     with pytest.raises(ConfigError, match="is a name that only the original makes another of"):
         read(".calibanconfig.json", f'{{"base_image": "{name}"}}')

@@ -125,6 +125,23 @@ def test_a_local_package_with_extras(project, build, inside, docker):
     assert inside(image, "ls", "/app") == "pyproject.toml\nthing"
 
 
+def test_names_that_a_shell_or_copy_would_read_otherwise(project, build, inside):
+    name = """a folder/é $HOME 'x' "y" [1]* \\z.txt"""
+    quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+    image = build(project(**{"requirements.txt": f'-r "{quoted}"\n', name: "six\n"}))
+    assert inside(image, "python", "-c", BLANK) == "pip six"
+    assert inside(image, "cat", name) == "six"
+
+
+def test_a_directory_that_its_requirements_name_is_installed_once(project, build, inside):
+    files = {"pyproject.toml": PYPROJECT, "thing/__init__.py": "WORD = 'one'\n"}
+    image = build(project(**files, **{"requirements.txt": "-e .[more]\n"}))
+    # setuptools leaves traces beside the code when it installs that where it lies.
+    assert inside(image, "python", "-c", BLANK, workdir="/") == "idna pip six thing toml"
+    where = "import thing; print(thing.__file__)"
+    assert inside(image, "python", "-c", where, workdir="/") == "/app/thing/__init__.py"
+
+
 def test_a_dependency_from_a_git_repository(project, build, inside, tmp_path):
     source = tmp_path / "source"
     shutil.copytree(pathlib.Path(__file__).parents[1] / "projects/package/project", source)
@@ -239,7 +256,9 @@ def test_a_secret_is_used_and_in_no_layer(project, build, docker, tmp_path):
     saved = tmp_path / "image.tar"
     run(docker, "image", "save", "--output", str(saved), image)
     run("tar", "-C", str(tmp_path), "-xf", str(saved))
-    for layer in tmp_path.rglob("layer.tar"):
+    layers = [*tmp_path.rglob("layer.tar"), *tmp_path.glob("blobs/sha256/*")]
+    assert len(layers) > 2
+    for layer in layers:
         assert b"verysecret" not in layer.read_bytes()
     history = run(docker, "history", "--no-trunc", image)
     assert "verysecret" not in history
