@@ -63,7 +63,7 @@ def _head(declared: Declared, wanted: Wanted) -> str:
     if declared.lock:
         lines += [f"FROM {wanted.uv_image} AS uv", ""]
     first = [
-        "# Whoever the base image runs as, what is installed is root's.",
+        "# Whoever the base image runs as, what is installed belongs to root.",
         "# hadolint ignore=DL3002",
     ]
     return "\n".join([*lines, f"FROM {wanted.base}", *first, "USER 0"])
