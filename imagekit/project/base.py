@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 
 import msgspec
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from imagekit.config import Config
@@ -119,10 +119,7 @@ def _fits(image: Image, needs: Needs, config: Config) -> bool:
 
 def _admits(specifier: str, version: str) -> bool:
     """Whether some release of a version (3.11 is all of 3.11.x) is admitted."""
-    try:
-        allowed = SpecifierSet(specifier)
-    except InvalidSpecifier as error:
-        raise UsageError(f"requires-python: {error}; write it like '>=3.11'") from None
+    allowed = SpecifierSet(specifier)
     if version.count(".") >= 2:
         return allowed.contains(version)
     return any(allowed.contains(f"{version}.{micro}") for micro in range(100))

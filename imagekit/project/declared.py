@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 import yaml
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from imagekit.errors import ConfigError, Problem, counted, did_you_mean, one_line
 from imagekit.project import packages
@@ -141,6 +142,7 @@ class _Reader(RequirementFiles):
             found = re.match(r"(\d+\.\d+)", self.text_of(".python-version").strip())
             self.python = f"=={found[1]}.*" if found else ""
         self._check_requirements()
+        self._check_python()
         self._hint()
         self._check_extras()
 
@@ -153,11 +155,25 @@ class _Reader(RequirementFiles):
         self.notes.append(f"apt.txt: {counted(len(self.apt), 'Debian package')}")
 
     def _check_requirements(self) -> None:
-        name = next((name for name in DECLARING if (self.directory / name).is_file()), "")
+        name = self._declaring()
         for text in self.requirements:
             self.check_secret(name, 1, text)
             if wrong := packages.fault(text):
                 self.wrong(name, one_line(f"{text!r} is no requirement: {wrong}"))
+
+    def _declaring(self) -> str:
+        return next((name for name in DECLARING if (self.directory / name).is_file()), "")
+
+    def _check_python(self) -> None:
+        try:
+            SpecifierSet(self.python)
+        except InvalidSpecifier as error:
+            name = self._declaring()
+            line, column = 1, 1
+            if name == "pyproject.toml":
+                place = place_of(self.directory / name, "requires-python", "project")
+                line, column = place.line, place.column
+            self.wrong(name, f"{error}; write requires-python like '>=3.11'", line, column)
 
     def _check_extras(self) -> None:
         for extra in self.extras:

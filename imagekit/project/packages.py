@@ -82,7 +82,7 @@ def logical_lines(text: str) -> Iterator[tuple[int, str]]:
 
 def specifier(version: str) -> str:
     """Conda's `=3.11`, `==3.11.4`, `=3.11=build` or `>=3.10,<3.13` as pip writes it."""
-    exact = re.match(r"={1,2}\s*(\d+(?:\.\d+)*)", version)
+    exact = re.match(r"={0,2}\s*(\d+(?:\.\d+)*)", version)
     if exact is None:
         return version
     return f"=={exact[1]}.*" if exact[1].count(".") < 2 else f"=={exact[1]}"

@@ -66,11 +66,6 @@ def test_what_cannot_be_chosen(matrix, wanted, matrix_known, message):
         base.choose(wanted, Needs(), *(matrix if matrix_known else (None, None)))
 
 
-def test_a_specifier_that_is_none(matrix):
-    with pytest.raises(UsageError, match="requires-python: "):
-        base.choose(None, Needs(specifier="three"), *matrix)
-
-
 def test_what_is_named_has_to_fit(matrix):
     with pytest.raises(UsageError, match=r"'cpu-.*py313' was named, and .* has Python 3.13; what"):
         base.choose("cpu-ubuntu2404-py313", Needs(python="3.11"), *matrix)

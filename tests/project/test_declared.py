@@ -209,6 +209,7 @@ def test_conda_s_python_is_what_is_needed(read):
         "python=3.11": "==3.11.*",
         "python==3.11.2": "==3.11.2",
         "python": "",
+        "python 3.11": "==3.11.*",
         "python>=3.10,<3.13": ">=3.10,<3.13",
         "conda-forge::python =3.12": "==3.12.*",
     }
@@ -278,6 +279,11 @@ def test_conda_s_versions(version, specifier):
             ":2:1: dependencies: expected `arr",
         ),
         ({"pyproject.toml": "[project]\nrequires-python = 3\n"}, ":2:1: requires-python: expected"),
+        (
+            {"pyproject.toml": "[project]\n\nrequires-python = 'x'\n"},
+            r"pyproject.toml:3:1: .*'x'; write requires-python like '>=3.11'",
+        ),
+        ({"environment.yml": "dependencies: [python x]\n"}, "environment.yml:1:1: .*: 'x'"),
         ({"pyproject.toml": "[project]\noptional-dependencies = []\n"}, ":2:1: optional-depend"),
         ({"pyproject.toml": "project = 3\n"}, "expected `object`, got `int`"),
         ({"apt.txt": "a $(reboot)\n"}, r"'\$\(reboot\)' is no Debian package"),
