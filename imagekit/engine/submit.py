@@ -16,6 +16,7 @@ import msgspec
 
 from imagekit import output, steps
 from imagekit.engine import report
+from imagekit.engine.logs import Log
 from imagekit.engine.remote import STATES, Remote, Service
 from imagekit.engine.report import DONE, Report, State, StepReport, Submitted
 from imagekit.errors import BuildFileError, CloudError, Problem, counted
@@ -234,7 +235,8 @@ class Submission:
         return remote
 
     def _watch(self, remote: Remote, entry: Submitted, part: list[StepReport]) -> str:
-        log = _Log(self.options, remote, part, self.report.steps.index(part[0]))
+        whole = self.options.logs / f"log-{remote.id}.txt"
+        log = Log(whole, self.options.show, part, self.report.steps.index(part[0]))
         failures = 0
         while True:
             self._take(remote, entry, part)
@@ -288,7 +290,7 @@ class Submission:
         elif own.state == "succeeded" and own.exit_code is None:
             own.exit_code = 0
 
-    def _settle(self, remote: Remote, part: list[StepReport], log: _Log) -> None:
+    def _settle(self, remote: Remote, part: list[StepReport], log: Log) -> None:
         """What became of the steps when their build has ended, which they do not say."""
         pushed = {image.name: image.digest for image in remote.results.images}
         failed = any(own.state in ("failed", "timed out") for own in part)
@@ -338,62 +340,6 @@ def _last(entries: Sequence[StepReport]) -> Iterator[str]:
     """The ids of the steps that no other waits for."""
     waited = {name for entry in entries for name in entry.needs}
     yield from (entry.id for entry in entries if entry.id not in waited)
-
-
-class _Log:
-    """A build's log, whole and taken apart by its steps."""
-
-    line = re.compile(rb'Step #(\d+)(?: - "[^"]*")?: ?(.*)')
-
-    def __init__(
-        self, options: Options, remote: Remote, part: list[StepReport], before: int
-    ) -> None:
-        self.options = options
-        self.part = part
-        self.before = before
-        self.rest = b""
-        self.path = options.logs / f"log-{remote.id}.txt"
-        self.unread = ""
-        self.fresh: set[str] = set()
-
-    def read(self, service: Service, remote: Remote) -> None:
-        """Take over what is new. A log that cannot be read does not end a build's watching."""
-        try:
-            data = service.log(remote)
-        except CloudError as error:
-            self.unread = str(error)
-            return
-        self.unread = ""
-        if not data and not self.rest:
-            return
-        with self.path.open("ab") as file:
-            file.write(data)
-        *lines, self.rest = (self.rest + data).split(b"\n")
-        if remote.over and self.rest:
-            lines, self.rest = [*lines, self.rest], b""
-        for line in lines:
-            self._keep(line)
-
-    def _keep(self, line: bytes) -> None:
-        if self.options.show is not None:
-            self.options.show(line.decode(errors="replace"))
-        match = self.line.match(line)
-        if match is None or int(match[1]) >= len(self.part):
-            return
-        own = self.part[int(match[1])]
-        own.log = own.log or report.log_name(self.before + int(match[1]) + 1, own.id)
-        mode = "ab" if own.log in self.fresh else "wb"
-        self.fresh.add(own.log)
-        with (self.options.logs / own.log).open(mode) as file:
-            file.write(match[2] + b"\n")
-
-    def digest(self, own: StepReport) -> str | None:
-        """The digest that a push step's log says its image has."""
-        if own.log is None:
-            return None
-        text = (self.options.logs / own.log).read_text(encoding="utf-8", errors="replace")
-        match = re.search(r"digest: (sha256:[0-9a-f]{64})", text)
-        return match[1] if match else None
 
 
 def told(entry: Submitted) -> str:
