@@ -49,7 +49,7 @@ def _config_options(command: Command) -> Command:
         click.option(
             "--config",
             "-c",
-            default=gcp.DEFAULT_CONFIG,
+            default=pipeline.DEFAULT_CONFIG,
             show_default=True,
             metavar="FILE",
             help="The matrix, as YAML or JSON.",
@@ -70,7 +70,7 @@ def cli() -> None:
 @click.option(
     "--output",
     "-o",
-    default="cloudbuild.json",
+    default=pipeline.DEFAULT_BUILD_FILE,
     show_default=True,
     metavar="FILE",
     help="The Cloud Build file to write; - is standard output.",

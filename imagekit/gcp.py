@@ -15,11 +15,9 @@ from imagekit import output as files_on_disk
 from imagekit.config import is_inside_context
 from imagekit.errors import INTERRUPTED, BuildError, UsageError, counted, did_you_mean
 from imagekit.images import Plan
+from imagekit.pipeline import DEFAULT_BUILD_FILE, DEFAULT_CONFIG
 from imagekit.targets import terraform
 from imagekit.targets import trigger as triggers
-
-DEFAULT_CONFIG = "config/images.yaml"
-BUILD_FILE = "cloudbuild.json"
 
 _config = click.option(
     "--config", "-c", default=DEFAULT_CONFIG, show_default=True, metavar="FILE", help="The matrix."
@@ -34,7 +32,7 @@ _config = click.option(
     "build_file",
     metavar="FILE",
     help="Submit this build file, or the files of this manifest, as they are, whatever the "
-    f"config says. [default: {BUILD_FILE}, if it is what the config gives]",
+    f"config says. [default: {DEFAULT_BUILD_FILE}, if it is what the config gives]",
 )
 @click.option("--project", metavar="ID", help="The project that builds. [default: the config's]")
 @click.option("--region", metavar="NAME", help="Where to build. [default: the config's]")
@@ -202,8 +200,8 @@ def _plan(config: str, *, needed: bool) -> Plan | None:
 
 def _up_to_date(plan: Plan | None) -> str:
     """The build file of a config, or its manifest. Raises DriftError where it is another one."""
-    files = imagekit.files(plan, BUILD_FILE) if plan else {}
-    files_on_disk.write(files, BUILD_FILE, check=True)
+    files = imagekit.files(plan, DEFAULT_BUILD_FILE) if plan else {}
+    files_on_disk.write(files, DEFAULT_BUILD_FILE, check=True)
     return list(files)[-1]
 
 
@@ -233,7 +231,7 @@ def _check_used(texts: Sequence[str], given: Mapping[str, str]) -> None:
 @_config
 @click.option(
     "--build-file",
-    default=BUILD_FILE,
+    default=DEFAULT_BUILD_FILE,
     show_default=True,
     metavar="FILE",
     help="The build file's path in the repository.",

@@ -54,10 +54,14 @@ class Ignore(msgspec.Struct, frozen=True):
 
     def leaves_out(self, path: Parts) -> bool:
         """Whether a path is left out. `.git` always is: no two checkouts have the same."""
+        return ".git" in path or self.names(path)
+
+    def names(self, path: Parts) -> bool:
+        """Whether the rules leave out a path; a builder goes by nothing else."""
         # A pattern that matches a folder matches everything in it.
         folders = ["/".join(path[:length]) for length in range(1, len(path) + 1)]
-        found = ".git" in path
-        for out, pattern in () if found else self.rules:
+        found = False
+        for out, pattern in self.rules:
             if any(pattern.fullmatch(folder) for folder in folders):
                 found = out
         return found

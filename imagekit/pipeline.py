@@ -18,6 +18,10 @@ from imagekit.targets import cloudbuild
 from imagekit.targets import files as build_files
 from imagekit.targets.files import Files
 
+DEFAULT_CONFIG = "config/images.yaml"
+DEFAULT_BUILD_FILE = "cloudbuild.json"
+"""What commands read and write where nobody says otherwise."""
+
 
 class Checked(msgspec.Struct, frozen=True):
     """A config without errors, with what was derived from it and what deserves a look."""
@@ -85,7 +89,7 @@ def render(plan: Plan) -> str:
     return cloudbuild.render(plan)
 
 
-def files(plan: Plan, path: str = "cloudbuild.json") -> Files:
+def files(plan: Plan, path: str = DEFAULT_BUILD_FILE) -> Files:
     """A plan as build files, text by path: one, or as many as Cloud Build's limits make needed.
 
     Several are numbered, beside `path`, with a manifest of their order. Raises LimitError where

@@ -18,10 +18,9 @@ from imagekit import output, pipeline
 from imagekit.config import Config, is_inside_context
 from imagekit.errors import BuildError, UsageError
 from imagekit.images import Plan
+from imagekit.pipeline import DEFAULT_CONFIG
 from imagekit.project import base, context, declared, render, settings
 from imagekit.project.settings import Settings
-
-DEFAULT_CONFIG = "config/images.yaml"
 
 Command = Callable[..., Any]
 

@@ -34,21 +34,23 @@ def run(case: pathlib.Path) -> dict[str, bytes]:
         extra = (
             pathlib.Path("args").read_text().splitlines() if pathlib.Path("args").exists() else []
         )
-        printed = _printed(["generate", "--config", config, *extra])
+        code, out, err = printed(["generate", "--config", config, *extra])
         written = {path.name: path.read_bytes() for path in here.glob(WRITTEN)}
         others = {path.name for path in here.iterdir()} - written.keys()
         assert others <= {*INPUTS, "dockerfiles"}, "a temporary file was left behind"
-        return {"output": printed.encode(), **written}
+        output = f"exit {code}\n--- stdout\n{out}--- stderr\n{err}"
+        return {"output": output.encode(), **written}
 
 
-def _printed(args: list[str]) -> str:
+def printed(args: list[str]) -> tuple[int, str, str]:
+    """What a command gives: its exit code, standard output and standard error."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             main(args)
         except SystemExit as stop:
             code = stop.code
-    return f"exit {code}\n--- stdout\n{out.getvalue()}--- stderr\n{err.getvalue()}"
+    return code, out.getvalue(), err.getvalue()
 
 
 def rewrite() -> None:

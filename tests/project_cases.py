@@ -6,12 +6,11 @@ exit code and standard error). `make goldens` rewrites those; the tests only com
 """
 
 import contextlib
-import io
 import pathlib
 import shutil
 import tempfile
 
-from imagekit.cli import main
+from tests.golden import printed
 
 FOLDER = pathlib.Path(__file__).parent / "projects"
 CASES = sorted(path for path in FOLDER.iterdir() if path.is_dir())
@@ -30,19 +29,9 @@ def run(case: pathlib.Path) -> dict[str, str]:
         args = [arg for arg in (case / "args").read_text(encoding="utf-8").splitlines() if arg]
         who = [] if "--uid" in args else ["--uid", "1000", "--gid", "1000"]
         command = ["dockerfile", "project", "--config", "matrix.yaml", *who, *args]
-        code, out, err = _printed(command)
+        code, out, err = printed(command)
         found = {"said": f"exit {code}\n{err}"}
         return found | ({"Dockerfile": out} if out else {})
-
-
-def _printed(args: list[str]) -> tuple[int, str, str]:
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            main(args)
-        except SystemExit as stop:
-            code = stop.code
-    return code, out.getvalue(), err.getvalue()
 
 
 def rewrite() -> None:

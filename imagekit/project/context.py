@@ -72,19 +72,10 @@ def missing(text: str, directory: pathlib.Path) -> list[str]:
         if any(path.startswith(f"{above}/") for above in found):
             continue
         parts = tuple(path.split("/"))
-        # Ignore leaves out .git in any case; the builder does not.
-        if ours.leaves_out(parts) and not _by_rules(own, parts):
+        # Of .git, too, only its rules count for the builder.
+        if ours.leaves_out(parts) and not own.names(parts):
             found.append(path)
     return [path for path in found if path != NAME]
-
-
-def _by_rules(ignore: globs.Ignore, path: globs.Parts) -> bool:
-    folders = ["/".join(path[:length]) for length in range(1, len(path) + 1)]
-    out = False
-    for leaves_out, pattern in ignore.rules:
-        if any(pattern.fullmatch(folder) for folder in folders):
-            out = leaves_out
-    return out
 
 
 def _walk(directory: pathlib.Path) -> Iterator[str]:
@@ -107,10 +98,10 @@ def check(text: str, directory: pathlib.Path) -> int:
     for folder, folders, files in os.walk(directory):
         here = pathlib.Path(folder).relative_to(directory)
         if not ignore.has_exceptions:
-            folders[:] = [f for f in folders if not _by_rules(ignore, (*here.parts, f))]
+            folders[:] = [f for f in folders if not ignore.names((*here.parts, f))]
         for name in files:
             path = (*here.parts, name)
-            if not _by_rules(ignore, path):
+            if not ignore.names(path):
                 sizes[path[0]] = sizes.get(path[0], 0) + _size(pathlib.Path(folder, name))
     total = sum(sizes.values())
     if total > LARGEST:
@@ -137,7 +128,7 @@ def is_inside(path: pathlib.Path, root: pathlib.Path) -> bool:
 def left_out(text: str, names: Iterable[str]) -> list[str]:
     """Which of the paths that a Dockerfile copies a .dockerignore keeps from the builder."""
     ignore = globs.ignore(text)
-    return [name for name in names if _by_rules(ignore, tuple(name.split("/")))]
+    return [name for name in names if ignore.names(tuple(name.split("/")))]
 
 
 def _size(path: pathlib.Path) -> int:

@@ -108,12 +108,11 @@ def _dependencies(declared: Declared) -> list[str]:
     """The layers below the code: they are made again only when what they say changes."""
     layers = [_copy(declared.files)] if declared.files else []
     layers += [_copy([folder], folder=True) for folder in declared.folders]
+    extras = [f"--extra={name}" for name in declared.extras]
     if declared.lock == "uv.lock":
-        extras = [f"--extra={name}" for name in declared.extras]
         words = ["uv", "sync", "--locked", "--inexact", "--no-dev", "--no-install-project", *extras]
         layers.append(_uv(words))
     elif declared.lock == "pylock.toml":
-        extras = [f"--extra={name}" for name in declared.extras]
         words = ["uv", "pip", "install", "--python", "python", "-r", "pylock.toml", *extras]
         layers.append(_uv(words))
     # All in one, so that pip sees what contradicts each other.

@@ -85,7 +85,7 @@ def load_toml(path: pathlib.Path) -> dict[str, Any]:
 
 def place_of(path: pathlib.Path, key: str, table: str = "") -> Place:
     """Where a key stands in a TOML file: in a table, or at its top."""
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
     current = ""
     for number, line in enumerate(lines, start=1):
         if header := re.match(r"\s*\[+\s*([^\[\]]+?)\s*\]+", line):
