@@ -5,19 +5,20 @@ import typing
 
 import msgspec
 
-from imagekit import cloud, config, errors
+from imagekit import errors
+from imagekit.config import cloudbuild, schema
 from imagekit.project import settings
 from imagekit.runs import entry, record
 
 SECTIONS = {
-    "The file": config.Config,
-    "An entry of `images`": config.Entry,
-    "A rule of `exclude`": config.Exclude,
-    "A combination, for `aliases`": config.Combination,
-    "A recipe": config.RecipeChange,
-    "`cloudbuild`": cloud.CloudBuild,
-    "`cloudbuild.limits`": cloud.Limits,
-    "`cloudbuild.trigger`": cloud.Trigger,
+    "The file": schema.Config,
+    "An entry of `images`": schema.Entry,
+    "A rule of `exclude`": schema.Exclude,
+    "A combination, for `aliases`": schema.Combination,
+    "A recipe": schema.RecipeChange,
+    "`cloudbuild`": cloudbuild.CloudBuild,
+    "`cloudbuild.limits`": cloudbuild.Limits,
+    "`cloudbuild.trigger`": cloudbuild.Trigger,
     "A project's settings": settings.Settings,
 }
 

@@ -5,8 +5,7 @@ plan = imagekit.plan(config, only=["gpu-*"])
 imagekit.write(imagekit.files(plan), "cloudbuild.json")
 """
 
-from imagekit.output import write
-from imagekit.pipeline import files, load, matrix, plan, render
+from imagekit.api import files, load, matrix, plan, render, write
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "files", "load", "matrix", "plan", "render", "write"]

@@ -1,5 +1,5 @@
 """`python -m imagekit`."""
 
-from imagekit.cli import main
+from imagekit.cli.app import main
 
 main()

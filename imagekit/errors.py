@@ -130,6 +130,12 @@ class ProblemsError(ImagekitError):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
+class ParametersError(ProblemsError, UsageError):
+    """Parameters that a notebook does not have, or values that they do not take."""
+
+    exit_code = 2
+
+
 class ConfigError(ProblemsError):
     """The config, or a selection from it, is wrong."""
 
@@ -186,10 +192,12 @@ INTERRUPTED = 130
 """The exit code after Ctrl-C or SIGTERM."""
 
 
-def _kinds(kind: type[ImagekitError] = ImagekitError) -> Iterable[type[ImagekitError]]:
-    yield kind
-    for sub in kind.__subclasses__():
-        yield from _kinds(sub)
+EXIT_CODES = {
+    kind.__name__: kind.exit_code
+    for kind in list(globals().values())
+    if isinstance(kind, type) and issubclass(kind, ImagekitError)
+}
+"""The exit code of every error, by the name of its class."""
 
 
 def exit_code_of(name: str) -> int:
@@ -198,4 +206,4 @@ def exit_code_of(name: str) -> int:
     A notebook's kernel reports an exception by name; this lets a run that failed with a
     `DriftError` exit like the command line does.
     """
-    return next((kind.exit_code for kind in _kinds() if kind.__name__ == name), 1)
+    return EXIT_CODES.get(name, 1)

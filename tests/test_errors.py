@@ -1,5 +1,9 @@
+import importlib
+import pkgutil
+
 import pytest
 
+import imagekit
 from imagekit import errors
 from imagekit.errors import Place, Problem
 
@@ -73,9 +77,21 @@ def test_the_closest_name(name, near):
     ],
 )
 def test_an_error_known_by_name_keeps_its_exit_code(name, code):
-    import imagekit.notebook.parameters  # noqa: F401 - it adds ParametersError
-
     assert errors.exit_code_of(name) == code
+
+
+def test_every_error_is_defined_here_so_that_its_name_is_known():
+    """A run knows the error of its notebook by name only, whatever is imported by then."""
+    for module in pkgutil.walk_packages(imagekit.__path__, "imagekit."):
+        if module.name != "imagekit.__main__":
+            importlib.import_module(module.name)
+    kinds, found = [errors.ImagekitError], set()
+    while kinds:
+        kind = kinds.pop()
+        kinds += kind.__subclasses__()
+        found.add(kind)
+    assert {kind.__module__ for kind in found} == {"imagekit.errors"}
+    assert {kind.__name__: kind.exit_code for kind in found} == errors.EXIT_CODES
 
 
 def test_jupyter_shows_the_message_and_no_traceback():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.golden import CASES, WRITTEN, run
+from tools.goldens import CASES, WRITTEN, run
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

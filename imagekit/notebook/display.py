@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from imagekit.notebook import interactive
-from imagekit.notebook.watching import watched
+from imagekit.notebook.session import watched
+from imagekit.notebook.sortable import send_library
 from imagekit.runs.record import RESULT_TYPE
 
 CELL_STYLE = "text-align: left; vertical-align: top"
@@ -52,7 +52,7 @@ class Table:
         self.prose = prose
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        sortable = watched() and interactive.send() is not None
+        sortable = watched() and send_library() is not None
         return {"text/html": self.html(sortable=sortable), "text/plain": str(self)}
 
     def __str__(self) -> str:

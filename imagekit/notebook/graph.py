@@ -6,8 +6,8 @@ import html
 from collections.abc import Iterator
 
 from imagekit.errors import counted
-from imagekit.images import Image, Plan
 from imagekit.notebook.display import CHARACTER, Picture, svg
+from imagekit.planning.plan import Image, Plan
 
 # Pixels.
 ROW, BOX, GAP, PAD = 26, 20, 70, 8

@@ -15,14 +15,14 @@ import pandas as pd
 from imagekit.errors import UsageError, counted
 from imagekit.notebook import tables
 from imagekit.notebook.display import Picture, Table
-from imagekit.notebook.watching import progress
+from imagekit.notebook.session import progress
 from imagekit.runs import history
 from imagekit.runs.entry import Entry
+from imagekit.runs.formatting import changed, short_commit, tally, why
+from imagekit.runs.formatting import given as given_to
 from imagekit.runs.history import Filter, History
 from imagekit.runs.record import RUN_VARIABLE
 from imagekit.runs.store import Store, existing
-from imagekit.runs.text import changed, short_commit, tally, why
-from imagekit.runs.text import given as given_to
 
 DEFAULT = "runs"
 """The store of a project, from its root."""

@@ -8,12 +8,14 @@ import pathlib
 import msgspec
 
 import imagekit
-from imagekit import inventory
-from imagekit.changes import Changes
-from imagekit.images import Plan
-from imagekit.notebook import project
+from imagekit.compare import inventory
+from imagekit.compare.changes import Changes
+from imagekit.compare.inventory import with_files
 from imagekit.notebook.display import Result
-from imagekit.trees import Folder, with_files
+from imagekit.planning.plan import Plan
+from imagekit.support import git
+from imagekit.support.checkout import Folder
+from imagekit.support.files import sha256
 
 
 def of(plan: Plan, changes: Changes, *, config: str, output: str) -> Result:
@@ -27,15 +29,15 @@ def of(plan: Plan, changes: Changes, *, config: str, output: str) -> Result:
     return Result(
         {
             "config": config,
-            "inputs": {path: project.sha256(path) for path in (config, *dockerfiles)},
-            "outputs": {path: project.sha256(path) for path in imagekit.files(plan, output)},
+            "inputs": {path: sha256(path) for path in (config, *dockerfiles)},
+            "outputs": {path: sha256(path) for path in imagekit.files(plan, output)},
             "images": {"total": len(plan.images), **dict(sorted(recipes.items()))},
             "changes": {
                 "added": len(changes.added),
                 "removed": len(changes.removed),
                 "changed": len(changes.changed),
             },
-            "commit": project.commit(pathlib.Path.cwd()),
+            "commit": git.commit(pathlib.Path.cwd()),
             "imagekit": imagekit.__version__,
         },
         {"build": msgspec.to_builtins(with_files(inventory.of_plan(plan), Folder(pathlib.Path())))},

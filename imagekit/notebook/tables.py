@@ -8,17 +8,18 @@ from typing import Any
 
 import pandas as pd
 
-from imagekit import checks as preflight
-from imagekit import diff, output
-from imagekit.cells import Matrix
-from imagekit.changes import Changes
-from imagekit.config import AXES, Config
+from imagekit import api
+from imagekit.compare import report
+from imagekit.compare.changes import Changes
+from imagekit.config.schema import AXES, Config
+from imagekit.document import build_files, limits
 from imagekit.errors import counted
-from imagekit.images import Plan
 from imagekit.notebook.display import Table
-from imagekit.rows import MARKS, Row, counts, rows
-from imagekit.targets import files as build_files
-from imagekit.targets import limits
+from imagekit.planning import preflight
+from imagekit.planning.matrix import Matrix
+from imagekit.planning.plan import Plan
+from imagekit.planning.rows import MARKS, Row, counts, rows
+from imagekit.support.files import read_text, read_utf8
 
 NO_GPU = "no GPU"
 
@@ -106,7 +107,7 @@ def images(plan: Plan) -> Table:
 
 def changes(found: Changes, against: str = "the file that was there") -> Table:
     """What differs from another build, image by image, with what is rebuilt as a consequence."""
-    lines = [(row.mark, row.image, row.what, row.before, row.after) for row in diff.rows(found)]
+    lines = [(row.mark, row.image, row.what, row.before, row.after) for row in report.rows(found)]
     columns = ["change", "image", "what", "before", "after"]
     frame = pd.DataFrame(lines, columns=columns).set_index("change")
     return Table(frame, f"Against {against}: {found.summary()}")
@@ -119,9 +120,9 @@ def checks(path: str, plan: Plan) -> Table:
     """
     manifest = build_files.manifest_path(path)
     whole = manifest if pathlib.Path(manifest).exists() else path
-    parts = output.parts_of(output.read(whole), whole) or [path]
+    parts = api.parts_of(read_text(whole), whole) or [path]
     lines = [line for part in parts for line in _rules(part, plan, several=len(parts) > 1)]
-    warnings = [problem.message for problem in preflight.dockerfiles(plan, pathlib.Path())]
+    warnings = [problem.message for problem in preflight.dockerfiles(plan, read_utf8)]
     lines += [("Dockerfiles", "! look at this", what) for what in warnings]
     if not warnings:
         lines.append(("Dockerfiles", "✓ holds", "all there, and declare every build arg"))
@@ -130,7 +131,7 @@ def checks(path: str, plan: Plan) -> Table:
 
 
 def _rules(path: str, plan: Plan, *, several: bool) -> list[tuple[str, str, str]]:
-    build = json.loads(output.read(path))
+    build = json.loads(read_text(path))
     found = limits.validate(build, plan.cloudbuild.limits)
     begin = f"{pathlib.Path(path).name}: " if several else ""
     return [(f"{begin}{rule}", "✓ holds", what) for rule, what in found.items()]

@@ -8,10 +8,10 @@ from typing import Any
 
 import ipywidgets
 
-from imagekit import pipeline
-from imagekit.config import AXES, Axis
+from imagekit import api
+from imagekit.config.schema import AXES, Axis
 from imagekit.errors import ImagekitError
-from imagekit.notebook import explorer
+from imagekit.notebook import choice
 from imagekit.notebook.display import Table
 
 AXIS_WORDS: dict[Axis, str] = {"base_image": "base image", "python": "python", "gpu": "gpu"}
@@ -30,7 +30,7 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]
     def __init__(self, config: str, only: str, skip: str, plain: Table) -> None:
         self.plain = plain
         self.config = ipywidgets.Dropdown(
-            options=explorer.beside(config), value=str(pathlib.Path(config)), description="config"
+            options=choice.beside(config), value=str(pathlib.Path(config)), description="config"
         )
         self.only = _text("only", only, "globs on tags, such as gpu-*")
         self.skip = _text("skip", skip, "globs on tags, such as *-py311*")
@@ -53,14 +53,14 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]
     def _read(self, _: Any = None) -> None:
         """Begin with a config: every value of every axis is chosen."""
         try:
-            self.matrix = pipeline.check(self.config.value).matrix
+            self.matrix = api.check(self.config.value).matrix
         except ImagekitError as error:
             self.broken = str(error)
             self._say(self.broken)
             return
         self.broken = ""
         self.boxes = {
-            axis: {name: _box(words) for name, words in explorer.values_of(self.matrix, axis)}
+            axis: {name: _box(words) for name, words in choice.values_of(self.matrix, axis)}
             for axis in AXES
         }
         for boxes in self.boxes.values():
@@ -78,11 +78,11 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]
             # The boxes are those of the config before; what they say is nothing of this one.
             self._say(self.broken)
             return
-        choice = {
+        chosen = {
             axis: [name for name, box in boxes.items() if box.value]
             for axis, boxes in self.boxes.items()
         }
-        view = explorer.view(self.matrix, choice, self.only.value, self.skip.value)
+        view = choice.view(self.matrix, chosen, self.only.value, self.skip.value)
         if view.message:
             self._say(view.message)
             return

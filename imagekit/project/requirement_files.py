@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Sequence
 
 from imagekit.errors import Place, Problem
-from imagekit.project import context, packages
+from imagekit.project import dockerignore, setup_files
 
 
 class RequirementFiles:
@@ -39,7 +39,7 @@ class RequirementFiles:
         if path.is_symlink() and not path.exists():
             self.wrong(name, f"{name} is a link that leads nowhere")
             return False
-        if path.is_symlink() and not context.is_inside(path, self.directory):
+        if path.is_symlink() and not dockerignore.is_inside(path, self.directory):
             self.wrong(name, f"{name} is a link that leads out of the directory; copy the file in")
             return False
         return path.is_file() and name not in self.ignored
@@ -65,7 +65,7 @@ class RequirementFiles:
             return False
         text = self.text_of(name)
         needs_code = False
-        for number, line in packages.logical_lines(text):
+        for number, line in setup_files.logical_lines(text):
             match = re.match(r"(?:-r|-c|--requirement|--constraint)[\s=]*(\S.*)", line)
             if match:
                 needs_code |= self.include(name, number, match[1], [*above, name])
@@ -85,7 +85,7 @@ class RequirementFiles:
         if re.match(r"\w+://", target):
             return False
         path = (self.directory / name).parent / target
-        if not context.is_inside(path, self.directory):
+        if not dockerignore.is_inside(path, self.directory):
             self.wrong(name, f"{target} lies outside the directory; copy it in", line)
         elif not path.is_file():
             self.wrong(name, f"{target}: there is no such file", line)
@@ -110,7 +110,7 @@ class RequirementFiles:
         is_archive = bare.endswith((".whl", ".tar.gz", ".zip")) and path.is_file()
         if not bare or not (bare.startswith(".") or "/" in bare or is_archive or option):
             return False
-        if "\0" in bare or not context.is_inside(path, self.directory):
+        if "\0" in bare or not dockerignore.is_inside(path, self.directory):
             message = f"{target} lies outside the directory; copy it in, or name a repository"
             self.wrong(name, message, number)
         elif path.resolve() == self.directory.resolve():

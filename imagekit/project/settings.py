@@ -16,10 +16,10 @@ import msgspec
 import yaml
 from msgspec import Meta
 
-from imagekit.cloud import SPECIAL as FLAGS
-from imagekit.cloud import Flag
+from imagekit.config.cloudbuild import SPECIAL as FLAGS
+from imagekit.config.cloudbuild import Flag
 from imagekit.errors import ConfigError, Path, Place, Problem
-from imagekit.source import Decoder, Report, decode, elements, items, parse, scalar
+from imagekit.support.yaml_reader import Decoder, Report, decode, elements, items, parse, scalar
 
 Mode = Literal["cpu", "gpu"]
 MODES: tuple[Mode, ...] = ("cpu", "gpu")

@@ -11,9 +11,9 @@ import msgspec
 from imagekit.errors import one_line
 from imagekit.runs import entry as entries
 from imagekit.runs.entry import Entry
+from imagekit.runs.formatting import given
 from imagekit.runs.record import Record
 from imagekit.runs.store import Store
-from imagekit.runs.text import given
 
 INDENT = " " * 12
 """As wide as the column of names is."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from imagekit.inventory import Inventory
+from imagekit.compare.inventory import Inventory
 from imagekit.runs.record import RESULT_TYPE, CellError, Record, moment, seconds_between
 
 OUTCOMES = {

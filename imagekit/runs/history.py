@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from imagekit.changes import Changes, compare
+from imagekit.compare.changes import Changes, compare
+from imagekit.compare.inventory import Inventory
 from imagekit.errors import UsageError, counted, did_you_mean
-from imagekit.inventory import Inventory
 from imagekit.runs import entry as entries
 from imagekit.runs.entry import NO_RUN, OUTCOMES, Entry
 from imagekit.runs.index import Counts, Index

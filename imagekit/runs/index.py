@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from imagekit.inventory import Inventory
+from imagekit.compare.inventory import Inventory
 from imagekit.runs.entry import Entry
 
 VERSION = 3

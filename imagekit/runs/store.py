@@ -11,8 +11,8 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from imagekit import output
 from imagekit.errors import StoreError, UsageError
+from imagekit.support.files import replace_file
 
 
 class State(NamedTuple):
@@ -89,7 +89,7 @@ class Store:
             except OSError as error:
                 message = f"{self.address}: cannot be a run store: {error.strerror}"
                 raise UsageError(message) from None
-            output.replace(self.folder / name, data)
+            replace_file(self.folder / name, data)
             return
         with self._answering():
             self.system.makedirs(self.root, exist_ok=True)

@@ -5,11 +5,12 @@ import pandas as pd
 import pytest
 
 import imagekit
-from imagekit.changes import compare_files
+from imagekit.compare.changes import compare_files
 from imagekit.errors import LimitError
-from imagekit.notebook import graph, project, result, tables
+from imagekit.notebook import graph, result, tables
 from imagekit.notebook.display import Table
 from imagekit.runs.record import RESULT_TYPE
+from imagekit.support.files import sha256
 
 CONFIG = """
 base_url: example.com/team/image
@@ -171,8 +172,8 @@ def test_the_result_is_data_for_machines_and_text_for_people(plan):
     build = data.pop("build")
     assert build["images"].keys() == {image.tag for image in plan.images}
     assert data == json.loads(bundle["text/plain"])
-    assert data["inputs"]["images.yaml"] == project.sha256("images.yaml")
+    assert data["inputs"]["images.yaml"] == sha256("images.yaml")
     assert data["inputs"]["dockerfiles/Dockerfile"] is None
-    assert data["outputs"]["out.json"] == project.sha256("out.json")
+    assert data["outputs"]["out.json"] == sha256("out.json")
     assert data["images"] == {"total": 9, "cpu": 4, "gpu": 3, "gpu-base": 2}
     assert data["commit"] is None

@@ -4,9 +4,9 @@ import sys
 import pandas as pd
 import pytest
 
-from imagekit import pipeline
+from imagekit import api
 from imagekit.errors import ConfigError
-from imagekit.notebook import explorer, watching
+from imagekit.notebook import choice, explorer, session
 from imagekit.notebook.display import Table
 
 CONFIG = """\
@@ -23,7 +23,7 @@ exclude: [{python: py39, gpu: cuda9, reason: too old}]
 
 @pytest.fixture
 def matrix(config_file):
-    return pipeline.check(config_file(CONFIG)).matrix
+    return api.check(config_file(CONFIG)).matrix
 
 
 def chosen(**axes):
@@ -32,21 +32,21 @@ def chosen(**axes):
 
 
 def test_everything_chosen_is_the_whole_matrix(matrix):
-    view = explorer.view(matrix, chosen(), "", "")
+    view = choice.view(matrix, chosen(), "", "")
     assert view.message == ""
     assert view.counts == "6 built, 1 excluded, 2 not listed"
     assert "<svg" in view.graph
 
 
 def test_a_value_that_is_not_chosen_takes_its_images_along(matrix):
-    view = explorer.view(matrix, chosen(gpu=[None]), "", "")
+    view = choice.view(matrix, chosen(gpu=[None]), "", "")
     assert view.counts == "4 built"
     assert "cuda9" not in view.grid
-    assert explorer.view(matrix, chosen(python=["py310"]), "", "").counts.startswith("4 built")
+    assert choice.view(matrix, chosen(python=["py310"]), "", "").counts.startswith("4 built")
 
 
 def test_globs_narrow_it_further(matrix):
-    view = explorer.view(matrix, chosen(), "cpu-new-*, cpu-old-*", "*py39")
+    view = choice.view(matrix, chosen(), "cpu-new-*, cpu-old-*", "*py39")
     assert view.counts.startswith("2 built")
 
 
@@ -58,13 +58,13 @@ def test_globs_narrow_it_further(matrix):
     ],
 )
 def test_a_wrong_choice_is_a_message(axes, only, message, matrix):
-    view = explorer.view(matrix, chosen(**axes), only, "")
+    view = choice.view(matrix, chosen(**axes), only, "")
     assert message in view.message
     assert view.grid == ""
 
 
 def test_where_nobody_watches_it_is_a_table(config_file, monkeypatch):
-    monkeypatch.setenv(watching.VARIABLE, "0")
+    monkeypatch.setenv(session.VARIABLE, "0")
     found = explorer.explore(config_file(CONFIG), only=["cpu-*"])
     assert isinstance(found, Table)
     assert found.frame.loc[("python", "py39"), "✓ built"] == 2
@@ -73,13 +73,13 @@ def test_where_nobody_watches_it_is_a_table(config_file, monkeypatch):
 
 
 def test_without_widgets_it_is_a_table_too(config_file, monkeypatch):
-    monkeypatch.setenv(watching.VARIABLE, "1")
+    monkeypatch.setenv(session.VARIABLE, "1")
     monkeypatch.setitem(sys.modules, "imagekit.notebook.widgets", None)
     assert isinstance(explorer.explore(config_file(CONFIG)), Table)
 
 
 def test_the_widgets_follow(config_file, monkeypatch, tmp_path):
-    monkeypatch.setenv(watching.VARIABLE, "1")
+    monkeypatch.setenv(session.VARIABLE, "1")
     name = config_file(CONFIG)
     shutil.copy(name, tmp_path / "second.yaml")
     found = explorer.explore(name)
@@ -108,7 +108,7 @@ def test_the_widgets_follow(config_file, monkeypatch, tmp_path):
 
 
 def test_a_config_that_is_broken_from_the_beginning(config_file, monkeypatch):
-    monkeypatch.setenv(watching.VARIABLE, "1")
+    monkeypatch.setenv(session.VARIABLE, "1")
     from imagekit.notebook.widgets import Explorer
 
     name = config_file("images: 1\n")

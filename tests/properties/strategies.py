@@ -10,9 +10,9 @@ import yaml
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from imagekit.cloud import CloudBuild, Limits
-from imagekit.config import AXES, Combination, Config, Entry, Exclude
-from imagekit.config import RecipeChange as Recipe
+from imagekit.config.cloudbuild import CloudBuild, Limits
+from imagekit.config.schema import AXES, Combination, Config, Entry, Exclude
+from imagekit.config.schema import RecipeChange as Recipe
 
 # No deadline: the first example pays for imports, and a shared CI machine has slow moments.
 # In CI the examples are the same each time, so that a red build is red for its commit's sake.

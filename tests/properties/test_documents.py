@@ -7,15 +7,16 @@ import re
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from imagekit import changes, inventory, pipeline
-from imagekit.config import AXES, Combination, Config, Entry
-from imagekit.recipes import CPU_BASE_IMAGE
-from imagekit.rows import counts, rows
+from imagekit import api
+from imagekit.compare import changes, inventory
+from imagekit.config.schema import AXES, Combination, Config, Entry
+from imagekit.planning.recipes import CPU_BASE_IMAGE
+from imagekit.planning.rows import counts, rows
 from tests.properties.strategies import EXTRA, combinations, configs, is_hit, variants
 
 
 def steps_of(config):
-    return json.loads(pipeline.render(pipeline.plan(config)))["steps"]
+    return json.loads(api.render(api.plan(config)))["steps"]
 
 
 def builds_of(text):
@@ -36,7 +37,7 @@ def test_ids_are_unique_and_every_step_waits_for_an_earlier_one(config):
 @given(configs())
 def test_every_tag_is_built_once_and_pushed_once_after_that(config):
     steps = steps_of(config)
-    plan = pipeline.plan(config)
+    plan = api.plan(config)
     pushes = [step for step in steps if step["args"][0] == "push"]
     builds = [step for step in steps if step["args"][0] == "build"]
     names = [plan.reference(name) for name in plan.names()]
@@ -63,8 +64,8 @@ def test_publishing_together_waits_for_every_build_and_each_for_its_own(config):
 
 @given(configs())
 def test_parents_stand_before_their_children(config):
-    tags = [image.tag for image in pipeline.plan(config).images]
-    for index, image in enumerate(pipeline.plan(config).images):
+    tags = [image.tag for image in api.plan(config).images]
+    for index, image in enumerate(api.plan(config).images):
         assert {image.parent} - {None} <= set(tags[:index])
 
 
@@ -125,7 +126,7 @@ def parent_args(config, tags, combination):
 
 @given(configs())
 def test_every_build_arg_arrives_as_it_stands_in_the_config(config):
-    tags = {image.combination: image.tag for image in pipeline.plan(config).images}
+    tags = {image.combination: image.tag for image in api.plan(config).images}
     steps = {step["id"]: step["args"] for step in steps_of(config)}
     expected = expected_images(config)
     assert tags.keys() == expected.keys()
@@ -155,10 +156,10 @@ def ancestors(plan, tag):
 
 @given(configs(), st.data())
 def test_selecting_one_image_takes_exactly_its_ancestors_along(config, data):
-    plan = pipeline.plan(config)
+    plan = api.plan(config)
     image = data.draw(st.sampled_from(plan.images))
     name = data.draw(st.sampled_from([image.tag, *image.aliases]))
-    chosen = pipeline.plan(config, only=[name])
+    chosen = api.plan(config, only=[name])
     kept = {image.tag, *ancestors(plan, image.tag)}
     assert {i.tag for i in chosen.images} == kept
     assert chosen.images == tuple(i for i in plan.images if i.tag in kept)
@@ -166,10 +167,10 @@ def test_selecting_one_image_takes_exactly_its_ancestors_along(config, data):
 
 @given(configs(), st.data())
 def test_a_selection_has_every_parent_and_keeps_the_order(config, data):
-    plan = pipeline.plan(config)
+    plan = api.plan(config)
     names = data.draw(st.lists(st.sampled_from(plan.names()), min_size=1, max_size=3))
     globs = [name[: data.draw(st.integers(0, len(name)))] + "*" for name in names]
-    chosen = pipeline.plan(config, only=globs).images
+    chosen = api.plan(config, only=globs).images
     tags = [image.tag for image in chosen]
     for glob in globs:
         fits = re.compile(re.escape(glob[:-1]))
@@ -177,17 +178,17 @@ def test_a_selection_has_every_parent_and_keeps_the_order(config, data):
         assert hit <= set(tags)
     assert {image.parent for image in chosen} - {None} <= set(tags)
     assert chosen == tuple(image for image in plan.images if image.tag in tags)
-    pipeline.render(pipeline.plan(config, only=globs))
+    api.render(api.plan(config, only=globs))
 
 
 @given(configs(), st.data())
 def test_skipping_an_image_that_none_stands_on_leaves_all_others(config, data):
-    plan = pipeline.plan(config)
+    plan = api.plan(config)
     parents = {image.parent for image in plan.images}
     leaf = data.draw(st.sampled_from([i for i in plan.images if i.tag not in parents]))
     others = tuple(image for image in plan.images if image is not leaf)
     # Where nothing would remain there is an error, which has a test of its own.
-    chosen = pipeline.plan(config, skip=[leaf.tag]).images if others else ()
+    chosen = api.plan(config, skip=[leaf.tag]).images if others else ()
     assert chosen == others
 
 
@@ -196,8 +197,8 @@ def test_skipping_an_image_that_none_stands_on_leaves_all_others(config, data):
 
 @given(configs())
 def test_a_document_does_not_differ_from_itself(config):
-    text = pipeline.render(pipeline.plan(config))
-    again = pipeline.render(pipeline.plan(config))
+    text = api.render(api.plan(config))
+    again = api.render(api.plan(config))
     assert again == text
     assert changes.compare_files(text, again) == changes.Changes()
     assert not changes.compare_files(text, again)
@@ -210,7 +211,7 @@ def short(text, config):
 
 @given(variants())
 def test_a_comparison_is_the_difference_of_the_two_sets_of_images(pair):
-    before, after = (pipeline.render(pipeline.plan(config)) for config in pair)
+    before, after = (api.render(api.plan(config)) for config in pair)
     found = changes.compare_files(before, after)
     old, new = (short(*both) for both in zip((before, after), pair, strict=True))
     assert bool(found) == (before != after)
@@ -222,8 +223,8 @@ def test_a_comparison_is_the_difference_of_the_two_sets_of_images(pair):
 
 @given(variants())
 def test_what_is_rebuilt_stands_on_something_that_is_another_one(pair):
-    found = changes.compare_files(*(pipeline.render(pipeline.plan(config)) for config in pair))
-    parents = {image.tag: image.parent for image in pipeline.plan(pair[1]).images}
+    found = changes.compare_files(*(api.render(api.plan(config)) for config in pair))
+    parents = {image.tag: image.parent for image in api.plan(pair[1]).images}
     others = {tag for tag, what in found.changed.items() if any(d.rebuilds for d in what)}
     others |= set(found.added)
     for tag, parent in parents.items():
@@ -233,8 +234,8 @@ def test_what_is_rebuilt_stands_on_something_that_is_another_one(pair):
 
 @given(configs())
 def test_a_plan_and_its_document_have_one_inventory(config):
-    plan = pipeline.plan(config)
-    assert inventory.of_plan(plan) == inventory.read(pipeline.render(plan))
+    plan = api.plan(config)
+    assert inventory.of_plan(plan) == inventory.read(api.render(plan))
 
 
 def one_image(value):
@@ -246,7 +247,7 @@ def one_image(value):
 @example((one_image("a"), one_image("a\nb")))
 @example((one_image("a"), one_image("a\rb")))
 def test_a_comparison_shows_one_line_a_change(pair):
-    before, after = (pipeline.render(pipeline.plan(config)) for config in pair)
+    before, after = (api.render(api.plan(config)) for config in pair)
     found = changes.compare_files(before, after)
     for line in [*found.lines(), found.summary()]:
         assert len(line.splitlines()) == 1, "a value's line break reads as another change"
@@ -271,8 +272,8 @@ def combination_of(row):
 
 @given(configs())
 def test_every_combination_is_one_row_with_a_reason_where_it_is_not_built(config):
-    plan = pipeline.plan(config)
-    found = rows(pipeline.matrix(config), plan)
+    plan = api.plan(config)
+    found = rows(api.matrix(config), plan)
     keys = [combination_of(row) for row in found]
     assert len(set(keys)) == len(keys)
     assert grid(config) <= {key[:3] for key in keys}
@@ -284,8 +285,8 @@ def test_every_combination_is_one_row_with_a_reason_where_it_is_not_built(config
 
 @given(configs(), st.data())
 def test_a_selection_s_rows_are_the_same_combinations(config, data):
-    plan, matrix = pipeline.plan(config), pipeline.matrix(config)
-    chosen = pipeline.plan(config, only=[data.draw(st.sampled_from(plan.names()))])
+    plan, matrix = api.plan(config), api.matrix(config)
+    chosen = api.plan(config, only=[data.draw(st.sampled_from(plan.names()))])
     found = rows(matrix, chosen)
     everything = rows(matrix, plan)
     assert {combination_of(row) for row in found} == {combination_of(row) for row in everything}

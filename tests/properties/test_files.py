@@ -12,11 +12,11 @@ from google.protobuf import json_format
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from imagekit import pipeline
-from imagekit.config import Config, config_from, dump
+from imagekit import api
+from imagekit.config.schema import Config, config_from, dump
+from imagekit.docker.names import is_tag
 from imagekit.errors import ConfigError, LimitError
-from imagekit.repository import is_tag
-from imagekit.source import parse
+from imagekit.support.yaml_reader import parse
 from tests.properties.strategies import as_json, configs, files, plain, texts, well_formed
 
 NAME = "images.yaml"
@@ -79,13 +79,13 @@ def problems_of(path, data):
     """
     path.write_bytes(data)
     try:
-        checked = pipeline.check(path)
+        checked = api.check(path)
     except ConfigError as error:
         found = error.problems
     else:
         assert all(map(is_tag, checked.plan.names()))
         with contextlib.suppress(LimitError):
-            json_format.Parse(pipeline.render(checked.plan), CloudBuild.pb()())
+            json_format.Parse(api.render(checked.plan), CloudBuild.pb()())
         return checked.warnings
     assert "error" in {problem.severity for problem in found}, "refused for no error"
     return found

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from imagekit import pipeline
+from imagekit import api
 
 SURROUNDINGS = (
     # Without the two switches Python would replace the C locale by a UTF-8 one.
@@ -26,5 +26,5 @@ def test_same_bytes_under_another_hash_seed_and_locale(root, tmp_path, name):
         environment = {**os.environ, "PYTHONPATH": str(root), **surroundings}
         subprocess.run(command, env=environment, cwd=tmp_path, check=True, capture_output=True)
         written.append(output.read_bytes())
-    here = pipeline.render(pipeline.plan(pipeline.load(config))).encode()
+    here = api.render(api.plan(api.load(config))).encode()
     assert written == [here, here]

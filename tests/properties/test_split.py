@@ -6,12 +6,11 @@ import json
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from imagekit import steps
-from imagekit.cloud import CloudBuild, Limits
-from imagekit.config import Combination
-from imagekit.images import Image, Plan
-from imagekit.targets import files
-from imagekit.targets.split import fewest, path_length, split
+from imagekit.config.cloudbuild import CloudBuild, Limits
+from imagekit.config.schema import Combination
+from imagekit.document import build_files, steps
+from imagekit.document.split import fewest, path_length, split
+from imagekit.planning.plan import Image, Plan
 
 
 @st.composite
@@ -39,7 +38,7 @@ def plans(draw, most=25, steps=(6, 30)):
 
 @given(plans())
 def test_every_image_is_built_once_after_its_parent_and_nothing_is_over_the_limits(plan):
-    texts = files.files(plan, "b.json")
+    texts = build_files.files(plan, "b.json")
     builds = [text for name, text in texts.items() if name != "b-manifest.json"]
     in_registry, built = set(), []
     for text in builds:

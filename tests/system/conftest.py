@@ -19,7 +19,7 @@ import urllib.request
 
 import pytest
 
-from imagekit.engine import local
+from imagekit.build import local
 from imagekit.errors import EngineError
 
 RELEASES = {"bookworm": "3.11", "trixie": "3.13"}

@@ -22,8 +22,8 @@ import urllib.request
 
 import pytest
 
-from tests import site
-from tests.executed import copied
+from tools import site
+from tools.notebooks import copied
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "build" / "screenshots"

@@ -12,12 +12,12 @@ import pytest
 import yaml
 
 import imagekit
-from imagekit.engine import report as reports
-from imagekit.engine import submit
-from imagekit.notebook import timeline
-from tests.executed import copied
+from imagekit.build import report as reports
+from imagekit.build.cloud import upload
+from imagekit.notebook import build_report
 from tests.system.cloud import Cloud, builder, call, gcloud
 from tests.system.conftest import CA_BUNDLE, run, wait_until
+from tools.notebooks import copied
 
 pytestmark = pytest.mark.skipif(gcloud() is None, reason="gcloud is not installed")
 
@@ -169,7 +169,7 @@ def test_a_split_build_is_built_in_order_and_pulls_its_parent(checkout, cloud, r
     ]
     assert found.outcome == "succeeded"
     # The notebook of builds reads it like a local build's.
-    assert timeline.verdict(found).values["steps"] == {"succeeded": len(found.steps)}
+    assert build_report.verdict(found).values["steps"] == {"succeeded": len(found.steps)}
     assert f"{first['id']} success, {first['logUrl']}" in done.stdout
     log = checkout / "runs/build" / next(e.log for e in found.steps if e.kind == "pull")
     assert "Pull complete" in log.read_text() or "Downloaded newer image" in log.read_text()
@@ -440,8 +440,8 @@ def test_only_what_the_build_needs_is_uploaded(root):
         text=True,
         check=True,
     )
-    files = submit.files_of(pathlib.Path("cloudbuild.json"))
-    assert sorted(listed.stdout.split()) == submit.needed(files, root)
+    files = upload.files_of(pathlib.Path("cloudbuild.json"))
+    assert sorted(listed.stdout.split()) == upload.needed(files, root)
 
 
 REPOSITORIES = {
@@ -509,8 +509,8 @@ def test_gcloud_imports_every_trigger(tmp_path, idle, kind, limit):
 def test_a_trigger_watches_exactly_what_the_images_are_made_of(root):
     config = imagekit.load(root / "config/images.yaml")
     plan = imagekit.plan(config)
-    files = [submit.BuildFile(pathlib.Path("cloudbuild.json"), imagekit.render(plan))]
-    needed = submit.needed(files, root)
+    files = [upload.BuildFile(pathlib.Path("cloudbuild.json"), imagekit.render(plan))]
+    needed = upload.needed(files, root)
     assert needed == sorted(needed)
     assert needed == [
         "dockerfiles/Dockerfile",

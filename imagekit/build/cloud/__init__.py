@@ -1,0 +1,1 @@
+"""Builds at Google Cloud Build, through gcloud or Google's library."""

@@ -1,0 +1,222 @@
+"""Cloud Build through Google's own client, `gcloud`, as a person would use it by hand."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from imagekit.build.cloud.service import Remote, parse
+from imagekit.docker.names import Registry
+from imagekit.document.steps import references
+from imagekit.errors import CloudError, one_line
+
+REMEDIES: Mapping[str, str] = {
+    r"active account|gcloud auth login|[Rr]eauthenticat|default credentials": (
+        "nobody is logged in; run gcloud auth login, or gcloud auth activate-service-account"
+    ),
+    r"property \[project\]": (
+        "give --project, set 'project' under 'cloudbuild' in the config, or "
+        "run gcloud config set project PROJECT"
+    ),
+    r"SERVICE_DISABLED|has not been used in project|API .* not enabled": (
+        "the API is not enabled; run gcloud services enable cloudbuild.googleapis.com"
+    ),
+    r"storage\.(objects|buckets)|accessing the bucket": (
+        "ask for the role Storage Admin (roles/storage.admin) on the bucket, or name another one: "
+        "--staging gs://BUCKET/source"
+    ),
+    r": unused": (
+        "this gcloud does not know that field; run gcloud components update, or use --via library"
+    ),
+    r"(?i)\bquota|RESOURCE_EXHAUSTED": "wait, or ask for more quota",
+    r"PERMISSION_DENIED|does not have permission|\b403\b": (
+        "ask for the role Cloud Build Editor (roles/cloudbuild.builds.editor) on the project"
+    ),
+    r"INVALID_ARGUMENT|FAILED_PRECONDITION": "Cloud Build refuses this build; mend what it names",
+    r"NOT_FOUND": "look at the id, --project and --region",
+    r"gcloud crashed|[Cc]onnection|resolve|timed out|UNAVAILABLE": (
+        "Google Cloud cannot be reached; look at the network and its proxy"
+    ),
+}
+"""What to do, by what gcloud says."""
+
+
+def refusal(said: str) -> CloudError:
+    """What gcloud says when it fails, as one line with what to do about it."""
+    lines = re.findall(r"^ERROR: (?:\([\w.-]+\) )?(.+)", said, re.MULTILINE)
+    reason = lines[-1] if lines else (said.strip().splitlines() or ["no answer"])[-1]
+    # What follows is true of every command where credentials are turned off, and no reason.
+    reason = reason.partition(" This command is unauthenticated")[0].rstrip(".")
+    for pattern, remedy in REMEDIES.items():
+        if re.search(pattern, said):
+            return CloudError(one_line(f"gcloud: {reason}; {remedy}"))
+    return CloudError(one_line(f"gcloud: {reason}"))
+
+
+class Entry(msgspec.Struct, rename="camel"):
+    """A line in Cloud Logging."""
+
+    insert_id: str
+    timestamp: str
+    text_payload: str = ""
+
+
+class Gcloud:
+    """Google's client. `project` and `region` stand in for its own settings.
+
+    `staging` is where sources are uploaded to, in place of gcloud's choice; of `substitutions`,
+    each build is given those that it uses, for Cloud Build refuses others.
+    """
+
+    def __init__(
+        self,
+        program: str,
+        *,
+        project: str | None = None,
+        region: str | None = None,
+        staging: str | None = None,
+        substitutions: Mapping[str, str] | None = None,
+    ) -> None:
+        self.program = program
+        self.staging = staging
+        self.substitutions = substitutions or {}
+        self.where = [f"--project={project}"] if project else []
+        self.region = [f"--region={region}"] if region else []
+        self.read: dict[str, int] = {}
+        self.seen: dict[str, dict[str, set[str]]] = {}
+
+    def commands(self, files: Sequence[pathlib.Path]) -> list[str]:
+        """The commands that submit these build files."""
+        words = ([self.program, *self._submission(file), "--quiet"] for file in files)
+        return [shlex.join(command) for command in words]
+
+    def cancelling(self, build: str) -> str:
+        """The command that ends a build."""
+        return shlex.join([self.program, "builds", "cancel", build, *self._located])
+
+    def missing(self, needed: Sequence[str]) -> list[str]:
+        """Which of the files that a build needs gcloud would not upload."""
+        uploaded = set(self._ask("meta", "list-files-for-upload", ".").splitlines())
+        return [name for name in needed if name not in uploaded]
+
+    def exists(self, registry: Registry) -> bool | None:
+        """Whether a repository of Artifact Registry is there; None where that cannot be seen."""
+        done = self._run(
+            *("artifacts", "repositories", "describe", registry.name, "--format=json"),
+            *(f"--location={registry.location}", f"--project={registry.project}"),
+        )
+        if done.returncode == 0:
+            return True
+        return False if b"NOT_FOUND" in done.stderr else None
+
+    def submit(self, file: pathlib.Path, needed: Sequence[str]) -> Remote:
+        """Upload what .gcloudignore leaves and begin the build."""
+        return parse(self._ask(*self._submission(file)))
+
+    def describe(self, build: str) -> Remote:
+        """A build as it is now, by its id."""
+        return parse(self._ask("builds", "describe", build, *self._located, "--format=json"))
+
+    def cancel(self, build: str) -> None:
+        """End a build."""
+        self._ask("builds", "cancel", build, *self._located, "--format=json")
+
+    def log(self, build: Remote) -> bytes:
+        """What is new in a build's log, from its bucket or from Cloud Logging."""
+        if build.options.logging == "NONE":
+            return b""
+        if build.options.logging in ("CLOUD_LOGGING_ONLY", "STACKDRIVER_ONLY"):
+            return self._logged(build)
+        name = f"{build.logs_bucket.rstrip('/')}/log-{build.id}.txt"
+        begin = self.read.get(build.id, 0)
+        done = self._run("storage", "cat", "-r", f"{begin}-", name)
+        if done.returncode:
+            said = done.stderr.decode(errors="replace")
+            # A build that has not begun has no log yet.
+            if re.search(r"404|not found|matched no objects|NOT_FOUND", said):
+                return b""
+            raise refusal(said)
+        # Counted are the bytes as they come: line ends and cut characters are not ours to mend.
+        self.read[build.id] = begin + len(done.stdout)
+        return done.stdout
+
+    def _logged(self, build: Remote) -> bytes:
+        """New lines of Cloud Logging.
+
+        They may arrive late, so those of the last minute are asked for again, and left out where
+        they were seen.
+        """
+        seen = self.seen.setdefault(build.id, {})
+        since = _minute_before(max(seen)) if seen else build.create_time
+        wanted = (
+            f'resource.type="build" AND resource.labels.build_id="{build.id}" '
+            f'AND timestamp>="{since}"'
+        )
+        text = self._ask(
+            *("logging", "read", wanted, f"--project={build.project_id}"),
+            *("--format=json", "--order=asc"),
+        )
+        new = []
+        for entry in msgspec.json.decode(text, type=list[Entry]):
+            known = seen.setdefault(entry.timestamp, set())
+            if entry.insert_id not in known:
+                known.add(entry.insert_id)
+                new.append(f"{entry.text_payload}\n")
+        return "".join(new).encode()
+
+    @property
+    def _located(self) -> list[str]:
+        return [*self.where, *self.region]
+
+    def _submission(self, file: pathlib.Path) -> list[str]:
+        more = [f"--gcs-source-staging-dir={self.staging}"] if self.staging else []
+        used = references(file.read_text(encoding="utf-8", errors="replace"))
+        given = {name: value for name, value in self.substitutions.items() if name in used}
+        if given:
+            more.append(f"--substitutions={_pairs(given)}")
+        return [
+            *("builds", "submit", ".", f"--config={file}", *self._located, *more),
+            *("--async", "--format=json"),
+        ]
+
+    def _ask(self, *args: str) -> str:
+        done = self._run(*args)
+        if done.returncode:
+            raise refusal(done.stderr.decode(errors="replace"))
+        return done.stdout.decode(errors="replace")
+
+    def _run(self, *args: str) -> subprocess.CompletedProcess[bytes]:
+        if shutil.which(self.program) is None:
+            remedy = "install Google Cloud's command line, or use --via library"
+            raise CloudError(f"there is no program {self.program!r}; {remedy}")
+        return subprocess.run(
+            [self.program, *args, "--quiet"],
+            capture_output=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            # Ctrl-C is for us: a submission that it ended half-way would leave a build behind.
+            start_new_session=True,
+        )
+
+
+def _minute_before(time: str) -> str:
+    return (datetime.datetime.fromisoformat(time) - datetime.timedelta(minutes=1)).isoformat()
+
+
+def _pairs(values: Mapping[str, str]) -> str:
+    """Substitutions as gcloud reads them: with another separator where a value has a comma."""
+    pairs = [f"{name}={value}" for name, value in values.items()]
+    if not any("," in pair for pair in pairs) and not pairs[0].startswith("^"):
+        return ",".join(pairs)
+    text = "".join(pairs)
+    marks = itertools.chain((";", "|", "#", "~"), (f"@{n}@" for n in itertools.count()))
+    separator = next(mark for mark in marks if mark not in text)
+    return f"^{separator}^{separator.join(pairs)}"

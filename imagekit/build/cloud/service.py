@@ -1,0 +1,135 @@
+"""A build at Google Cloud Build: what it says of itself, and what any client can do with it.
+
+Fields: cloud.google.com/build/docs/api/reference/rest/v1/projects.locations.builds.
+"""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from imagekit.build.report import State
+from imagekit.docker.names import Registry
+from imagekit.errors import CloudError
+
+STATES: Mapping[str, State] = {
+    "WORKING": "running",
+    "SUCCESS": "succeeded",
+    "FAILURE": "failed",
+    "INTERNAL_ERROR": "failed",
+    "TIMEOUT": "timed out",
+    "EXPIRED": "timed out",
+    "CANCELLED": "interrupted",
+}
+"""What Cloud Build calls the states of steps and builds; what is not here still waits."""
+
+OVER = ("SUCCESS", "FAILURE", "INTERNAL_ERROR", "TIMEOUT", "EXPIRED", "CANCELLED")
+"""The states that a build ends in."""
+
+
+class Fields(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What Cloud Build's JSON holds; fields that are not named here are passed over."""
+
+
+class Timing(Fields, frozen=True):
+    """When something began and ended, as RFC 3339."""
+
+    start_time: str | None = None
+    end_time: str | None = None
+
+
+class RemoteStep(Fields, frozen=True):
+    """A step and how far it is."""
+
+    status: str = "QUEUED"
+    exit_code: int | None = None
+    timing: Timing = Timing()
+
+
+class Pushed(Fields, frozen=True):
+    """An image that Cloud Build itself has pushed."""
+
+    name: str
+    digest: str = ""
+
+
+class Results(Fields, frozen=True):
+    """What a build has made."""
+
+    images: tuple[Pushed, ...] = ()
+
+
+class Failure(Fields, frozen=True):
+    """Why a build failed."""
+
+    detail: str = ""
+
+
+class Choices(Fields, frozen=True):
+    """Those options of a build that say where its log is."""
+
+    logging: str | None = None
+
+
+class Remote(Fields, frozen=True):
+    """A build and how far it is."""
+
+    id: str
+    project_id: str = ""
+    status: str = "QUEUED"
+    status_detail: str = ""
+    create_time: str = ""
+    log_url: str = ""
+    logs_bucket: str = ""
+    steps: tuple[RemoteStep, ...] = ()
+    results: Results = Results()
+    options: Choices = Choices()
+    failure_info: Failure = Failure()
+    text: str = ""
+    """All that Cloud Build said, as JSON."""
+
+    @property
+    def over(self) -> bool:
+        """Whether the build has ended."""
+        return self.status in OVER
+
+
+def parse(text: str | bytes) -> Remote:
+    """A build from Cloud Build's JSON. Raises CloudError where it is none."""
+    try:
+        found = msgspec.json.decode(text, type=Remote)
+    except msgspec.DecodeError as error:
+        raise CloudError(f"what Cloud Build answers is no build: {error}") from None
+    whole = text.decode() if isinstance(text, bytes) else text
+    return msgspec.structs.replace(found, text=whole)
+
+
+class Service(Protocol):
+    """A client of Cloud Build. Every method raises CloudError, with the remedy, where it fails."""
+
+    def commands(self, files: Sequence[pathlib.Path]) -> list[str]:
+        """What submitting these build files does, one line each, for people."""
+
+    def cancelling(self, build: str) -> str:
+        """The command with which a person ends a build."""
+
+    def missing(self, needed: Sequence[str]) -> list[str]:
+        """Which of the files that a build needs would not be uploaded."""
+
+    def exists(self, registry: Registry) -> bool | None:
+        """Whether a repository is there to push to; None where that cannot be seen."""
+
+    def submit(self, file: pathlib.Path, needed: Sequence[str]) -> Remote:
+        """Upload what a build needs and begin the build."""
+
+    def describe(self, build: str) -> Remote:
+        """A build as it is now, by its id."""
+
+    def cancel(self, build: str) -> None:
+        """End a build."""
+
+    def log(self, build: Remote) -> bytes:
+        """What is new in a build's log since this was last asked."""

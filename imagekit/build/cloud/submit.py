@@ -1,0 +1,276 @@
+"""Building at Google Cloud Build: build files submitted one after the other, watched, reported."""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
+
+import msgspec
+
+from imagekit.build import report
+from imagekit.build.cloud.logs import Log
+from imagekit.build.cloud.service import STATES, Remote, Service
+from imagekit.build.cloud.upload import BuildFile, steps_of
+from imagekit.build.report import DONE, Report, State, StepReport, Submitted
+from imagekit.errors import CloudError, counted
+
+PATIENCE = 5
+"""How often in a row Cloud Build may not answer before a watched build is given up."""
+
+Observer = Callable[[StepReport], None]
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """How to submit and watch.
+
+    logs: where the report, each step's log and each build's whole log go. interval: seconds
+    between two questions. cancel: end the build at an interruption. only_watch: never submit.
+    show: is given each new line of a log.
+    """
+
+    logs: pathlib.Path
+    interval: float
+    cancel: bool = False
+    only_watch: bool = False
+    show: Callable[[str], None] | None = None
+
+
+class Submission:
+    """Build files that are built in their order, each when the one before has succeeded.
+
+    `report` says at every moment how far it is. `begun` is given each build when it is there,
+    `observe` each step whose state has changed. `resumed` are builds of an earlier submission:
+    one of the same file is watched, or passed over where it succeeded.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        files: Sequence[BuildFile],
+        service: Service,
+        options: Options,
+        observe: Observer,
+        resumed: Sequence[Submitted] = (),
+    ) -> None:
+        self.files = files
+        self.service = service
+        self.options = options
+        self.observe = observe
+        self.resumed = {(entry.file, entry.sha256): entry for entry in resumed if entry.id}
+        self.stop = threading.Event()
+        self.cancelled = False
+        self.notes: list[str] = []
+        self.begun: Callable[[Submitted], None] = lambda _: None
+        self.report = Report(file=name, jobs=0, started=report.now())
+        self.report.builds = [self._submitted(file) for file in files]
+        self.parts = [self._entries(file) for file in files]
+        self.report.steps = [entry for part in self.parts for entry in part]
+
+    def _submitted(self, file: BuildFile) -> Submitted:
+        """A file as it is known: what was begun before is not forgotten until it is told anew."""
+        blank = Submitted(file=file.path.name, sha256=file.sha256)
+        return self.resumed.get((blank.file, blank.sha256), blank)
+
+    def _entries(self, file: BuildFile) -> list[StepReport]:
+        """A file's steps; those that wait for nothing in it wait for all of the file before."""
+        own = steps_of(file)
+        taken = {entry.id for entry in self.report.steps}
+        before = tuple(_last(self.report.steps))
+        # A parent may be pulled in several files, and a report tells steps apart by their ids.
+        names = {s.id: f"{s.id} ({file.path.name})" if s.id in taken else s.id for s in own}
+        found = [
+            StepReport(
+                id=names[step.id],
+                kind=step.kind,
+                needs=tuple(names.get(name, name) for name in step.needs) or before,
+                images=step.tags,
+            )
+            for step in own
+        ]
+        self.report.steps += found
+        return found
+
+    def run(self, needed: Sequence[str]) -> Report:
+        """Submit and watch every file until one fails, and report.
+
+        An interruption (Ctrl-C, SIGTERM) ends the watching; whether also the build, the options
+        say. Raises CloudError where Cloud Build refuses or no longer answers.
+        """
+        self.options.logs.mkdir(parents=True, exist_ok=True)
+        # What an earlier build left would be taken for this one's.
+        for path in self.options.logs.iterdir():
+            if report.is_log(path.name):
+                path.unlink()
+        handlers = {n: signal.signal(n, self._interrupt) for n in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            for file, entry, part in zip(self.files, self.report.builds, self.parts, strict=True):
+                remote = self._begun(file, entry, needed)
+                status = self._watch(remote, entry, part)
+                if status != "SUCCESS" or self.stop.is_set():
+                    break
+            return self._finish()
+        except KeyboardInterrupt:
+            return self._finish()
+        except CloudError:
+            self._save()
+            raise
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self.stop.is_set() and (self.cancelled or not self.options.cancel):
+            # Who presses Ctrl-C twice does not want to wait; but a build that is to be ended is.
+            raise KeyboardInterrupt
+        self.stop.set()
+
+    def _begun(self, file: BuildFile, entry: Submitted, needed: Sequence[str]) -> Remote:
+        """The build of a file: one that is there already, or a new one."""
+        remote = self.service.describe(entry.id) if entry.id else None
+        failed = remote is not None and remote.over and remote.status != "SUCCESS"
+        if remote is None or (failed and not self.options.only_watch):
+            remote = self.service.submit(file.path, needed)
+        entry.id, entry.project, entry.log_url = remote.id, remote.project_id, remote.log_url
+        entry.status = remote.status
+        self._save()
+        self.begun(entry)
+        return remote
+
+    def _watch(self, remote: Remote, entry: Submitted, part: list[StepReport]) -> str:
+        whole = self.options.logs / f"log-{remote.id}.txt"
+        log = Log(whole, self.options.show, part, self.report.steps.index(part[0]))
+        failures = 0
+        while True:
+            self._take(remote, entry, part)
+            log.read(self.service, remote)
+            if remote.over or (self.stop.is_set() and not self.options.cancel):
+                break
+            if self.stop.is_set() and not self.cancelled:
+                # A build that has just ended cannot be ended; the next look says so.
+                with contextlib.suppress(CloudError):
+                    self.service.cancel(remote.id)
+                self.cancelled = True
+            # Set, the event would no longer make anybody wait.
+            waiting = threading.Event() if self.cancelled else self.stop
+            waiting.wait(self.options.interval)
+            try:
+                remote = self.service.describe(remote.id)
+                failures = 0
+            except CloudError:
+                failures += 1
+                if failures >= PATIENCE:
+                    raise
+        if remote.over:
+            self._settle(remote, part, log)
+        if remote.over and not log.unread and not log.path.exists():
+            self.notes.append(f"build {remote.id} has no log that can be read here")
+        if log.unread:
+            self.notes.append(f"the log of build {remote.id} could not be read: {log.unread}")
+        return remote.status
+
+    def _take(self, remote: Remote, entry: Submitted, part: list[StepReport]) -> None:
+        """Take over what a build says of its steps."""
+        entry.status = remote.status
+        for own, step in zip(part, remote.steps, strict=False):
+            state: State = STATES.get(step.status, "waiting")
+            own.started = step.timing.start_time or own.started
+            own.finished = step.timing.end_time or own.finished
+            # Google's library says 0 of steps that have not ended, too.
+            own.exit_code = step.exit_code or own.exit_code
+            # Why a step was ended, only its build says, when it has ended.
+            if state not in (own.state, "interrupted"):
+                own.state = state
+                self._give_reason(own)
+                self.observe(own)
+        self._save()
+
+    def _give_reason(self, own: StepReport) -> None:
+        if own.state == "failed":
+            own.reason = f"exit code {own.exit_code}" if own.exit_code else "it failed"
+        elif own.state == "timed out":
+            own.reason = "its time was over"
+        elif own.state == "succeeded" and own.exit_code is None:
+            own.exit_code = 0
+
+    def _settle(self, remote: Remote, part: list[StepReport], log: Log) -> None:
+        """What became of the steps when their build has ended, which they do not say."""
+        pushed = {image.name: image.digest for image in remote.results.images}
+        failed = any(own.state in ("failed", "timed out") for own in part)
+        why = remote.failure_info.detail or remote.status_detail or f"the build {remote.status}"
+        why = " ".join(why.split())
+        for own in part:
+            if own.kind == "push":
+                own.digest = log.digest(own) or pushed.get(own.images[0] if own.images else "")
+            if own.state in DONE:
+                continue
+            if remote.status == "SUCCESS":
+                self._end(own, "succeeded", "")
+            elif remote.status in ("CANCELLED", "TIMEOUT", "EXPIRED"):
+                reason = "the build was cancelled" if remote.status == "CANCELLED" else why
+                self._end(own, STATES[remote.status], reason)
+            elif own.state not in ("failed", "timed out"):
+                self._end(own, "blocked", "another step failed" if failed else why)
+
+    def _end(self, own: StepReport, state: State, reason: str) -> None:
+        own.state, own.reason = state, reason
+        self.observe(own)
+
+    def _save(self) -> None:
+        report.write(self.report, self.options.logs / report.NAME)
+
+    def _finish(self) -> Report:
+        found = self.report
+        begun = [entry for entry in found.builds if entry.status]
+        left = any(not entry.id for entry in found.builds)
+        if all(entry.status == "SUCCESS" for entry in found.builds):
+            found.outcome = "succeeded"
+        elif begun[-1].status == "CANCELLED" or (begun[-1].status == "SUCCESS" and left):
+            found.outcome = "interrupted"
+        elif STATES.get(begun[-1].status) in ("failed", "timed out"):
+            found.outcome = "failed"
+        if found.outcome == "failed":
+            for own in found.steps:
+                if own.state == "waiting":
+                    self._end(own, "blocked", f"the build of {begun[-1].file} did not succeed")
+        if found.outcome != "running":
+            found.finished = report.now()
+        self._save()
+        return found
+
+
+def _last(entries: Sequence[StepReport]) -> Iterator[str]:
+    """The ids of the steps that no other waits for."""
+    waited = {name for entry in entries for name in entry.needs}
+    yield from (entry.id for entry in entries if entry.id not in waited)
+
+
+def told(entry: Submitted) -> str:
+    """A submitted build in one line, with where its log is."""
+    link = f", {entry.log_url}" if entry.log_url else ""
+    return f"{entry.file}: build {entry.id} {entry.status.lower()}{link}"
+
+
+def summary(found: Report) -> Iterator[str]:
+    """What became of the builds of a report, one line each."""
+    yield from (told(entry) for entry in found.builds if entry.id)
+    waiting = sum(not entry.id for entry in found.builds)
+    if waiting:
+        yield f"{counted(waiting, 'build file')} not submitted"
+
+
+def earlier(logs: pathlib.Path) -> list[Submitted]:
+    """The builds of the submission before, from its report; none where there is no report."""
+    try:
+        return report.read(logs / report.NAME).builds
+    except (OSError, ValueError):
+        return []
+
+
+def watched(build: Remote) -> tuple[BuildFile, Submitted]:
+    """A build that is known by its id only, as the file and the submission it came from."""
+    file = BuildFile(pathlib.Path(build.id), build.text)
+    return file, Submitted(file=build.id, sha256=file.sha256, id=build.id)

@@ -1,0 +1,110 @@
+"""The build files to submit, what their builds read, and whether all of it would be uploaded."""
+
+from __future__ import annotations
+
+import hashlib
+import pathlib
+import posixpath
+import re
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from imagekit import api
+from imagekit.build.cloud.service import Service
+from imagekit.docker.context import ignore_file, made_of
+from imagekit.docker.names import registry_of
+from imagekit.document import steps
+from imagekit.errors import BuildFileError, CloudError, Problem
+from imagekit.support.checkout import Folder
+from imagekit.support.files import read_text
+
+
+class BuildFile(msgspec.Struct, frozen=True):
+    """A build file to submit; `inputs` says what else goes into its build, see `with_inputs`."""
+
+    path: pathlib.Path
+    text: str
+    inputs: str = ""
+
+    @property
+    def sha256(self) -> str:
+        """What tells whether its build would be the same again."""
+        return hashlib.sha256(f"{self.text}{self.inputs}".encode()).hexdigest()
+
+
+def files_of(path: pathlib.Path) -> list[BuildFile]:
+    """A build file, or all files that a manifest names, in their order.
+
+    Raises UsageError where one cannot be read, or does not belong to its manifest.
+    """
+    text = read_text(path)
+    parts = api.parts_of(text, str(path))
+    if parts is None:
+        return [BuildFile(path, text)]
+    return [BuildFile(pathlib.Path(name), read_text(name)) for name in parts]
+
+
+def with_inputs(file: BuildFile, root: pathlib.Path, substitutions: Mapping[str, str]) -> BuildFile:
+    """A file that knows what its build reads, and the substitutions that it uses."""
+    tree, used = Folder(root), steps.references(file.text)
+    given = {name: value for name, value in substitutions.items() if name in used}
+    hashes = {name: tree.hash(name) for name in needed([file], root)}
+    return msgspec.structs.replace(file, inputs=msgspec.json.encode([hashes, given]).decode())
+
+
+def needed(files: Sequence[BuildFile], root: pathlib.Path) -> list[str]:
+    """Every file that the steps of builds read, as paths from the root, sorted.
+
+    Raises BuildFileError where a Dockerfile or a test is missing.
+    """
+    tree, found, absent = Folder(root), set[str](), set[str]()
+    for step in (step for file in files for step in steps_of(file)):
+        if step.kind == "build":
+            made = made_of(tree, step.dockerfile, step.context)
+            found |= made.keys() | set(ignore_file(tree, step.dockerfile, step.context))
+            absent |= set() if made else {step.dockerfile}
+        elif step.kind == "test":
+            named = step.options("--config", "-c")
+            tests = {posixpath.normpath(posixpath.join(step.dir, name)) for name in named}
+            found |= tests
+            absent |= {name for name in tests if not (root / name).is_file()}
+    if absent:
+        raise BuildFileError(
+            Problem(message=f"{name}: the build needs it, and there is no such file")
+            for name in sorted(absent)
+        )
+    return sorted(found)
+
+
+def steps_of(file: BuildFile) -> tuple[steps.Step, ...]:
+    """The steps of a build file, whether this machine could run them or not."""
+    return steps.parse(file.text, str(file.path))[0].steps
+
+
+def check(files: Sequence[BuildFile], service: Service, root: pathlib.Path) -> list[str]:
+    """What a build needs to be uploaded, after seeing that it will be and can be pushed.
+
+    Raises BuildFileError where the upload would lack a file, CloudError where a repository is
+    missing.
+    """
+    names = needed(files, root)
+    if absent := service.missing(names):
+        raise BuildFileError(
+            Problem(message=f"{name}: the build needs it, and .gcloudignore leaves it out")
+            for name in absent
+        )
+    for address in sorted(_repositories(files)):
+        registry = registry_of(address)
+        if registry is not None and service.exists(registry) is False:
+            raise CloudError(
+                f"{address}: there is no repository {registry.name!r} in {registry.location} of "
+                f"{registry.project}; create it: {registry.creation}"
+            )
+    return names
+
+
+def _repositories(files: Sequence[BuildFile]) -> set[str]:
+    pushes = (step for file in files for step in steps_of(file) if step.kind == "push")
+    tags = [tag for step in pushes for tag in step.tags]
+    return {re.sub(r":[\w.-]+$", "", tag) for tag in tags}

@@ -1,0 +1,56 @@
+"""What an image is made of, as one hash: its content id.
+
+Two builds with one content id need not both be done. What a base image from outside holds is no
+part of it, so that a mended base is built upon only when it is asked for (`--force`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pathlib
+from collections.abc import Mapping
+
+from imagekit.docker.context import made_of
+from imagekit.document.cloudbuild import INLINE_CACHE
+from imagekit.document.steps import Step
+from imagekit.support.checkout import Folder
+
+LABEL = "dev.imagekit.content-id"
+
+DESCRIBING = ("-t", "--tag", "--label", "--cache-from")
+"""Options that name or describe an image, or say where its layers may be found."""
+
+
+def content_id(step: Step, root: pathlib.Path, parents: Mapping[str, str]) -> str | None:
+    """The content id of a build step's image, as hexadecimal SHA-256.
+
+    In go the Dockerfile, the context's files that it copies, the arguments of the build other
+    than tags and labels, and the content ids of the parents (image name → content id) that
+    they name. None where the Dockerfile cannot be read, which the build itself will say.
+    """
+    found = made_of(Folder(root), step.dockerfile, step.context)
+    if not found:
+        return None
+    described = {
+        "files": found,
+        "arguments": _arguments(step),
+        "parents": {
+            value: parents[value] for value in step.build_args.values() if value in parents
+        },
+    }
+    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+
+
+def _arguments(step: Step) -> list[str]:
+    """A build's arguments without those that only name or describe the image."""
+    kept: list[str] = []
+    args = iter(step.args)
+    for arg in args:
+        flag, equals, value = arg.partition("=")
+        has_value = not equals and flag in (*DESCRIBING, "--build-arg")
+        value = next(args, "") if has_value else value
+        if flag in DESCRIBING or (flag, value) == ("--build-arg", INLINE_CACHE):
+            continue
+        kept += [arg, value] if has_value else [arg]
+    return kept

@@ -1,0 +1,342 @@
+"""Running a build's steps on this machine's Docker engine, as Cloud Build would."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from imagekit.build import content_id, report
+from imagekit.build.report import DONE, Report, State, StepReport
+from imagekit.docker.dockerfile import base_of
+from imagekit.document.steps import PROGRAMS, Build, Step
+from imagekit.errors import EngineError
+from imagekit.support.files import replace_file
+
+GRACE = 10.0
+"""Seconds that a step's processes have to end after SIGTERM, as docker stop gives a container."""
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """How to build.
+
+    directory: what paths count from; Cloud Build's /workspace. logs: where each step's whole
+    log goes, and the report. docker: the client. network, secrets: given to every build.
+    labels: put on every image, beside its content id.
+    """
+
+    directory: pathlib.Path
+    logs: pathlib.Path
+    jobs: int
+    docker: str = "docker"
+    push: bool = False
+    force: bool = False
+    fail_fast: bool = False
+    network: str | None = None
+    secrets: tuple[str, ...] = ()
+    labels: dict[str, str] = {}
+
+
+PASSED = "passed.json"
+"""In the folder of the logs: the tests that passed, so that none is done twice."""
+
+Observer = Callable[[StepReport], None]
+
+
+def program(name: str) -> str | None:
+    """Where a program is: beside this Python, as in an environment, or on the search path."""
+    beside = str(pathlib.Path(sys.executable).parent)
+    return shutil.which(name, path=os.pathsep.join([beside, os.environ.get("PATH", "")]))
+
+
+def check_programs(build: Build) -> None:
+    """Raise EngineError, with the remedy, where a program that the build needs is missing."""
+    needed = {PROGRAMS[step.builder] for step in build.steps if step.entrypoint is None}
+    missing = sorted(name for name in needed - {"docker"} if program(name) is None)
+    if missing:
+        remedy = "pip install -e '.[build]'"
+        raise EngineError(f"there is no program {', '.join(missing)}; {remedy} brings it")
+
+
+def check_engine(docker: str) -> None:
+    """Raise EngineError, with the remedy, where there is no engine that can build."""
+    if shutil.which(docker) is None:
+        raise EngineError(f"there is no program {docker!r}; install Docker, or name it: --docker")
+    asked = [docker, "version", "--format", "{{.Client.Version}} {{.Server.Version}}"]
+    said = subprocess.run(asked, capture_output=True, text=True, check=False)
+    if said.returncode:
+        reason = said.stderr.strip().splitlines()[-1] if said.stderr else "no answer"
+        raise EngineError(f"the Docker engine does not answer ({reason}); start it, or DOCKER_HOST")
+    version = re.match(r"\d+", said.stdout)
+    if version is None:
+        raise EngineError(f"{docker} says no version of Docker; name the client: --docker")
+    client = int(version[0])
+    buildx = subprocess.run([docker, "buildx", "version"], capture_output=True, check=False)
+    if client >= 23 and buildx.returncode:
+        raise EngineError(
+            f"{docker} needs its buildx plugin to build (Debian: docker-buildx); install it, or "
+            "name another client: --docker"
+        )
+
+
+class LocalBuild:
+    """One build. `run` does it; `report` says at every moment how far it is."""
+
+    def __init__(self, build: Build, name: str, options: Options, observe: Observer) -> None:
+        self.build = build
+        self.options = options
+        self.observe = observe
+        self.ids = dict(self._content_ids())
+        self.report = Report(file=name, jobs=options.jobs, started=report.now())
+        self.report.steps = [
+            StepReport(id=step.id, kind=step.kind, needs=step.needs, images=step.tags)
+            for step in build.steps
+        ]
+        self.states = {entry.id: entry for entry in self.report.steps}
+        self.standing = {} if options.force else self._standing()
+        self.passed: set[str] = set()
+        with contextlib.suppress(OSError, ValueError):
+            self.passed = set(json.loads((options.logs / PASSED).read_bytes()))
+
+    def _content_ids(self) -> Iterator[tuple[str, str]]:
+        """Each step's content id, by step id. Steps are in order, so parents come first."""
+        by_image: dict[str, str] = {}
+        # What is pulled may be another image each time, so what stands on it is always built.
+        pulled = {tag for step in self.build.steps if step.kind == "pull" for tag in step.tags}
+        for step in self.build.steps:
+            if step.kind == "build" and not pulled & {*step.build_args.values()}:
+                found = content_id.content_id(step, self.options.directory, by_image)
+                if found is not None:
+                    by_image |= dict.fromkeys(step.tags, found)
+                    yield step.id, found
+
+    def _standing(self) -> dict[str, str]:
+        """The content ids of the images that stand on the engine, by image name."""
+        names = [tag for step in self.build.steps if step.kind == "build" for tag in step.tags]
+        if not names:
+            return {}
+        # An image that is missing makes docker exit with 1; the others are answered all the same.
+        asked = [self.options.docker, "image", "inspect", *names]
+        said = subprocess.run(asked, capture_output=True, text=True, check=False)
+        found: dict[str, str] = {}
+        for image in json.loads(said.stdout or "[]"):
+            label = (image["Config"].get("Labels") or {}).get(content_id.LABEL)
+            found |= {name: label for name in image.get("RepoTags") or () if label}
+        return found
+
+    async def run(self) -> Report:
+        """Do every step that can be done, and report. An interruption ends it in order."""
+        self.options.logs.mkdir(parents=True, exist_ok=True)
+        self._save()
+        slots = asyncio.Semaphore(self.options.jobs)
+        ended = {step.id: asyncio.Event() for step in self.build.steps}
+        tasks = [asyncio.create_task(self._step(step, slots, ended)) for step in self.build.steps]
+        loop = asyncio.get_running_loop()
+        interrupted = asyncio.Event()
+
+        def interrupt() -> None:
+            interrupted.set()
+            for task in tasks:
+                task.cancel()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, interrupt)
+        try:
+            async with asyncio.timeout(self.build.timeout):
+                await self._all(tasks)
+        except TimeoutError:
+            self._end_rest("timed out", "the build's time-out passed")
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+        if interrupted.is_set():
+            self._end_rest("interrupted", "stopped from outside")
+        self._end_rest("blocked", "another step failed")
+        return self._finish(interrupted.is_set())
+
+    async def _all(self, tasks: list[asyncio.Task[bool]]) -> None:
+        pending = set(tasks)
+        try:
+            while pending:
+                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                failed = any(not task.cancelled() and not task.result() for task in done)
+                if failed and self.options.fail_fast:
+                    break
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _step(
+        self, step: Step, slots: asyncio.Semaphore, ended: dict[str, asyncio.Event]
+    ) -> bool:
+        """Wait for what the step needs, then do it. Whether the build may go on as planned."""
+        entry = self.states[step.id]
+        for name in step.needs:
+            await ended[name].wait()
+        missing = [name for name in step.needs if self.states[name].state not in DONE]
+        if missing:
+            self._end(entry, "blocked", f"{missing[0]} did not succeed")
+        elif step.kind == "push" and not self.options.push:
+            self._end(entry, "not pushed", "give --push to push")
+        elif self._is_standing(step):
+            passed = "this image has passed it" if step.kind == "test" else "it stands already"
+            self._end(entry, "up to date", passed)
+        else:
+            async with slots:
+                await self._execute(step, entry)
+        ended[step.id].set()
+        return entry.state in DONE or entry.state == "blocked"
+
+    def _is_standing(self, step: Step) -> bool:
+        """Whether a step's result is there: the image with this content, or its passed test."""
+        if step.kind == "build":
+            own = self.ids.get(step.id)
+            return own is not None and all(self.standing.get(tag) == own for tag in step.tags)
+        return step.kind == "test" and not self.options.force and self._key(step) in self.passed
+
+    def _key(self, step: Step) -> str:
+        """What a test says the same of: the image itself, the test's file, and its arguments."""
+        images = [self._inspect(tag, "{{.Id}}") for tag in step.tags]
+        files = [
+            self.options.directory / step.dir / name for name in step.options("--config", "-c")
+        ]
+        texts = [path.read_bytes() for path in files if path.is_file()]
+        return hashlib.sha256(repr([images, texts, step.args]).encode()).hexdigest()
+
+    async def _execute(self, step: Step, entry: StepReport) -> None:
+        number = self.build.steps.index(step) + 1
+        log = self.options.logs / report.log_name(number, step.id)
+        entry.log, entry.started, entry.state = log.name, report.now(), "running"
+        self.observe(entry)
+        with log.open("wb") as file:
+            try:
+                process = await self._start(step, file.fileno())
+            except OSError as error:
+                self._end(entry, "failed", f"{error.strerror}: {error.filename}")
+                return
+            try:
+                async with asyncio.timeout(step.timeout):
+                    entry.exit_code = await process.wait()
+            except TimeoutError:
+                self._end(entry, "timed out", f"no end after {step.timeout:g} s")
+                return
+            except asyncio.CancelledError:
+                self._end(entry, "interrupted", "stopped before its end")
+                raise
+            finally:
+                await _stop(process)
+        if entry.exit_code == 0 or step.allow_failure or entry.exit_code in step.allow_exit_codes:
+            tolerated = "" if entry.exit_code == 0 else f"exit code {entry.exit_code}, allowed"
+            entry.digest = self._digest(step)
+            if step.kind == "test" and entry.exit_code == 0:
+                self._remember(self._key(step))
+            self._end(entry, "succeeded", tolerated)
+        else:
+            self._end(entry, "failed", f"exit code {entry.exit_code}")
+
+    async def _start(self, step: Step, log: int) -> asyncio.subprocess.Process:
+        name = PROGRAMS[step.builder]
+        command = [self.options.docker if name == "docker" else program(name) or name, *step.args]
+        if step.entrypoint is not None:
+            command = [step.entrypoint, *step.args]
+        elif step.kind == "build":
+            command[2:2] = self._build_options(step)
+        return await asyncio.create_subprocess_exec(
+            *command,
+            cwd=self.options.directory / step.dir,
+            env=os.environ | {"BUILDKIT_PROGRESS": "plain"} | step.env,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            # A group of its own, so that all of a step's processes can be stopped.
+            start_new_session=True,
+        )
+
+    def _build_options(self, step: Step) -> list[str]:
+        """What this machine adds to a build: its network and secrets, and the image's labels."""
+        options = [] if self.options.network is None else ["--network", self.options.network]
+        options += [part for secret in self.options.secrets for part in ("--secret", secret)]
+        labels = dict(self.options.labels)
+        if step.id in self.ids:
+            labels[content_id.LABEL] = self.ids[step.id]
+        with contextlib.suppress(OSError):
+            data = (self.options.directory / step.dockerfile).read_bytes()
+            text = data.decode(errors="replace")
+            labels |= self._base_labels(base_of(text, step.build_args))
+        return [*options, *(p for k, v in labels.items() for p in ("--label", f"{k}={v}"))]
+
+    def _base_labels(self, base: str | None) -> dict[str, str]:
+        if base is None:
+            return {}
+        labels = {"org.opencontainers.image.base.name": base}
+        for known in self._repo_digests(base)[:1]:
+            labels["org.opencontainers.image.base.digest"] = known.split("@")[1]
+        return labels
+
+    def _remember(self, key: str) -> None:
+        self.passed.add(key)
+        replace_file(self.options.logs / PASSED, json.dumps(sorted(self.passed)).encode())
+
+    def _digest(self, step: Step) -> str | None:
+        """The digest that a pushed image has in its registry, or a built one on the engine."""
+        if step.kind not in ("build", "push") or not step.tags:
+            return None
+        name = step.tags[0]
+        if step.kind == "build":
+            return self._inspect(name, "{{.Id}}") or None
+        repository = name.rpartition(":")[0]
+        known = self._repo_digests(name)
+        return next((d.split("@")[1] for d in known if d.startswith(f"{repository}@")), None)
+
+    def _repo_digests(self, image: str) -> list[str]:
+        """What an image is called, by digest, in the registries that it came from or went to."""
+        return self._inspect(image, "{{range .RepoDigests}}{{.}} {{end}}").split()
+
+    def _inspect(self, image: str, what: str) -> str:
+        asked = [self.options.docker, "image", "inspect", "--format", what, image]
+        return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+
+    def _end(self, entry: StepReport, state: State, reason: str = "") -> None:
+        entry.state, entry.reason = state, reason
+        if entry.started is not None:
+            entry.finished = report.now()
+        self.observe(entry)
+        self._save()
+
+    def _end_rest(self, state: State, reason: str) -> None:
+        for entry in self.report.steps:
+            if entry.state in ("waiting", "running"):
+                self._end(entry, state, reason)
+
+    def _save(self) -> None:
+        report.write(self.report, self.options.logs / report.NAME)
+
+    def _finish(self, interrupted: bool) -> Report:
+        fine = all(entry.state in DONE for entry in self.report.steps)
+        self.report.finished = report.now()
+        self.report.outcome = "interrupted" if interrupted else "succeeded" if fine else "failed"
+        self._save()
+        return self.report
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    """End a step's processes that still run, by force where they do not end by themselves."""
+    for number, seconds in ((signal.SIGTERM, GRACE), (signal.SIGKILL, None)):
+        if process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.shield(asyncio.wait_for(process.wait(), seconds))

@@ -1,0 +1,108 @@
+"""A build on the terminal: a live line per image where a person looks, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import click
+
+from imagekit.build import timing
+from imagekit.build.report import DONE, Report, State, StepReport
+from imagekit.errors import counted
+
+MARKS: dict[State, str] = {
+    "waiting": "·",
+    "running": "▶",
+    "succeeded": "✓",
+    "up to date": "=",
+    "not pushed": "-",
+    "failed": "✗",
+    "timed out": "✗",
+    "blocked": "⊘",
+    "interrupted": "!",
+}
+FEW = 3
+"""Steps that are named one by one."""
+TAIL = 15
+"""Lines of a failed step's log that are shown."""
+
+
+def plain(entry: StepReport) -> None:
+    """A line for a step that began or ended."""
+    if entry.state not in ("not pushed", "waiting"):
+        click.echo(f"{MARKS[entry.state]} {entry.state:<11} {entry.id}{_more(entry)}")
+
+
+def _more(entry: StepReport) -> str:
+    parts = [entry.reason] if entry.reason else []
+    if entry.started and entry.finished:
+        parts.insert(0, f"{timing.seconds(entry):.1f} s")
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+class Live:
+    """Shows a build while it runs: one line per image, and how much of the whole is done."""
+
+    def __init__(self, report: Callable[[], Report]) -> None:
+        # rich takes a tenth of a second to load, which only a watched build should pay for.
+        from rich.live import Live as RichLive
+
+        self.report = report
+        self.live = RichLive(get_renderable=self._table, refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> Live:
+        self.live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.live.stop()
+
+    def say(self, text: str) -> None:
+        """Print a line above what is shown."""
+        self.live.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def _table(self) -> Any:
+        from rich.table import Table
+
+        report = self.report()
+        table = Table.grid(padding=(0, 2))
+        lines = [entry for entry in report.steps if entry.kind == "build"]
+        # What is done scrolls out of sight; what runs and waits is what one looks for.
+        busy = [entry for entry in lines if _state_of(entry, report.steps)[0] not in DONE]
+        for entry in busy[:20]:
+            state, step = _state_of(entry, report.steps)
+            taken = f"{timing.so_far(step):.0f} s" if step.started else ""
+            name = entry.id.rpartition(":")[2]
+            table.add_row(f"{MARKS[state]} {state}", name, step.kind, taken)
+        done = sum(entry.state not in ("waiting", "running") for entry in report.steps)
+        more = f", {len(busy) - 20} more images" if len(busy) > 20 else ""
+        table.add_row("", f"{done} of {counted(len(report.steps), 'step')} done{more}", "", "")
+        return table
+
+
+def _state_of(build: StepReport, steps: list[StepReport]) -> tuple[State, StepReport]:
+    """How far an image is: the first of its steps that is not done, and its state."""
+    own = [step for step in steps if set(step.images) & set(build.images)]
+    current = next((step for step in own if step.state not in DONE), own[-1])
+    return current.state, current
+
+
+def summary(report: Report, logs: pathlib.Path) -> Iterator[str]:
+    """The end of a build in lines: the tails of failed steps' logs, and how much became of it."""
+    for entry in report.steps:
+        if entry.state in ("failed", "timed out") and entry.log:
+            yield f"{MARKS[entry.state]} {entry.id}: {entry.reason}; whole log: {logs / entry.log}"
+            text = (logs / entry.log).read_text(encoding="utf-8", errors="replace")
+            yield from (f"    {line}" for line in text.splitlines()[-TAIL:])
+    blocked: dict[str, list[str]] = {}
+    for entry in report.steps:
+        if entry.state == "blocked":
+            blocked.setdefault(entry.reason, []).append(entry.id)
+    for reason, names in blocked.items():
+        # One step that fails may hold back dozens.
+        told = ", ".join(names) if len(names) <= FEW else counted(len(names), "step")
+        yield f"{MARKS['blocked']} {told}: {reason}"
+    states = [entry.state for entry in report.steps]
+    yield ", ".join(f"{states.count(s)} {s}" for s in MARKS if s in states)

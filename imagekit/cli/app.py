@@ -1,0 +1,70 @@
+"""The command line: arguments in, one call, an exit code out."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import sys
+from typing import NoReturn
+
+import click
+
+import imagekit
+from imagekit.errors import INTERRUPTED, ImagekitError
+
+COMMANDS = {
+    "generate": "imagekit.cli.generate:generate",
+    "matrix": "imagekit.cli.matrix:matrix",
+    "build": "imagekit.cli.build:build",
+    "run": "imagekit.cli.run:run",
+    "dockerfile": "imagekit.cli.project:dockerfile",
+    "project": "imagekit.cli.project:project",
+    "submit": "imagekit.cli.cloud:submit",
+    "trigger": "imagekit.cli.cloud:trigger",
+    "diff": "imagekit.cli.diff:diff",
+    "runs": "imagekit.cli.runs:runs",
+}
+"""Where each command is defined; a module is imported only when its command is used."""
+
+
+class _Commands(click.Group):
+    """A group that imports a command when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(imagekit.__version__, prog_name="imagekit")
+def cli() -> None:
+    """Generate, show and record the build of a family of base Docker images."""
+
+
+def main(args: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit with the code of what happened."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that does not know ✓ shows another sign for it.
+            stream.reconfigure(errors="replace")
+    try:
+        cli.main(args=args, prog_name="imagekit", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.exit(INTERRUPTED)
+    except ImagekitError as error:
+        click.echo(str(error), err=True)
+        sys.exit(error.exit_code)
+    except OSError as error:
+        click.echo(f"imagekit: {error.strerror}: {error.filename or 'output'}", err=True)
+        sys.exit(1)
+    sys.exit(0)

@@ -1,0 +1,77 @@
+"""`imagekit diff`: what differs between two builds."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from imagekit.cli import sides, table
+from imagekit.cli.options import Command, open_store, store_option
+from imagekit.compare import report as differences
+from imagekit.compare.changes import Changes, compare
+
+STYLES = {"added": "green", "removed": "red", "changed": "yellow", "rebuilt": "dim", "build": ""}
+
+_formats = (
+    click.option("--markdown", is_flag=True, help="Print Markdown for a pull request."),
+    click.option("--json", "as_json", is_flag=True, help="Print JSON."),
+    click.option("--exit-code", is_flag=True, help="Exit 1 if there are differences."),
+)
+
+
+def diff_options(command: Command) -> Command:
+    """The options of every command that prints changes."""
+    for option in reversed(_formats):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("before", metavar="A")
+@click.argument("after", metavar="[B]", required=False)
+@diff_options
+@store_option
+def diff(before: str, after: str | None, runs: str | None, **options: bool) -> None:
+    """Show what differs between two builds.
+
+    A and B are each a config, a cloudbuild.json (whoever wrote it), the output of "imagekit
+    matrix --json", one of these in a git revision such as HEAD~1:config/images.yaml, or a
+    recorded run: its name, the beginning of one, "latest" or "latest~1". Without B, the file of
+    a revision is compared with what it is now.
+    """
+    store = open_store(runs)
+    old = sides.read(before, store)
+    new = sides.read(after if after is not None else sides.other_side(before), store)
+    found = compare(old.inventory, new.inventory)
+    print_changes(found, old.name, new.name, **options)
+
+
+def print_changes(
+    found: Changes,
+    before: str,
+    after: str,
+    *,
+    markdown: bool,
+    as_json: bool,
+    exit_code: bool,
+) -> None:
+    """Print changes as a table, Markdown or JSON. Exits with 1 if `exit_code` and there are any."""
+    if markdown and as_json:
+        raise click.UsageError("--markdown and --json exclude each other")
+    if markdown:
+        click.echo(differences.markdown(found, before, after), nl=False)
+    elif as_json:
+        click.echo(differences.as_json(found, before, after))
+    elif not found:
+        click.echo(differences.nothing(before, after))
+    else:
+        lines = (
+            ((row.mark, row.image, row.what, row.before, row.after), STYLES[row.kind])
+            for row in differences.rows(found)
+        )
+        columns = ("change", "image", "what", "before", "after")
+        table.show(columns, lines, unbroken="image")
+        click.echo(found.summary())
+    if exit_code and found:
+        sys.exit(1)

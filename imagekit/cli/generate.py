@@ -1,0 +1,61 @@
+"""`imagekit generate`: the build file from the config."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+import imagekit
+from imagekit import api
+from imagekit.cli.options import config_options, planned
+from imagekit.config.cloudbuild import MAX_TIMEOUT
+from imagekit.errors import counted
+from imagekit.planning import preflight
+from imagekit.support.files import read_utf8
+from imagekit.support.workspace import DEFAULT_BUILD_FILE
+
+
+@click.command()
+@config_options
+@click.option(
+    "--output",
+    "-o",
+    default=DEFAULT_BUILD_FILE,
+    show_default=True,
+    metavar="FILE",
+    help="The Cloud Build file to write; - is standard output.",
+)
+@click.option(
+    "--timeout-sec",
+    "--timeout_sec",
+    type=click.IntRange(1, MAX_TIMEOUT),
+    metavar="N",
+    help="Seconds until Cloud Build gives the build up, in place of the config's.",
+)
+@click.option(
+    "--check", is_flag=True, help="Write nothing; exit 4 and show why if the file is out of date."
+)
+def generate(
+    config: str, output: str, timeout_sec: int | None, check: bool, **selection: Any
+) -> None:
+    """Write cloudbuild.json from the config."""
+    if check and output == "-":
+        raise click.UsageError("--check compares with a file; name one with --output")
+    _, plan = planned(config, timeout=timeout_sec, **selection)
+    for warning in preflight.dockerfiles(plan, read_utf8):
+        click.echo(warning, err=True)
+    files = imagekit.files(plan, output)
+    if output == "-":
+        if len(files) > 1:
+            message = f"the build needs {len(files) - 1} files, see 'cloudbuild.limits'; "
+            raise click.UsageError(f"{message}name a file with --output")
+        click.echo(files[output], nl=False)
+        return
+    changes = api.write(files, output, check=check)
+    for line in changes.lines():
+        click.echo(line)
+    verb = "is up to date" if check or not changes else "written"
+    several = f" in {len(files) - 1} build files" if len(files) > 1 else ""
+    images = counted(len(plan.images), "image")
+    click.echo(f"{list(files)[-1]} {verb}: {images}{several}; {changes.summary()}")

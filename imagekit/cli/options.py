@@ -1,0 +1,79 @@
+"""Options that several commands have, and what they select."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from imagekit import api
+from imagekit.planning.load import Checked, select
+from imagekit.planning.plan import Plan
+from imagekit.runs.store import Store, existing
+from imagekit.support import workspace
+from imagekit.support.workspace import DEFAULT_CONFIG
+
+Command = Callable[..., Any]
+
+
+def config_options(command: Command) -> Command:
+    """Which config, and what to build of it: the same words for every command."""
+    for option in (
+        click.option(
+            "--skip",
+            multiple=True,
+            metavar="GLOB",
+            help="Leave out the images whose tag or alias matches; repeatable.",
+        ),
+        click.option(
+            "--only",
+            multiple=True,
+            metavar="GLOB",
+            help="Take the images whose tag or alias matches, with their parents; repeatable.",
+        ),
+        click.option(
+            "--base-url",
+            "--base_url",
+            metavar="URL",
+            help="Repository that the tags belong to, in place of the config's.",
+        ),
+        click.option(
+            "--config",
+            "-c",
+            default=DEFAULT_CONFIG,
+            show_default=True,
+            metavar="FILE",
+            help="The matrix, as YAML or JSON.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def planned(
+    config: str,
+    *,
+    base_url: str | None,
+    only: tuple[str, ...],
+    skip: tuple[str, ...],
+    timeout: int | None = None,
+) -> tuple[Checked, Plan]:
+    """The config and what is selected of it, with its warnings on standard error."""
+    checked = api.check(config, base_url=base_url, timeout=timeout)
+    for warning in checked.warnings:
+        click.echo(warning, err=True)
+    return checked, select(checked, only, skip)
+
+
+store_option = click.option(
+    "--runs",
+    metavar="STORE",
+    help="The run store: a folder, or an address such as gs://bucket/runs. "
+    " [default: runs/ of the project]",
+)
+
+
+def open_store(address: str | None) -> Store:
+    """The run store that `--runs` names, or else the project's own."""
+    return Store(workspace.runs()) if address is None else existing(address)

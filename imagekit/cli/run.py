@@ -1,0 +1,60 @@
+"""`imagekit run`: a notebook, and the record of how it ended."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from imagekit.cli.options import store_option
+from imagekit.errors import UsageError
+from imagekit.support import workspace
+
+
+@click.command()
+@click.argument("notebook")
+@click.option(
+    "--parameter",
+    "-p",
+    "given",
+    nargs=2,
+    multiple=True,
+    metavar="NAME VALUE",
+    help="A parameter of the notebook; repeatable. A list takes one value each time.",
+)
+@store_option
+@click.option(
+    "--cell-timeout", type=click.IntRange(1), metavar="N", help="Seconds that a cell may take."
+)
+def run(
+    notebook: str, given: tuple[tuple[str, str], ...], runs: str | None, cell_timeout: int | None
+) -> None:
+    """Run a notebook and record how it ended.
+
+    NOTEBOOK is a path, or a name in notebooks/ such as "generate". The exit code is 0 if it
+    succeeded, that of the error or of the sys.exit that it ended with, or else 1.
+    """
+    # papermill and what it brings take a second to load, which only this command should pay for.
+    from imagekit.runs import execute as runner
+    from imagekit.runs import parameters
+    from imagekit.runs.store import Store
+
+    if runs is not None and runs.startswith("memory:"):
+        message = f"{runs}: memory is gone when this command ends; name a folder or a bucket"
+        raise UsageError(message)
+    root = workspace.root()
+    path = runner.find(notebook, root)
+    values = parameters.typed(path, given)
+    store = Store(runs or root / "runs")
+    progress = sys.stderr.isatty()
+    ended = runner.execute(path, values, store=store, cell_timeout=cell_timeout, progress=progress)
+    for text in ended.shown:
+        click.echo(f"{text}\n")
+    for text in ended.warned:
+        click.echo(text, err=True)
+    record = ended.record
+    if record.cell is not None:
+        where = f"cell {record.cell.number}" if record.cell.number else "before the first cell"
+        click.echo(f"{where}: {record.cell.error}: {record.cell.message}", err=True)
+    click.echo(f"{ended.left}: {record.outcome} after {record.seconds:.1f} s", err=True)
+    sys.exit(record.exit_code)

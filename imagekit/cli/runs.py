@@ -1,0 +1,198 @@
+"""`imagekit runs`: the history of recorded runs."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+import msgspec
+from click.core import ParameterSource
+
+from imagekit.cli import sides, table
+from imagekit.cli.diff import diff_options, print_changes
+from imagekit.cli.options import open_store, store_option
+from imagekit.compare import report as differences
+from imagekit.compare.changes import compare
+from imagekit.errors import UsageError
+from imagekit.runs import details as about
+from imagekit.runs import history as histories
+from imagekit.runs.entry import OUTCOMES, Entry
+from imagekit.runs.formatting import changed, given, short_commit, tally, why
+from imagekit.runs.history import History
+from imagekit.runs.index import Counts
+from imagekit.runs.store import Store
+
+ENDS = {"succeeded": "", "running": "cyan", "not a run": "dim", "unreadable": "dim"}
+"""Styles of how runs ended; what went wrong stands out."""
+
+COLUMNS = (
+    *("run", "began (UTC)", "notebook", "took", "outcome", "images", "changes"),
+    *("parameters", "commit", "config", "why"),
+)
+FIT = table.Fit(
+    below="why",
+    # A run's name says when it began and what ran, so that these are missed least.
+    drop=("config", "notebook", "began (UTC)", "parameters", "commit", "took", "images", "changes"),
+)
+
+
+FEW, FEW_FAR = 200, 24
+"""Fewer runs than that are read, here or from far away, before a bar would be noticed."""
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+@store_option
+@click.option(
+    "--since",
+    default="",
+    metavar="TIME",
+    help="Began at 2026-11-01, 2026-11-01T12:00 (UTC), 7d ago, or later.",
+)
+@click.option("--until", default="", metavar="TIME", help="Like --since; the time itself is out.")
+@click.option(
+    "--outcome",
+    multiple=True,
+    metavar="WORD",
+    help=f"How runs ended; repeatable. One of: {', '.join(OUTCOMES)}.",
+)
+@click.option("--notebook", default="", metavar="GLOB", help="The notebook, such as generate.")
+@click.option(
+    "--parameter", "-p", nargs=2, multiple=True, metavar="NAME GLOB", help="A value that was given."
+)
+@click.option(
+    "-n",
+    "number",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Only the latest N, 0 for all.  [default: 20; with --json all]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def runs(context: click.Context, /, **options: Any) -> None:
+    """Show the recorded runs, the latest last."""
+    context.obj = options["runs"]
+    if context.invoked_subcommand is None:
+        _print_history(options)
+    else:
+        _refuse_filters(context)
+
+
+def _refuse_filters(context: click.Context) -> None:
+    """Raise UsageError for an option of the list that stands before a subcommand."""
+    command = f"imagekit runs {context.invoked_subcommand}"
+    for option in context.command.params:
+        name = option.name or ""
+        given_as_default = context.get_parameter_source(name) is ParameterSource.DEFAULT
+        if given_as_default or name == "runs":
+            continue
+        remedy = f"write {command} … --json" if name == "as_json" else "leave it out"
+        raise UsageError(
+            f"{option.opts[0]}: here it belongs to the list of runs and not to {command}; {remedy}"
+        )
+
+
+@runs.command()
+@click.argument("run", metavar="RUN")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@store_option
+@click.pass_obj
+def show(store: str | None, /, run: str, runs: str | None, as_json: bool) -> None:
+    """Show everything that is known of a run.
+
+    RUN is its name, the beginning of one, "latest", or "latest~1" for the one before.
+    """
+    found = _history(open_store(runs or store))
+    entry = found.find(run)
+    details = about.read(found.store, entry.run)
+    before, changes = found.before(entry), found.changes(entry)
+    if as_json:
+        document = msgspec.to_builtins(entry) | msgspec.to_builtins(details) | {"changes": None}
+        if before is not None and changes is not None:
+            document["changes"] = json.loads(differences.as_json(changes, before.run, entry.run))
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        return
+    for line in about.lines(entry, details, found.store.path(f"{entry.run}.*")):
+        click.echo(line)
+    if before is not None and changes is not None:
+        click.echo(f"\nAgainst {before.run}: {changes.summary()}")
+        for line in changes.lines():
+            click.echo(f"  {line}")
+
+
+@runs.command("diff")
+@click.argument("before", metavar="RUN")
+@click.argument("after", metavar="RUN")
+@diff_options
+@store_option
+@click.pass_obj
+def diff_runs(
+    store: str | None, /, before: str, after: str, runs: str | None, **options: bool
+) -> None:
+    """Show what differs between what two runs generated.
+
+    RUN is a run's name, the beginning of one, "latest", or "latest~1" for the one before.
+    """
+    found = _history(open_store(runs or store))
+    old, new = (sides.of_run(found, name) for name in (before, after))
+    print_changes(compare(old.inventory, new.inventory), old.name, new.name, **options)
+
+
+def _history(store: Store) -> History:
+    few = FEW if store.folder is not None else FEW_FAR
+    return histories.read(store, functools.partial(_progress, few=few))
+
+
+def _progress(names: Sequence[str], what: str, *, few: int) -> Any:
+    """A bar for who waits for many runs to be read for the first time."""
+    if not sys.stderr.isatty() or len(names) < few:
+        return names
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(names, what, console=Console(stderr=True), transient=True)
+
+
+def _print_history(options: dict[str, Any]) -> None:
+    number, as_json = options["number"], options["as_json"]
+    names = ("since", "until", "outcome", "notebook")
+    since, until, outcomes, notebook = (options[name] for name in names)
+    chosen = histories.filter_of(since, until, outcomes, notebook, dict(options["parameter"]))
+    found = _history(open_store(options["runs"]))
+    kept = [entry for entry in found.entries if chosen.admits(entry)]
+    if number is None:
+        number = 0 if as_json else 20
+    shown = kept[-number:] if number else kept
+    counts = found.counts(shown)
+    if as_json:
+        document = [
+            msgspec.to_builtins(entry) | {"changes": counts.get(entry.run)} for entry in shown
+        ]
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        return
+    if shown:
+        lines = ((_line(entry, counts), ENDS.get(entry.outcome, "red")) for entry in shown)
+        table.show(COLUMNS, lines, fit=FIT)
+    left_out = f", the latest {len(shown)} shown" if len(shown) < len(kept) else ""
+    store = found.store.path("").rstrip("/")
+    click.echo(f"{tally(kept, found.entries, store)}{left_out}")
+
+
+def _line(entry: Entry, counts: dict[str, Counts]) -> tuple[str, ...]:
+    numbers = counts.get(entry.run)
+    return (
+        entry.run,
+        entry.started[:19].replace("T", " "),
+        entry.notebook.rpartition("/")[2].removesuffix(".ipynb"),
+        "" if entry.seconds is None else f"{entry.seconds:.1f} s",
+        entry.outcome,
+        "" if entry.images is None else str(entry.images),
+        "" if numbers is None else changed(numbers),
+        given(entry),
+        short_commit(entry.commit),
+        (entry.config_sha256 or "")[:10],
+        why(entry),
+    )

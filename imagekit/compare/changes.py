@@ -1,0 +1,220 @@
+"""What differs between two builds, in the words of images and not of lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+
+from imagekit.compare.inventory import Inventory, Made, read
+from imagekit.errors import one_line
+
+NOTHING = "(none)"
+
+Texts = str | Sequence[str]
+"""The text of a build file, or of several in their order."""
+
+ORDER = "order, waiting or pushing of the steps"
+"""What differs where the images and all else are the same."""
+
+MANY = 3
+"""Images above which a change that they share is told once."""
+
+DESCRIBING = ("label ", "pushed", "waits for", "cache", "builder", "env")
+"""Beginnings of options that make no other image, or none that could be known."""
+
+
+class Difference(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One thing that differs: what it is, and what it was and is; None where there was nothing.
+
+    `rebuilds` says whether an image is another one for it, and not only named, tested or
+    published differently.
+    """
+
+    what: str
+    before: str | None = None
+    after: str | None = None
+    rebuilds: bool = False
+
+    def __str__(self) -> str:
+        if self.before == self.after:
+            return self.what
+        values = (NOTHING if value is None else value for value in (self.before, self.after))
+        return f"{self.what} {' → '.join(values)}"
+
+
+class Changes(msgspec.Struct, frozen=True, kw_only=True):
+    """Images that came, went or changed, by name.
+
+    `rebuilt` has those that are the same but stand on one that came or changed, each with that
+    one. `whole` holds what differs outside the images. All empty: the builds are the same.
+    """
+
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    changed: dict[str, tuple[Difference, ...]] = {}
+    rebuilt: dict[str, str] = {}
+    whole: tuple[Difference, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.changed or self.rebuilt or self.whole)
+
+    def lines(self) -> Iterator[str]:
+        """One line a change: + added, - removed, ~ changed, ↻ rebuilt as a consequence."""
+        yield from (one_line(f"+ {name}") for name in self.added)
+        yield from (one_line(f"- {name}") for name in self.removed)
+        common = self.common()
+        for what, names in common.items():
+            yield one_line(f"~ {len(names)} images: {what}")
+        for name, differences in self.changed.items():
+            own = [str(difference) for difference in differences if difference.what not in common]
+            if own:
+                yield one_line(f"~ {name}: {'; '.join(own)}")
+        for cause, names in self.consequences().items():
+            yield one_line(f"↻ {', '.join(names)}: standing on {cause}")
+        yield from (one_line(f"~ {difference}") for difference in self.whole)
+
+    def common(self) -> dict[str, list[str]]:
+        """What changed in many images at once, such as a file that they are made of."""
+        found: dict[str, list[str]] = {}
+        for name, differences in self.changed.items():
+            for difference in differences:
+                if difference.before is None and difference.after is None:
+                    found.setdefault(difference.what, []).append(name)
+        return {what: names for what, names in found.items() if len(names) > MANY}
+
+    def consequences(self) -> dict[str, list[str]]:
+        """Which unchanged images each changed one has rebuilt."""
+        found: dict[str, list[str]] = {}
+        for name, cause in self.rebuilt.items():
+            found.setdefault(cause, []).append(name)
+        return found
+
+    def summary(self) -> str:
+        """The changes in one line."""
+        if not self:
+            return "no change"
+        parts = {
+            "added": self.added,
+            "removed": self.removed,
+            "changed": self.changed,
+            "rebuilt": self.rebuilt,
+        }
+        counts = [f"{len(names)} {kind}" for kind, names in parts.items() if names]
+        return ", ".join([*counts, *map(str, self.whole)])
+
+
+def compare(before: Inventory, after: Inventory) -> Changes:
+    """The changes from one build to another, as far as both are known."""
+    whole = list(_whole_changes(before, after))
+    if None in (before.repository, after.repository) and before.images and after.images:
+        before, after = before.whole_names(), after.whole_names()
+    changed = {
+        name: found
+        for name, made in after.images.items()
+        if name in before.images
+        and (found := tuple(_differences(before.images[name], made, before, after)))
+    }
+    added = tuple(name for name in after.images if name not in before.images)
+    others = {name for name in changed if any(d.rebuilds for d in changed[name])} | set(added)
+    differences = Changes(
+        added=added,
+        removed=tuple(name for name in before.images if name not in after.images),
+        changed=changed,
+        rebuilt=dict(_consequences(after, others)),
+        whole=tuple(whole),
+    )
+    known = None not in (before.sequence, after.sequence)
+    if not differences and known and before.sequence != after.sequence:
+        # With another change, the order would differ in any case.
+        return Changes(whole=(Difference(ORDER),))
+    return differences
+
+
+def compare_files(before: Texts | None, after: Texts) -> Changes:
+    """The changes from one Cloud Build file's text to another's, or from several to several.
+
+    `before` may be missing, may come from the original generator, and may be anything else.
+    """
+    old_texts, new_texts = _listed(before), _listed(after)
+    if old_texts == new_texts:
+        return Changes()
+    new = read(*new_texts) or Inventory()
+    old = read(*old_texts) if old_texts else None
+    if old is None:
+        what = "the file is new" if before is None else "the file held no Cloud Build document"
+        return Changes(added=tuple(new.images), whole=(Difference(what),))
+    found = compare(old, new)
+    before_number, after_number = str(len(old_texts)), str(len(new_texts))
+    if before_number != after_number:
+        number = Difference("build files", before_number, after_number)
+        return msgspec.structs.replace(found, whole=(*found.whole, number))
+    return found or Changes(whole=(Difference("only the layout differs"),))
+
+
+def _listed(texts: Texts | None) -> list[str]:
+    if texts is None:
+        return []
+    return [texts] if isinstance(texts, str) else list(texts)
+
+
+def _whole_changes(before: Inventory, after: Inventory) -> Iterator[Difference]:
+    if before.repository != after.repository and before.images and after.images:
+        yield Difference("repository", before.repository, after.repository, rebuilds=True)
+    if before.options is not None and after.options is not None:
+        yield from _mapping("", before.options, after.options)
+
+
+def _differences(old: Made, new: Made, before: Inventory, after: Inventory) -> Iterator[Difference]:
+    if old.dockerfile != new.dockerfile:
+        yield Difference("Dockerfile", old.dockerfile, new.dockerfile, rebuilds=True)
+    if old.parent != new.parent:
+        yield Difference("parent", old.parent, new.parent, rebuilds=True)
+    yield from _mapping("", old.build_args, new.build_args, rebuilds=True)
+    if before.files and after.files:
+        for name in _united(dict.fromkeys(old.files), dict.fromkeys(new.files)):
+            yield from _contents(name, before, after, rebuilds=True)
+    aliases = [dict.fromkeys(made.aliases, "yes") for made in (old, new)]
+    yield from _mapping("alias ", *aliases)
+    tests = [", ".join(made.test) or None for made in (old, new)]
+    if tests[0] != tests[1]:
+        yield Difference("test", tests[0], tests[1])
+    for name in new.test if old.test == new.test and before.files and after.files else ():
+        yield from _contents(name, before, after)
+    if old.options is not None and new.options is not None:
+        for difference in _mapping("", old.options, new.options):
+            rebuilds = not difference.what.startswith(DESCRIBING)
+            yield msgspec.structs.replace(difference, rebuilds=rebuilds)
+
+
+def _contents(
+    name: str, before: Inventory, after: Inventory, *, rebuilds: bool = False
+) -> Iterator[Difference]:
+    """Whether a file that an image is made of is another one now."""
+    old, new = before.files.get(name), after.files.get(name)
+    if old != new:
+        verb = "added" if old is None else "removed" if new is None else "changed"
+        yield Difference(f"{name} {verb}", rebuilds=rebuilds)
+
+
+def _mapping(
+    prefix: str, old: Mapping[str, str], new: Mapping[str, str], *, rebuilds: bool = False
+) -> Iterator[Difference]:
+    for name in _united(old, new):
+        if old.get(name) != new.get(name):
+            yield Difference(f"{prefix}{name}", old.get(name), new.get(name), rebuilds)
+
+
+def _united(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
+    return [*old, *(name for name in new if name not in old)]
+
+
+def _consequences(after: Inventory, others: set[str]) -> Iterator[tuple[str, str]]:
+    """Images with the nearest image below them that is another one; those themselves are none."""
+    for name, made in after.images.items():
+        below, parent = {name}, made.parent
+        while parent is not None and parent not in others | below:
+            below.add(parent)
+            parent = after.images[parent].parent if parent in after.images else None
+        if parent in others and name not in others:
+            yield name, str(parent)

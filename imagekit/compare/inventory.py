@@ -1,0 +1,342 @@
+"""What a build makes of its images, in a form in which two builds can be compared.
+
+The same from a plan, from a Cloud Build file whoever wrote it, and from the record of a run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+import yaml
+
+from imagekit.docker.context import inside, made_of
+from imagekit.document import cloudbuild
+from imagekit.document.build_files import merge
+from imagekit.document.split import split
+from imagekit.document.steps import PROGRAMS, SWITCHES, Step
+from imagekit.errors import LimitError
+from imagekit.planning.plan import Plan
+from imagekit.support.tree import Tree
+
+
+class Made(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one image is made from. Names of images are short where their repository is known.
+
+    `options` is what else its build step says, None where that is not known; `files` names what
+    it is made of beside its build args: the Dockerfile and what that copies, by path from the
+    build's root.
+    """
+
+    dockerfile: str
+    build_args: dict[str, str] = {}
+    parent: str | None = None
+    aliases: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
+    options: dict[str, str] | None = None
+    files: tuple[str, ...] = ()
+
+
+class Inventory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """All images of a build by name, in its order.
+
+    `repository` is what all their names have in common; None where there is no such thing, and
+    then names are whole. `options` are those of the build, None where they are not known.
+    `files` has a hash for each file that is known, `sequence` one for the steps and their order,
+    None where that is not known.
+    """
+
+    repository: str | None = None
+    images: dict[str, Made] = {}
+    options: dict[str, str] | None = None
+    files: dict[str, str] = {}
+    sequence: str | None = None
+
+    def whole_names(self) -> Inventory:
+        """The same with the images' whole names."""
+        if self.repository is None:
+            return self
+        names = {short: f"{self.repository}:{short}" for short in self.images}
+        images = {
+            names[short]: msgspec.structs.replace(
+                made,
+                parent=names.get(made.parent or ""),
+                aliases=tuple(f"{self.repository}:{alias}" for alias in made.aliases),
+            )
+            for short, made in self.images.items()
+        }
+        return msgspec.structs.replace(self, repository=None, images=images)
+
+
+def of_plan(plan: Plan) -> Inventory:
+    """A plan's inventory: that of the build files which it comes to, limits or no limits."""
+    try:
+        parts = split(plan)
+    except LimitError:
+        parts = (plan,)
+    return _of_document(merge(map(cloudbuild.assemble, parts)))
+
+
+def read(*texts: str) -> Inventory | None:
+    """The inventory of a Cloud Build file, or of several in their order, in JSON or YAML.
+
+    None where a text is no such file. It reads files that others wrote, among them the original
+    generator's, and takes from each step what it understands.
+    """
+    try:
+        return _of_document(merge(map(_document, texts)))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, yaml.YAMLError):
+        return None
+
+
+def with_files(inventory: Inventory, tree: Tree) -> Inventory:
+    """The same inventory with the hashes of what its images are made of and tested by."""
+    images, hashes = {}, dict(inventory.files)
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for name, made in inventory.images.items():
+        key = made.dockerfile, (made.options or {}).get("context", ".")
+        if key not in found:
+            found[key] = made_of(tree, *key)
+            hashes |= found[key]
+        images[name] = msgspec.structs.replace(made, files=tuple(found[key]))
+    for name in sorted({name for made in inventory.images.values() for name in made.test}):
+        path = inside(name)
+        if path is not None and (hashed := tree.hash(path)) is not None:
+            hashes[name] = hashed
+    return msgspec.structs.replace(inventory, images=images, files=hashes)
+
+
+def _document(text: str) -> dict[str, Any]:
+    found = _parsed(text)
+    if not isinstance(found["steps"], list):
+        raise TypeError("'steps' is no list")
+    return dict(found)
+
+
+def _parsed(text: str) -> Any:
+    if text.lstrip()[:1] == "{":
+        return json.loads(text)
+    return yaml.safe_load(text)
+
+
+def of_rows(document: Mapping[str, Any]) -> Inventory:
+    """The inventory of what `imagekit matrix --json` printed.
+
+    Raises KeyError or TypeError where it holds something else.
+    """
+    built = [row for row in document["rows"] if row["status"] == "built"]
+    names = ("dockerfile", "build_args", "parent", "aliases", "test")
+    images = {
+        row["tag"]: msgspec.convert({name: row[name] for name in names}, Made) for row in built
+    }
+    repository = str(document["repository"])
+    return Inventory(repository=repository, images=_without_parents(images, repository))
+
+
+def _of_document(document: Mapping[str, Any]) -> Inventory:
+    raw = document["steps"]
+    values = {name: str(text) for name, text in (document.get("substitutions") or {}).items()}
+    steps = [
+        (_step(fields, number, values), fields)
+        for number, fields in enumerate(raw)
+        if fields.get("args")
+    ]
+    builds = [(step, fields) for step, fields in steps if step.kind == "build" and step.tags]
+    names = [name for step, _ in builds for name in step.tags]
+    repository = _common(names)
+    known = {id(fields) for _, fields in builds}
+    known |= {id(fields) for step, fields in steps if _belongs(step, set(names))}
+    images = _images(builds, [step for step, _ in steps], names, document)
+    if repository is not None:
+        images = _shortened(images, repository)
+    whole = dict(_told({k: v for k, v in document.items() if k not in PARTS}))
+    for number, fields in enumerate(raw):
+        if id(fields) not in known:
+            whole[f"step {fields.get('id') or number + 1}"] = json.dumps(fields)
+    return Inventory(
+        repository=repository,
+        images=_without_parents(images, repository),
+        options=dict(sorted(whole.items())),
+        sequence=_sequence(document, repository),
+    )
+
+
+def _told(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Options one by one, so that a change is of one and not of all."""
+    for name, value in options.items():
+        if isinstance(value, dict):
+            yield from _told(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value if isinstance(value, str) else json.dumps(value)
+
+
+PARTS = ("steps", "images")
+"""What of a build file is told image by image."""
+
+
+def _belongs(step: Step, names: set[str]) -> bool:
+    """Whether a step only pushes, pulls or tests images that the build makes.
+
+    A step with a program or an environment of its own may do anything.
+    """
+    plain = step.entrypoint is None and step.builder in PROGRAMS
+    return plain and step.kind in ("push", "pull", "test") and set(step.tags) <= names
+
+
+def _sequence(document: Mapping[str, Any], repository: str | None) -> str:
+    text = json.dumps([document["steps"], document.get("images")], sort_keys=True)
+    if repository is not None:
+        text = text.replace(f"{repository}:", "")
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _images(
+    builds: list[tuple[Step, Mapping[str, Any]]],
+    steps: list[Step],
+    names: list[str],
+    document: Mapping[str, Any],
+) -> dict[str, Made]:
+    by_id = {step.id: step.tags[0] for step, _ in builds}
+    by_id |= {step.id: step.tags[0] for step in steps if step.kind == "pull"}
+    pushed = _pushed(document, steps)
+    images: dict[str, Made] = {}
+    for step, fields in builds:
+        parent = _parent(step, names, by_id)
+        options = _joined(_options(step, fields, parent, by_id))
+        options |= {} if pushed & set(step.tags) else {"pushed": "no"}
+        images[step.tags[0]] = Made(
+            dockerfile=step.dockerfile,
+            build_args=_own_args(step),
+            parent=parent,
+            aliases=step.tags[1:],
+            test=tuple(_tests(step, steps)),
+            options=options,
+        )
+    return images
+
+
+def _own_args(step: Step) -> dict[str, str]:
+    """A step's build args but for the one that only has BuildKit keep its cache."""
+    name, _, value = cloudbuild.INLINE_CACHE.partition("=")
+    return {arg: text for arg, text in step.build_args.items() if (arg, text) != (name, value)}
+
+
+def _common(names: list[str]) -> str | None:
+    """The repository that all names are in; None where they are in several, or one has no tag."""
+    repositories = {re.sub(r":[\w.-]+$", "", name) for name in names}
+    one = repositories.pop() if len(repositories) == 1 else None
+    return one if one not in names else None
+
+
+def _step(fields: Mapping[str, Any], number: int, values: Mapping[str, str]) -> Step:
+    args = tuple(_substituted(str(arg), values) for arg in fields["args"])
+    return Step(
+        id=str(fields.get("id") or f"step {number + 1}"),
+        builder=str(fields.get("name", "")).partition("@")[0],
+        args=args,
+        entrypoint=fields.get("entrypoint"),
+        dir=str(fields.get("dir") or "."),
+        needs=tuple(str(name) for name in fields.get("waitFor") or ()),
+    )
+
+
+def _substituted(text: str, values: Mapping[str, str]) -> str:
+    """A text with the file's own substitutions; Cloud Build's variables stay as they are."""
+
+    def value(match: re.Match[str]) -> str:
+        return "$" if match[1] else values.get(match[2] or match[3], match[0])
+
+    return re.sub(r"\$(?:(\$)|(_[A-Z0-9_]+)|\{(_[A-Z0-9_]+)\})", value, text)
+
+
+def _parent(step: Step, names: Iterable[str], by_id: Mapping[str, str]) -> str | None:
+    """The image of the same build that a step's image stands on: named, or waited for."""
+    given = set(step.build_args.values())
+    waited = (by_id[name] for name in step.needs if name in by_id)
+    return next((name for name in names if name in given), next(waited, None))
+
+
+def _pushed(document: Mapping[str, Any], steps: Iterable[Step]) -> set[str]:
+    named = {str(name) for name in document.get("images") or ()}
+    return named | {name for step in steps if step.kind == "push" for name in step.tags}
+
+
+def _tests(step: Step, steps: Iterable[Step]) -> Iterator[str]:
+    for test in steps:
+        if test.kind == "test" and test.tags[:1] == step.tags[:1]:
+            yield from test.options("--config") or (" ".join(test.args),)
+
+
+def _options(
+    step: Step, fields: Mapping[str, Any], parent: str | None, by_id: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """What a build step says beside tags, Dockerfile and build args."""
+    yield from _flags(step)
+    if step.context != ".":
+        yield "context", step.context
+    if step.builder != cloudbuild.BUILDER:
+        yield "builder", step.builder
+    waits = [by_id.get(name, name) for name in step.needs]
+    if waits != ["-" if parent is None else parent]:
+        yield "waits for", ", ".join(waits) or "everything before"
+    for name in fields:
+        if name not in ("id", "name", "args", "waitFor", "dir"):
+            yield name, json.dumps(fields[name])
+
+
+def _flags(step: Step) -> Iterator[tuple[str, str]]:
+    args = iter(step.flags)
+    for arg in args:
+        flag, equals, value = arg.partition("=")
+        if flag in SWITCHES:
+            value = value or "yes"
+        elif arg.startswith("-") and not equals:
+            value = next(args, "")
+        if flag == "--label":
+            name, _, value = value.partition("=")
+            yield f"label {name}", value
+        elif flag == "--cache-from" and value in step.tags:
+            yield "cache", "registry"
+        elif flag not in ("-t", "--tag", "-f", "--file", "--build-arg"):
+            yield flag, value
+
+
+def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
+
+
+def _shortened(images: Mapping[str, Made], repository: str) -> dict[str, Made]:
+    def short(name: str) -> str:
+        return name.removeprefix(f"{repository}:")
+
+    return {
+        short(name): msgspec.structs.replace(
+            made,
+            parent=short(made.parent) if made.parent else None,
+            aliases=tuple(map(short, made.aliases)),
+        )
+        for name, made in images.items()
+    }
+
+
+def _without_parents(images: Mapping[str, Made], repository: str | None) -> dict[str, Made]:
+    """Images whose build args do not repeat the parent, which has a place of its own."""
+    return {
+        name: msgspec.structs.replace(
+            made,
+            build_args={
+                arg: value
+                for arg, value in made.build_args.items()
+                if made.parent is None
+                or value != (f"{repository}:{made.parent}" if repository else made.parent)
+            },
+        )
+        for name, made in images.items()
+    }

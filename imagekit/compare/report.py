@@ -1,0 +1,114 @@
+"""The changes between two builds for people and machines: rows, Markdown, JSON."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Iterator
+
+import msgspec
+
+from imagekit.compare.changes import NOTHING, Changes, Difference
+from imagekit.errors import counted, one_line
+
+MARKS = {"added": "+", "removed": "-", "changed": "~", "rebuilt": "↻", "build": "~"}
+"""A glyph for each kind of change, so that nothing is told by colour alone."""
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One change: its kind, the image (none for the build as a whole), and what differs."""
+
+    kind: str
+    image: str
+    what: str = ""
+    before: str = ""
+    after: str = ""
+
+    @property
+    def mark(self) -> str:
+        """The kind with its glyph."""
+        return f"{MARKS[self.kind]} {self.kind}"
+
+
+def rows(changes: Changes) -> Iterator[Row]:
+    """One row a change: what came, went and changed, then the consequences, then the build."""
+    yield from (Row("added", name) for name in changes.added)
+    yield from (Row("removed", name) for name in changes.removed)
+    common = changes.common()
+    yield from (Row("changed", f"{len(names)} images", what) for what, names in common.items())
+    for name, differences in changes.changed.items():
+        own = (difference for difference in differences if difference.what not in common)
+        yield from (_row("changed", name, difference) for difference in own)
+    yield from (Row("rebuilt", n, f"stands on {cause}") for n, cause in changes.rebuilt.items())
+    yield from (_row("build", "", difference) for difference in changes.whole)
+
+
+def _row(kind: str, name: str, difference: Difference) -> Row:
+    if difference.before == difference.after:
+        return Row(kind, name, difference.what)
+    before, after = (NOTHING if v is None else v for v in (difference.before, difference.after))
+    return Row(kind, name, difference.what, before, after)
+
+
+def nothing(before: str, after: str) -> str:
+    """What is said of two builds that are the same."""
+    return f"no change: {before} and {after} describe the same images"
+
+
+def as_json(changes: Changes, before: str, after: str) -> str:
+    """The changes for machines; `build` holds what differs outside the images."""
+    found = msgspec.to_builtins(changes)
+    found["build"] = found.pop("whole")
+    return json.dumps({"before": before, "after": after, **found}, indent=2, ensure_ascii=False)
+
+
+def markdown(changes: Changes, before: str, after: str) -> str:
+    """The changes for a pull request: a summary, a table, and the consequences folded away."""
+    if not changes:
+        return f"No change: {_code(before)} and {_code(after)} describe the same images.\n"
+    title = f"**{_summary(changes)}** from {_code(before)} to {_code(after)}"
+    parts = [title]
+    main = [row for row in rows(changes) if row.kind != "rebuilt"]
+    if main:
+        body = (
+            f"| {row.mark} | {_code(row.image)} | {_text(row.what)} | {_code(row.before)} "
+            f"| {_code(row.after)} |"
+            for row in main
+        )
+        head = "| change | image | what | before | after |\n| --- | --- | --- | --- | --- |"
+        parts.append("\n".join([head, *body]))
+    for what, names in changes.common().items():
+        title = f"{counted(len(names), 'image')}: {_text(what)}"
+        parts.append(_folded(title, [", ".join(map(_code, names))]))
+    if changes.rebuilt:
+        lines = (
+            f"- standing on {_code(cause)}: {', '.join(map(_code, names))}"
+            for cause, names in changes.consequences().items()
+        )
+        number = counted(len(changes.rebuilt), "image")
+        parts.append(_folded(f"{number} rebuilt as a consequence", list(lines)))
+    return "\n\n".join(parts) + "\n"
+
+
+def _folded(title: str, lines: list[str]) -> str:
+    return "\n".join(["<details>", f"<summary>{title}</summary>", "", *lines, "", "</details>"])
+
+
+def _summary(changes: Changes) -> str:
+    numbers = {
+        "added": len(changes.added),
+        "removed": len(changes.removed),
+        "changed": len(changes.changed),
+        "rebuilt": len(changes.rebuilt),
+    }
+    told = [f"{number} {kind}" for kind, number in numbers.items() if number]
+    return ", ".join(told) or "the build's options changed"
+
+
+def _text(text: str) -> str:
+    return html.escape(one_line(text), quote=False).replace("|", "\\|")
+
+
+def _code(text: str) -> str:
+    """A text as it is, in a cell of a table: what stands in <code> cannot break out of it."""
+    return f"<code>{_text(text)}</code>" if text else ""

@@ -1,0 +1,197 @@
+"""What Cloud Build would refuse of a config's section `cloudbuild`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from imagekit.config.cloudbuild import (
+    CONNECTED,
+    HOST_CONFIG,
+    HOSTED,
+    LINKED,
+    POOL,
+    SOURCE,
+    SUBSTITUTION,
+    CloudBuild,
+    Trigger,
+    account_name,
+    trigger_region,
+)
+from imagekit.errors import Path, Problem
+
+MAX_TAGS, MAX_SUBSTITUTIONS, MAX_KEY, MAX_VALUE = 64, 100, 100, 4_000
+"""Tags and substitutions of a build, and characters of a substitution's name and value
+(GoogleCloudPlatform/cloud-build-local, validate/validate.go)."""
+MAX_DISK = 4_000
+"""Gigabytes (cloud.google.com/build/docs/build-config-file-schema#options)."""
+
+
+def check(options: CloudBuild) -> Iterator[Problem]:
+    """What of the options Cloud Build would refuse when the build is submitted."""
+    at: Path = ("cloudbuild",)
+    yield from _check_names(options)
+    pool = POOL.fullmatch(options.worker_pool or "")
+    if options.region and pool and options.region != pool["region"]:
+        message = f"the worker pool is in {pool['region']}, not in {options.region!r}; leave it out"
+        yield Problem(message=message, path=(*at, "region"), see=(*at, "worker_pool"))
+    if (options.disk_size or 0) > MAX_DISK:
+        message = f"{options.disk_size} GB are more than the {MAX_DISK} that a build may have"
+        yield Problem(message=message, path=(*at, "disk_size"))
+    silent = options.logging in ("CLOUD_LOGGING_ONLY", "NONE") or options.logs_bucket
+    if account_name(options.service_account or "") and not silent:
+        message = (
+            "a service account of one's own requires 'logging: CLOUD_LOGGING_ONLY' (or NONE), or "
+            "a 'logs_bucket'; Cloud Build refuses the build otherwise"
+        )
+        yield Problem(message=message, path=(*at, "service_account"))
+    yield from _check_tags(options.tags)
+    yield from _check_substitutions(options.substitutions)
+    if options.trigger is not None:
+        yield from _check_trigger(options.trigger)
+        where, there = options.region, trigger_region(options)
+        if where is not None and where != there:
+            message = f"the trigger's repository is connected in {there}, not in {where!r}"
+            yield Problem(message=message, path=(*at, "region"), see=(*at, "trigger", "repository"))
+
+
+def _check_names(options: CloudBuild) -> Iterator[Problem]:
+    forms = {
+        "project": (r"[a-z0-9.:-]+", "my-project"),
+        "region": (r"global|[a-z]+(-[a-z]+)+\d+", "europe-west1, or global"),
+        "worker_pool": (POOL.pattern, "projects/P/locations/REGION/workerPools/POOL"),
+        "logs_bucket": (r"gs://[a-z0-9][a-z0-9._-]+(/.*)?", "gs://my-bucket"),
+    }
+    for name, (pattern, example) in forms.items():
+        value = getattr(options, name)
+        if value is not None and not re.fullmatch(pattern, value):
+            message = f"{value!r} is no {name.replace('_', ' ')}: write it like {example}"
+            yield Problem(message=message, path=("cloudbuild", name))
+    account = options.service_account
+    if account is not None and account_name(account) is None:
+        message = f"{account!r} is no service account: write NAME@PROJECT.iam.gserviceaccount.com"
+        yield Problem(message=message, path=("cloudbuild", "service_account"))
+
+
+def _check_tags(tags: tuple[str, ...]) -> Iterator[Problem]:
+    at: Path = ("cloudbuild", "tags")
+    for index, tag in enumerate(tags):
+        if not re.fullmatch(r"\w[\w.-]{0,127}", tag, re.ASCII):
+            message = f"{tag!r} is no tag of a build: use letters, digits, '_', '.' and '-'"
+            yield Problem(message=message, path=(*at, index))
+    if len(tags) > MAX_TAGS:
+        yield Problem(message=f"{len(tags)} tags are more than {MAX_TAGS}", path=at)
+
+
+def _check_substitutions(given: Mapping[str, str]) -> Iterator[Problem]:
+    at: Path = ("cloudbuild", "substitutions")
+    if len(given) > MAX_SUBSTITUTIONS:
+        message = f"{len(given)} substitutions are more than {MAX_SUBSTITUTIONS}"
+        yield Problem(message=message, path=at)
+    for name, value in given.items():
+        if not SUBSTITUTION.fullmatch(name) or len(name) > MAX_KEY:
+            message = f"{name!r} cannot be a substitution: '_', then capitals, digits and '_'"
+            yield Problem(message=message, path=(*at, name), on_key=True)
+        if len(value) > MAX_VALUE:
+            message = f"the value has {len(value)} characters, at most {MAX_VALUE} are accepted"
+            yield Problem(message=message, path=(*at, name))
+
+
+SECRET = re.compile(r"projects/[^/]+/secrets/[^/]+/versions/[^/]+")
+
+
+def _check_trigger(trigger: Trigger) -> Iterator[Problem]:
+    at: Path = ("cloudbuild", "trigger")
+    yield from _check_repository(trigger)
+    yield from _check_schedule(trigger)
+    if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?", trigger.name):
+        message = f"{trigger.name!r} is no name of a trigger: 1 to 64 letters, digits and '-'"
+        yield Problem(message=message, path=(*at, "name"))
+    if not re.fullmatch(r"[\w./-]+", trigger.branch):
+        message = f"{trigger.branch!r} is no branch: write its name as it is, such as main"
+        yield Problem(message=message, path=(*at, "branch"))
+
+
+def _check_schedule(trigger: Trigger) -> Iterator[Problem]:
+    at: Path = ("cloudbuild", "trigger")
+    if trigger.schedule is not None and not _is_cron(trigger.schedule):
+        message = f"{trigger.schedule!r} is no schedule: five fields of cron, such as '0 4 * * 1'"
+        yield Problem(message=message, path=(*at, "schedule"))
+    forms = {"topic": r"[A-Za-z][\w.~+%-]{2,254}", "time_zone": r"[A-Za-z_]+(/[\w+-]+)*"}
+    for name, pattern in forms.items():
+        value = getattr(trigger, name)
+        if value is not None and not re.fullmatch(pattern, value, re.ASCII):
+            example = {"topic": "my-topic", "time_zone": "Europe/Berlin"}[name]
+            message = f"{value!r} is no {name.replace('_', ' ')}: write it like {example}"
+            yield Problem(message=message, path=(*at, name))
+    blank = Trigger(repository="")
+    for name in ("topic", "secret", "time_zone"):
+        if getattr(trigger, name) != getattr(blank, name) and not trigger.schedule:
+            message = (
+                f"{name!r} is for a schedule, and there is none; set 'schedule' or leave it out"
+            )
+            yield Problem(message=message, path=(*at, name))
+    if trigger.secret and not SECRET.fullmatch(trigger.secret):
+        message = f"{trigger.secret!r}: write projects/PROJECT/secrets/NAME/versions/VERSION"
+        yield Problem(message=message, path=(*at, "secret"))
+    if trigger.schedule and LINKED.fullmatch(trigger.repository):
+        message = (
+            "Cloud Build has no source for a schedule at Developer Connect; name a repository that "
+            "is connected to Cloud Build itself, or its address"
+        )
+        yield Problem(message=message, path=(*at, "schedule"), see=(*at, "repository"))
+    if trigger.secret and trigger.topic:
+        message = "a schedule arrives by Pub/Sub or by a webhook, not both; leave one out"
+        yield Problem(message=message, path=(*at, "secret"), see=(*at, "topic"))
+
+
+RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+"""Minutes, hours, days, months and days of the week in a schedule."""
+
+
+def _is_cron(text: str) -> bool:
+    """Whether a text is five fields of cron, each within its range."""
+    fields = text.split()
+    if len(fields) != len(RANGES):
+        return False
+    for field, (low, high) in zip(fields, RANGES, strict=True):
+        span, *step = field.split("/")
+        if not re.fullmatch(r"\*|[\w,-]+", span) or len(step) > 1:
+            return False
+        if not all(low <= int(number) <= high for number in re.findall(r"\d+", span)):
+            return False
+    return True
+
+
+def _check_repository(trigger: Trigger) -> Iterator[Problem]:
+    at: Path = ("cloudbuild", "trigger")
+    address, config = trigger.repository, trigger.host_config
+    if config is not None and not HOST_CONFIG.fullmatch(config):
+        message = (
+            f"{config!r}: write projects/PROJECT/locations/REGION/githubEnterpriseConfigs/ID, or "
+            "…/gitLabConfigs/ID"
+        )
+        yield Problem(message=message, path=(*at, "host_config"))
+    if any(form.fullmatch(address) for form in (CONNECTED, LINKED, SOURCE)):
+        return
+    hosted = HOSTED.fullmatch(address)
+    if hosted is None:
+        message = (
+            f"{address!r} is no repository that a trigger can watch: write "
+            "https://github.com/OWNER/NAME, or the name of a connected repository, "
+            "projects/PROJECT/locations/REGION/connections/CONNECTION/repositories/NAME"
+        )
+        yield Problem(message=message, path=(*at, "repository"))
+    elif hosted["host"] == "github.com" and config is not None:
+        message = "github.com needs no configuration of a host; leave it out"
+        yield Problem(message=message, path=(*at, "host_config"))
+    elif "/" in hosted["owner"] and "gitLabConfigs" not in (config or ""):
+        message = f"{address!r} is more than a repository: write https://HOST/OWNER/NAME"
+        yield Problem(message=message, path=(*at, "repository"))
+    elif hosted["host"] != "github.com" and config is None:
+        message = (
+            f"{hosted['host']} has to be connected: name the connected repository "
+            "(projects/…/connections/…/repositories/…), or the configuration of the host in "
+            "'host_config'"
+        )
+        yield Problem(message=message, path=(*at, "repository"))

@@ -1,0 +1,1 @@
+"""Docker's own language: names, Dockerfiles, path patterns, build contexts."""

@@ -1,0 +1,1 @@
+"""Build files: from a plan, split, as triggers, and back into steps."""

@@ -1,0 +1,123 @@
+"""The build files that a plan becomes: one, or several in an order and a manifest of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import posixpath
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from imagekit.document import cloudbuild
+from imagekit.document.limits import Document
+from imagekit.document.split import path_length, split
+from imagekit.planning.plan import Plan
+
+Files = dict[str, str]
+"""Texts by path."""
+
+MANIFEST = "manifest"
+OWN = ("repository", "critical_path", "files")
+"""The keys of a manifest."""
+
+
+def files(plan: Plan, path: str) -> Files:
+    """What a plan becomes: `{path: text}`, or numbered files beside `path` and their manifest.
+
+    Raises LimitError where Cloud Build would refuse what cannot be split.
+    """
+    parts = split(plan)
+    if len(parts) == 1:
+        return {path: cloudbuild.render(parts[0])}
+    digits = max(2, len(str(len(parts))))
+    names = [_beside(path, f"{number:0{digits}}") for number in range(1, len(parts) + 1)]
+    texts = dict(zip(names, map(cloudbuild.render, parts), strict=True))
+    listed = [
+        {
+            "file": posixpath.basename(name),
+            "sha256": hashlib.sha256(texts[name].encode()).hexdigest(),
+            "images": [image.tag for image in part.images],
+            "pulls": list(part.pulled),
+            "steps": len(cloudbuild.assemble(part)["steps"]),
+        }
+        for name, part in zip(names, parts, strict=True)
+    ]
+    manifest = {
+        "repository": plan.repository,
+        "critical_path": path_length(part.images for part in parts),
+        "files": listed,
+    }
+    text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+    return texts | {manifest_path(path): text}
+
+
+def manifest_path(path: str) -> str:
+    """The manifest of the files that a build file was split into."""
+    return _beside(path, MANIFEST)
+
+
+def _beside(path: str, what: str) -> str:
+    stem, suffix = posixpath.splitext(path)
+    return f"{stem}-{what}{suffix}"
+
+
+def paths(manifest: str, names: Iterable[str]) -> list[str]:
+    """Files that a manifest names, as paths like its own."""
+    return [posixpath.join(posixpath.dirname(manifest), name) for name in names]
+
+
+def is_part(path: str, manifest: str) -> bool:
+    """Whether a path is what a part of the build with this manifest is called."""
+    stem, suffix = posixpath.splitext(manifest)
+    stem = re.escape(stem.removesuffix(MANIFEST))
+    return bool(re.fullmatch(rf"{stem}[0-9]{{2,}}{re.escape(suffix)}", path))
+
+
+def hash_listed(document: Any, name: str) -> str | None:
+    """The SHA-256 that a manifest has for a file, so that a torn set of files is noticed."""
+    entries = (e for e in document["files"] if e["file"] == name)
+    return next((str(entry.get("sha256")) for entry in entries), None)
+
+
+def listed(document: Any) -> list[str] | None:
+    """The files that a manifest names, in their order; None where it is no manifest."""
+    # Others, too, call files "-manifest.json".
+    if not isinstance(document, Mapping) or not {*OWN} <= document.keys():
+        return None
+    entries = document.get("files")
+    if not isinstance(entries, list) or not entries:
+        return None
+    names = [entry.get("file") if isinstance(entry, Mapping) else None for entry in entries]
+    # Beside the manifest and nowhere else: what is listed is read, and may be replaced.
+    fine = all(isinstance(n, str) and n == posixpath.basename(n) and n for n in names)
+    return [str(name) for name in names] if fine else None
+
+
+def merge(documents: Iterable[Document]) -> Document:
+    """Build files in their order as one build, in which nothing needs to be pulled.
+
+    What belongs to the build as a whole is taken from the first.
+    """
+    several = list(documents)
+    steps = [step for document in several for step in document["steps"]]
+    builds = {step.get("id") for step in steps}
+    pulled = {
+        step["id"]: step["id"].removesuffix("-pull")
+        for step in steps
+        if step.get("args", [])[:1] == ["pull"]
+        and str(step.get("id")).removesuffix("-pull") in builds
+    }
+    kept = [
+        {**step, "waitFor": [pulled.get(name, name) for name in step["waitFor"]]}
+        if "waitFor" in step
+        else step
+        for step in steps
+        if step.get("id") not in pulled
+    ]
+    whole = several[0] | {"steps": kept}
+    if images := [name for document in several for name in document.get("images") or ()]:
+        whole["images"] = images
+    # Each has only those that it uses.
+    given = {k: v for one in several for k, v in (one.get("substitutions") or {}).items()}
+    return whole | ({"substitutions": given} if given else {})

@@ -1,0 +1,85 @@
+"""The rules that Cloud Build holds a build file to, checked before it is submitted.
+
+Figures: `imagekit.cloud.Limits`. Rules: GoogleCloudPlatform/cloud-build-local,
+validate/validate.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from imagekit.config.cloudbuild import MAX_TIMEOUT, Limits, seconds
+from imagekit.errors import LimitError, Problem
+
+Document = dict[str, Any]
+
+
+def validate(build: Document, limits: Limits) -> dict[str, str]:
+    """What was checked of a build, and what was found: rule → figure.
+
+    Raises LimitError, with everything that Cloud Build would refuse.
+    """
+    steps, images = build["steps"], build.get("images", [])
+    problems = [*_disordered(steps), *_over_limits(build, limits)]
+    if seconds(str(build["timeout"])) is None:
+        message = f"the time-out {build['timeout']} is not between 1s and {MAX_TIMEOUT}s"
+        problems.append(Problem(message=message))
+    if problems:
+        raise LimitError(problems)
+    longest = max((len(arg) for step in steps for arg in step["args"]), default=0)
+    most = max((len(step["args"]) for step in steps), default=0)
+    found = {
+        "steps": f"{len(steps)} of at most {limits.steps}",
+        "step ids": "each is there once",
+        "waitFor": "names earlier steps only",
+        "arguments in a step": f"{most} of at most {limits.args}",
+        "characters in an argument": f"{longest} of at most {limits.arg_length}",
+        "time-out": f"{build['timeout']} of at most {MAX_TIMEOUT}s",
+    }
+    return found | ({"images": f"{len(images)} of at most {limits.images}"} if images else {})
+
+
+def _disordered(steps: list[dict[str, Any]]) -> Iterator[Problem]:
+    if not steps:
+        yield Problem(message="the build has no steps")
+    earlier: set[str] = set()
+    for step in steps:
+        if step["id"] in ("", "-"):
+            yield Problem(message=f"no step can be called {step['id']!r}")
+        if step["id"] in earlier:
+            yield Problem(message=f"two steps are called {step['id']}")
+        for name in step["waitFor"]:
+            if name != "-" and name not in earlier:
+                yield Problem(message=f"step {step['id']} waits for {name}, which is not earlier")
+        earlier.add(step["id"])
+
+
+REMEDY = "or raise 'cloudbuild.limits.{}' if your Cloud Build accepts more"
+
+
+def _over_limits(build: Document, limits: Limits) -> Iterator[Problem]:
+    steps = build["steps"]
+    if len(steps) > limits.steps:
+        yield Problem(
+            message=f"{len(steps)} steps are more than the {limits.steps} that a build may have; "
+            f"split the plan, {REMEDY.format('steps')}"
+        )
+    if len(build.get("images", [])) > limits.images:
+        yield Problem(
+            message=f"{len(build['images'])} images are more than the {limits.images} that a "
+            f"build may name; split the plan, {REMEDY.format('images')}"
+        )
+    for step in steps:
+        if len(step["args"]) > limits.args:
+            yield Problem(
+                message=f"step {step['id']} has {len(step['args'])} arguments, at most "
+                f"{limits.args} are accepted; give fewer build args, {REMEDY.format('args')}"
+            )
+        longest = max(step["args"], key=len)
+        if len(longest) > limits.arg_length:
+            yield Problem(
+                message=f"step {step['id']} has an argument of {len(longest)} characters, at most "
+                f"{limits.arg_length} are accepted; shorten what starts with {longest[:40]!r}, "
+                f"{REMEDY.format('arg_length')}"
+            )

@@ -1,0 +1,218 @@
+"""A plan that is too large for one build as several plans, to be built one after the other.
+
+Every image stands in one of them, and its parent in the same or in an earlier one, from which
+it is then pulled. The fewest files are the aim, then the shortest critical path.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from imagekit.config.cloudbuild import Limits
+from imagekit.errors import LimitError, Problem
+from imagekit.planning.plan import Image, Plan
+
+Assignment = tuple[tuple[Image, ...], ...]
+"""The images of each file."""
+Groups = list[list[Image]]
+
+
+class _File(msgspec.Struct):
+    """How many steps and names a file has room for yet, and what it holds already."""
+
+    steps: int
+    names: int
+    tags: set[str]
+    pulled: set[str]
+
+    def takes(self, needed: Sequence[tuple[Image, int, int]]) -> bool:
+        """Put images into the file if there is room for them and for pulling their parents.
+
+        Each comes with its number of steps and of names, parents before children.
+        """
+        tags, pulled = set(self.tags), set(self.pulled)
+        for image, _, _ in needed:
+            if image.parent is not None and image.parent not in tags:
+                pulled.add(image.parent)
+            tags.add(image.tag)
+        steps = sum(number for _, number, _ in needed) + len(pulled) - len(self.pulled)
+        names = sum(number for _, _, number in needed)
+        if steps > self.steps or names > self.names:
+            return False
+        self.steps, self.names = self.steps - steps, self.names - names
+        self.tags, self.pulled = tags, pulled
+        return True
+
+
+def split(plan: Plan) -> tuple[Plan, ...]:
+    """The plans of the files that a plan becomes; the plan itself where it fits into one.
+
+    Raises LimitError where a single image is too large for a build, and where images are to be
+    published together, which several builds cannot do.
+    """
+    limits = plan.cloudbuild.limits
+    if _fits(plan, plan.images):
+        return (plan,)
+    problems = list(_check(plan, limits))
+    if problems:
+        raise LimitError(problems)
+    ways = (_as_listed, _by_parent, _by_tree, _whole_trees, _by_size)
+    # min takes the first of equals: the plan's own order, in which a new image moves no other.
+    best = min((_fill(plan, way(plan), limits) for way in ways), key=_cost)
+    return tuple(msgspec.structs.replace(plan, images=images) for images in best)
+
+
+def fewest(plan: Plan) -> int:
+    """A number of files that no split of a plan can go below, whatever its parents are."""
+    limits = plan.cloudbuild.limits
+    steps = sum(_steps(plan, image) for image in plan.images)
+    names = sum(_names(plan, image) for image in plan.images)
+    return max(-(-steps // limits.steps), -(-names // limits.images))
+
+
+def path_length(files: Iterable[Sequence[Image]]) -> int:
+    """The critical path of files that are built one after the other, in images."""
+    return sum(max(_depths(images).values(), default=0) for images in files)
+
+
+def _steps(plan: Plan, image: Image) -> int:
+    pushes = 0 if plan.cloudbuild.publish == "provenance" else 1 + len(image.aliases)
+    return 1 + bool(image.test) + pushes
+
+
+def _names(plan: Plan, image: Image) -> int:
+    """How many names an image takes in the `images` of a build."""
+    return 1 + len(image.aliases) if plan.cloudbuild.publish == "provenance" else 0
+
+
+def _fits(plan: Plan, images: Iterable[Image]) -> bool:
+    """Whether there is room for images in one file, but for what they pull."""
+    needed = [(_steps(plan, image), _names(plan, image)) for image in images]
+    steps = sum(number for number, _ in needed)
+    names = sum(number for _, number in needed)
+    return steps <= plan.cloudbuild.limits.steps and names <= plan.cloudbuild.limits.images
+
+
+def _check(plan: Plan, limits: Limits) -> Iterator[Problem]:
+    if plan.cloudbuild.publish == "together":
+        message = (
+            f"the plan needs at least {fewest(plan)} builds, which cannot publish together: a "
+            "later one pulls what an earlier one has pushed; say 'publish: each', build a part "
+            "with --only, or raise 'cloudbuild.limits.steps' if your Cloud Build accepts more"
+        )
+        yield Problem(message=message)
+    for image in plan.images:
+        needed = _steps(plan, image) + (image.parent is not None)
+        if needed > limits.steps:
+            message = (
+                f"{image.tag} alone needs {needed} steps, and a build may have {limits.steps}; "
+                "raise 'cloudbuild.limits.steps' if your Cloud Build accepts more"
+            )
+            yield Problem(message=message)
+        if _names(plan, image) > limits.images:
+            message = (
+                f"{image.tag} alone has {_names(plan, image)} names, and a build may push "
+                f"{limits.images}; give it fewer aliases"
+            )
+            yield Problem(message=message)
+
+
+# ---- groups that are put into files one after the other: parents always before their children
+
+
+def _as_listed(plan: Plan) -> Groups:
+    return [[image] for image in plan.images]
+
+
+def _by_parent(plan: Plan) -> Groups:
+    """By depth, and children of one parent one behind the other: short paths, few pulls."""
+    depths = _depths(plan.images)
+    places = {image.tag: place for place, image in enumerate(plan.images)}
+    found = sorted(plan.images, key=lambda i: (depths[i.tag], places.get(i.parent or "", -1)))
+    return [[image] for image in found]
+
+
+def _by_tree(plan: Plan) -> Groups:
+    """Each image behind its parent, the largest trees first: few pulls."""
+    return [[image] for tree in _whole_trees(plan) for image in tree]
+
+
+def _whole_trees(plan: Plan) -> Groups:
+    """An image and all that stands on it together, the largest trees first: no pulls."""
+    children = _children(plan)
+
+    def below(image: Image) -> list[Image]:
+        parts = sorted(map(below, children.get(image.tag, ())), key=len, reverse=True)
+        return [image, *(i for part in parts for i in part)]
+
+    return sorted(map(below, children.get(None, ())), key=len, reverse=True)
+
+
+def _by_size(plan: Plan) -> Groups:
+    """The largest images first, as soon as their parents are placed."""
+    children = _children(plan)
+    places = {image.tag: place for place, image in enumerate(plan.images)}
+    by_tag = {image.tag: image for image in plan.images}
+
+    def entry(image: Image) -> tuple[bool, int, int, str]:
+        return image.tag not in children, -_steps(plan, image), places[image.tag], image.tag
+
+    ready = [entry(image) for image in children.get(None, ())]
+    heapq.heapify(ready)
+    found: Groups = []
+    while ready:
+        image = by_tag[heapq.heappop(ready)[-1]]
+        found.append([image])
+        for child in children.get(image.tag, ()):
+            heapq.heappush(ready, entry(child))
+    return found
+
+
+def _children(plan: Plan) -> Mapping[str | None, list[Image]]:
+    own = {image.tag for image in plan.images}
+    found: dict[str | None, list[Image]] = {}
+    for image in plan.images:
+        found.setdefault(image.parent if image.parent in own else None, []).append(image)
+    return found
+
+
+# ---- filling
+
+
+def _fill(plan: Plan, groups: Iterable[Sequence[Image]], limits: Limits) -> Assignment:
+    """Each group into the first file that has room for it and is not before its parent's.
+
+    A group that is too large for a file of its own is taken apart.
+    """
+    files: list[_File] = []
+    chosen: dict[str, int] = {}
+    for group in groups:
+        for part in [group] if _fits(plan, group) else [[image] for image in group]:
+            needed = [(image, _steps(plan, image), _names(plan, image)) for image in part]
+            first = chosen.get(part[0].parent or "", 0)
+            later = range(first, len(files))
+            place = next((n for n in later if files[n].takes(needed)), len(files))
+            if place == len(files):
+                files.append(_File(limits.steps, limits.images, set(), set()))
+                files[place].takes(needed)
+            chosen |= {image.tag: place for image in part}
+    # Within a file, images stand as in the plan.
+    return tuple(
+        tuple(image for image in plan.images if chosen[image.tag] == place)
+        for place in range(len(files))
+    )
+
+
+def _cost(files: Assignment) -> tuple[int, int]:
+    return len(files), path_length(files)
+
+
+def _depths(images: Iterable[Image]) -> dict[str, int]:
+    """How many images of these stand in line for each, itself among them."""
+    depths: dict[str, int] = {}
+    for image in images:
+        depths[image.tag] = depths.get(image.parent or "", 0) + 1
+    return depths

@@ -1,0 +1,283 @@
+"""A Cloud Build file, whoever wrote it, as steps that can be run.
+
+Schema: cloud.google.com/build/docs/build-config-file-schema.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+import msgspec
+import yaml
+
+from imagekit.document.cloudbuild import BUILDER, STRUCTURE_TEST
+from imagekit.errors import BuildFileError, Problem, did_you_mean
+
+Kind = Literal["build", "test", "push", "pull", "other"]
+
+SWITCHES = {
+    *("--pull", "--no-cache", "--rm", "--force-rm", "--squash", "--compress", "--quiet", "-q"),
+    *("--push", "--load", "--disable-content-trust"),
+}
+"""Options of `docker build` without a value (docs.docker.com/reference/cli/docker/image/build)."""
+
+PROGRAMS = {BUILDER: "docker", STRUCTURE_TEST: "container-structure-test"}
+"""Cloud Build's builders that this machine has as programs."""
+
+BUILT_IN = {
+    *("PROJECT_ID", "PROJECT_NUMBER", "BUILD_ID", "LOCATION", "TRIGGER_NAME", "REPO_NAME"),
+    *("REPO_FULL_NAME", "BRANCH_NAME", "TAG_NAME", "REF_NAME", "REVISION_ID", "COMMIT_SHA"),
+    *("SHORT_SHA", "SERVICE_ACCOUNT", "SERVICE_ACCOUNT_EMAIL", "TRIGGER_BUILD_CONFIG_PATH"),
+}
+"""Substitutions that Cloud Build makes by itself, and leaves empty where it knows nothing."""
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One step. `needs` are the ids of all steps that must have succeeded; `timeout` is seconds."""
+
+    id: str
+    builder: str
+    args: tuple[str, ...] = ()
+    entrypoint: str | None = None
+    env: dict[str, str] = {}
+    dir: str = "."
+    needs: tuple[str, ...] = ()
+    timeout: float | None = None
+    allow_failure: bool = False
+    allow_exit_codes: tuple[int, ...] = ()
+
+    @property
+    def called(self) -> str:
+        """What a message calls the step."""
+        return self.id if self.id.startswith("step ") else f"step {self.id}"
+
+    @property
+    def kind(self) -> Kind:
+        """What the step does for an image."""
+        verb = self.args[0] if self.args and self.entrypoint is None else ""
+        if self.builder == STRUCTURE_TEST:
+            return "test"
+        kinds: dict[str, Kind] = {"build": "build", "push": "push", "pull": "pull"}
+        return kinds.get(verb, "other")
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The images that a step builds, pushes, pulls or tests."""
+        flags = {"build": ("-t", "--tag"), "test": ("--image", "-i")}.get(self.kind, ())
+        found = self.options(*flags)
+        return found or (self.args[1:2] if self.kind in ("push", "pull") else ())
+
+    def options(self, *flags: str) -> tuple[str, ...]:
+        """The values of the arguments with one of these flags, `--flag value` or `--flag=value`."""
+        found = []
+        for index, arg in enumerate(self.args):
+            flag, equals, value = arg.partition("=")
+            if flag in flags and equals:
+                found.append(value)
+            elif arg in flags and index + 1 < len(self.args):
+                found.append(self.args[index + 1])
+        return tuple(found)
+
+    @property
+    def build_args(self) -> dict[str, str]:
+        """The build args of a build step."""
+        pairs = (text.partition("=") for text in self.options("--build-arg"))
+        return {name: value for name, _, value in pairs}
+
+    @property
+    def context(self) -> str:
+        """The folder that a build step sends to the builder, from the build's root."""
+        named = self.args[self._context_at] if self.args else "."
+        return posixpath.normpath(posixpath.join(self.dir, named))
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """The arguments of a build step without its verb and its context."""
+        return (*self.args[1 : self._context_at], *self.args[self._context_at + 1 :])
+
+    @property
+    def _context_at(self) -> int:
+        """Where the context stands: docker takes options behind it, too."""
+        at = 1
+        while at < len(self.args) and self.args[at].startswith("-") and self.args[at] != "-":
+            alone = "=" in self.args[at] or self.args[at] in SWITCHES
+            at += 1 if alone else 2
+        return min(at, len(self.args) - 1)
+
+    @property
+    def dockerfile(self) -> str:
+        """The Dockerfile of a build step: `-f`, from the step's directory, or the context's own."""
+        given = self.options("-f", "--file")
+        inside = posixpath.join(self.context, "Dockerfile")
+        return posixpath.normpath(posixpath.join(self.dir, given[-1]) if given else inside)
+
+
+class Build(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole build: its steps in the file's order; `timeout` is seconds."""
+
+    steps: tuple[Step, ...]
+    timeout: float | None = None
+
+
+def read(text: str, name: str, substitutions: Mapping[str, str] | None = None) -> Build:
+    """The steps of a Cloud Build file in JSON or YAML.
+
+    `substitutions` stand in for `$NAME`; the file's own give the defaults. Raises
+    BuildFileError, with everything that this machine could not do, before anything is done.
+    """
+    build, problems = parse(text, name, substitutions)
+    if problems:
+        raise BuildFileError(list(dict.fromkeys(problems)))
+    return build
+
+
+def parse(
+    text: str, name: str, substitutions: Mapping[str, str] | None = None
+) -> tuple[Build, list[Problem]]:
+    """Like `read`, with what this machine could not do beside the build.
+
+    Raises BuildFileError where the text is no Cloud Build file.
+    """
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise BuildFileError([Problem(message=f"{name}: not well-formed: {error}")]) from None
+    raw = document.get("steps") if isinstance(document, dict) else None
+    if not isinstance(raw, list) or not raw or not all(isinstance(s, dict) for s in raw):
+        raise BuildFileError([Problem(message=f"{name}: no Cloud Build file: it has no steps")])
+    problems = list(_malformed(document, name))
+    if problems:
+        raise BuildFileError(problems)
+    own = document.get("substitutions") or {}
+    values = dict.fromkeys(BUILT_IN, "") | own | dict(substitutions or {})
+    substitute = _Substitution({key: str(value) for key, value in values.items()}, problems)
+    options = document.get("options") or {}
+    env = _env(options.get("env") or [], substitute)
+    steps: list[Step] = []
+    for number, step in enumerate(raw):
+        steps.append(_step(step, number, tuple(steps), env, substitute))
+    problems += [p for step, fields in zip(steps, raw, strict=True) for p in _check(step, fields)]
+    problems += _check_order(tuple(steps))
+    images = [substitute(str(name)) for name in document.get("images") or ()]
+    own = tuple(steps)
+    steps += [_pushed_at_the_end(image, own) for image in images]
+    return Build(steps=tuple(steps), timeout=_seconds(document.get("timeout"))), problems
+
+
+def _malformed(document: dict[str, Any], name: str) -> Iterator[Problem]:
+    """What is of another type than the schema says, where reading on would stumble over it."""
+    for field in ("substitutions", "options"):
+        if not isinstance(document.get(field) or {}, dict):
+            yield Problem(message=f"{name}: {field!r} is no mapping")
+    if not isinstance(document.get("images") or [], list):
+        yield Problem(message=f"{name}: 'images' is no list")
+    for number, step in enumerate(document["steps"], start=1):
+        for field in ("args", "env", "waitFor", "allowExitCodes"):
+            if not isinstance(step.get(field) or [], list):
+                yield Problem(message=f"{name}: {field!r} of step {number} is no list")
+        codes = step.get("allowExitCodes") or []
+        if isinstance(codes, list) and not all(isinstance(code, int) for code in codes):
+            yield Problem(message=f"{name}: 'allowExitCodes' of step {number} are no numbers")
+
+
+def references(text: str) -> set[str]:
+    """The names of all substitutions that a build file's text holds."""
+    found = _Substitution.pattern.finditer(text)
+    return {name for match in found if (name := match[2] or match[3])}
+
+
+def _step(
+    raw: dict[str, Any],
+    number: int,
+    before: tuple[Step, ...],
+    env: dict[str, str],
+    substitute: _Substitution,
+) -> Step:
+    earlier = [step.id for step in before]
+    wait_for = raw.get("waitFor")
+    # Without waitFor, a step waits for everything that stands before it.
+    needs = earlier if not wait_for else [name for name in wait_for if name != "-"]
+    return Step(
+        id=str(raw.get("id") or f"step {number + 1}"),
+        builder=re.sub(r"(:[\w.-]+|@sha256:\w+)$", "", str(raw.get("name", ""))),
+        args=tuple(substitute(str(arg)) for arg in raw.get("args") or ()),
+        entrypoint=raw.get("entrypoint"),
+        env=env | _env(raw.get("env") or [], substitute),
+        dir=substitute(str(raw.get("dir") or ".")),
+        needs=tuple(needs),
+        timeout=_seconds(raw.get("timeout")),
+        allow_failure=bool(raw.get("allowFailure")),
+        allow_exit_codes=tuple(int(code) for code in raw.get("allowExitCodes") or ()),
+    )
+
+
+def _pushed_at_the_end(image: str, steps: tuple[Step, ...]) -> Step:
+    """What Cloud Build does with a name in `images` when all steps have succeeded."""
+    needs = tuple(step.id for step in steps if step.kind != "push")
+    taken = {step.id for step in steps}
+    name = f"{image}-push" if f"{image}-push" not in taken else f"{image}-push-at-the-end"
+    return Step(id=name, builder=BUILDER, args=("push", image), needs=needs)
+
+
+def _env(lines: list[str], substitute: _Substitution) -> dict[str, str]:
+    pairs = (substitute(str(line)).partition("=") for line in lines)
+    return {name: value for name, _, value in pairs}
+
+
+def _seconds(text: Any) -> float | None:
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)s", str(text))
+    return float(match[1]) if match else None
+
+
+class _Substitution:
+    """Cloud Build's `$NAME`, `${NAME}` and `$$`."""
+
+    pattern = re.compile(r"\$(?:(\$)|([A-Z_][A-Z0-9_]*)|\{([A-Z_][A-Z0-9_]*)\}|(\{[^}]*\}))")
+
+    def __init__(self, values: dict[str, str], problems: list[Problem]) -> None:
+        self.values = values
+        self.problems = problems
+
+    def __call__(self, text: str) -> str:
+        return self.pattern.sub(self._replacement, text)
+
+    def _replacement(self, found: re.Match[str]) -> str:
+        dollar, *names, odd = found.groups()
+        name = names[0] or names[1]
+        if dollar:
+            return "$"
+        if odd:
+            message = f"{found[0]}: bash's expansions are not supported here; write ${{NAME}}"
+            self.problems.append(Problem(message=message))
+        elif name not in self.values:
+            near = did_you_mean(name, self.values)
+            message = f"substitution ${name} has no value{near}; give --substitution {name}=…"
+            self.problems.append(Problem(message=message))
+        return self.values.get(name, "")
+
+
+UNSUPPORTED = ("script", "secretEnv", "volumes", "automapSubstitutions")
+
+
+def _check(step: Step, raw: dict[str, Any]) -> Iterator[Problem]:
+    if step.builder not in PROGRAMS:
+        can = " and ".join(PROGRAMS)
+        message = f"{step.called}: builder {step.builder!r} cannot run here; {can} can"
+        yield Problem(message=message)
+    for field in UNSUPPORTED:
+        if raw.get(field):
+            yield Problem(message=f"{step.called}: {field!r} is not supported here")
+
+
+def _check_order(steps: tuple[Step, ...]) -> Iterator[Problem]:
+    earlier: set[str] = set()
+    for step in steps:
+        if step.id in earlier:
+            yield Problem(message=f"two steps are called {step.id}")
+        for name in step.needs:
+            if name not in earlier:
+                yield Problem(message=f"{step.called} waits for {name}, which is not earlier")
+        earlier.add(step.id)

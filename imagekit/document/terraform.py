@@ -1,0 +1,103 @@
+"""Triggers as Terraform's JSON, for those who keep their project in Terraform.
+
+Resources: registry.terraform.io/providers/hashicorp/google, cloudbuild_trigger, pubsub_topic and
+cloud_scheduler_job. Syntax: developer.hashicorp.com/terraform/language/syntax/json.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from imagekit.config.cloudbuild import Trigger, trigger_region
+from imagekit.document.limits import Document
+from imagekit.document.trigger import project_of, scheduled_name, topic_of, webhook_of
+from imagekit.errors import UsageError
+from imagekit.planning.plan import Plan
+
+UNKNOWN = ("gitlabEnterpriseEventsConfig",)
+"""What Cloud Build's triggers may listen to, and the provider does not know."""
+KEY, SECRET = "cloud_build_api_key", "webhook_secret"
+"""The variables of a webhook's schedule."""
+
+Resources = dict[str, dict[str, Any]]
+
+
+def render(plan: Plan, triggers: Sequence[Document]) -> str:
+    """The text of a `.tf.json` file: the triggers, and what a schedule needs.
+
+    Raises UsageError for a repository whose triggers Terraform's provider does not know.
+    """
+    unknown = {event for trigger in triggers for event in trigger if event in UNKNOWN}
+    if unknown:
+        message = f"Terraform's provider has no {', '.join(sorted(unknown))}; use --format yaml"
+        raise UsageError(message)
+    project, region = project_of(plan), trigger_region(plan.cloudbuild)
+    where = {"project": project} if project else {}
+    where |= {"location": region} if region else {}
+    made = {_label(trigger["name"]): where | _trigger(trigger) for trigger in triggers}
+    whole: dict[str, Any] = {"resource": {"google_cloudbuild_trigger": made}}
+    config = plan.cloudbuild.trigger
+    if config is not None and config.schedule is not None:
+        if config.secret is not None:
+            whole = {"variable": {name: {"sensitive": True} for name in (KEY, SECRET)}} | whole
+        whole["resource"] |= _schedule(plan, config, made)
+    return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
+
+
+def _trigger(trigger: Document) -> dict[str, Any]:
+    fields: dict[str, Any] = _snake(trigger)
+    for block in ("source_to_build", "git_file_source"):
+        if block in fields:
+            # The provider demands a kind, also of a connected repository.
+            fields[block] = {"repo_type": "UNKNOWN"} | fields[block]
+    return fields
+
+
+def _schedule(plan: Plan, config: Trigger, made: dict[str, Any]) -> Resources:
+    """The job of a schedule, and the topic that it goes through, if it does."""
+    name = scheduled_name(config)
+    label = _label(name)
+    job = {
+        "project": project_of(plan),
+        "name": name,
+        "schedule": config.schedule,
+        "time_zone": config.time_zone,
+    }
+    if config.secret is not None:
+        address = webhook_of(plan, config, f"${{var.{KEY}}}", f"${{var.{SECRET}}}")
+        body = '${base64encode("{}")}'
+        target = {"http_target": {"uri": address, "http_method": "POST", "body": body}}
+        return {"google_cloud_scheduler_job": {label: job | target}}
+    topic = f"${{google_pubsub_topic.{label}.id}}"
+    # Named by reference, the topic is made first.
+    made[label]["pubsub_config"] = {"topic": topic}
+    data = '${base64encode("build")}'
+    _, project, _, own = topic_of(plan, config).split("/")
+    return {
+        "google_pubsub_topic": {label: {"project": project, "name": own}},
+        "google_cloud_scheduler_job": {
+            label: job | {"pubsub_target": {"topic_name": topic, "data": data}}
+        },
+    }
+
+
+def _label(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]", "_", name)
+
+
+def _snake(value: Any) -> Any:
+    """Google's names as Terraform writes them, and no text that Terraform would interpolate."""
+    if isinstance(value, Mapping):
+        return {_name(key): _snake(inside) for key, inside in value.items()}
+    if isinstance(value, list):
+        return [_snake(inside) for inside in value]
+    return value.replace("${", "$${").replace("%{", "%%{") if isinstance(value, str) else value
+
+
+def _name(key: str) -> str:
+    # The provider repeats a block for each step.
+    snake = re.sub(r"(?<=[a-z])([A-Z])", lambda m: f"_{m[1].lower()}", key)
+    return {"steps": "step"}.get(snake, snake)

@@ -1,0 +1,242 @@
+"""What starts a build by itself: triggers as `gcloud builds triggers import` reads them.
+
+Fields: cloud.google.com/build/docs/api/reference/rest/v1/projects.locations.triggers.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+
+from imagekit.config.cloudbuild import (
+    CONNECTED,
+    HOST_CONFIG,
+    LINKED,
+    SOURCE,
+    Trigger,
+    account_name,
+    region_of,
+    trigger_region,
+)
+from imagekit.docker.names import registry_of
+from imagekit.document.limits import Document
+from imagekit.errors import LimitError, Problem
+from imagekit.planning.plan import Plan
+
+CLOUD_SDK = "gcr.io/google.com/cloudsdktool/cloud-sdk:slim"
+"""The image of a step that submits other builds."""
+
+
+def documents(plan: Plan, build_files: Sequence[str], included: Sequence[str]) -> list[Document]:
+    """The trigger of a plan, and a second one where there is a schedule.
+
+    `build_files` are the paths of the build file, or of several in their order; `included` are
+    the files whose change starts a build. Raises LimitError where the config has no trigger, or
+    where a schedule needs a project and none is known.
+    """
+    trigger = trigger_of(plan)
+    pushed = {
+        "name": trigger.name,
+        "description": f"Images of {plan.repository}, when what they are made of changes",
+        **_event(trigger),
+        "includedFiles": [_literal(path) for path in sorted({*included, *build_files})],
+        "ignoredFiles": list(trigger.ignored_files),
+        **_common(plan, trigger),
+        **_what(plan, build_files, pushed=True),
+    }
+    found = [pushed]
+    if trigger.schedule is not None:
+        found.append(
+            {
+                "name": scheduled_name(trigger),
+                "description": f"Images of {plan.repository}, by the clock",
+                **_scheduled(plan, trigger),
+                "sourceToBuild": _source(trigger) | {"ref": f"refs/heads/{trigger.branch}"},
+                **_common(plan, trigger),
+                **_what(plan, build_files, pushed=False),
+            }
+        )
+    return [{k: v for k, v in one.items() if v not in ([], None)} for one in found]
+
+
+def _literal(path: str) -> str:
+    """A path as the glob that matches it only (golang.org/pkg/path/filepath/#Match)."""
+    return re.sub(r"([*?\[\\])", r"\\\1", path)
+
+
+def trigger_of(plan: Plan) -> Trigger:
+    """What the config says of a trigger. Raises LimitError where it says nothing."""
+    if plan.cloudbuild.trigger is None:
+        message = (
+            "the config says nothing of a trigger; name its repository: "
+            "cloudbuild: {trigger: {repository: https://github.com/OWNER/NAME}}"
+        )
+        raise LimitError([Problem(message=message)])
+    return plan.cloudbuild.trigger
+
+
+def render(found: Sequence[Document]) -> str:
+    """Triggers as one YAML file, a document each."""
+    return yaml.safe_dump_all(found, sort_keys=False, explicit_start=True, width=100)
+
+
+def project_of(plan: Plan) -> str | None:
+    """The project that builds: the config's, or the one whose registry the images go to."""
+    registry = registry_of(plan.repository)
+    return plan.cloudbuild.project or (registry.project if registry else None)
+
+
+def topic_of(plan: Plan, trigger: Trigger) -> str:
+    """The Pub/Sub topic of a schedule. Raises LimitError where no project is known."""
+    return f"projects/{_needed_project(plan)}/topics/{trigger.topic or scheduled_name(trigger)}"
+
+
+def _needed_project(plan: Plan) -> str:
+    project = project_of(plan)
+    if project is None:
+        message = "a schedule needs the project that builds; set 'project' under 'cloudbuild'"
+        raise LimitError([Problem(message=message, path=("cloudbuild", "project"))])
+    return project
+
+
+def webhook_of(plan: Plan, trigger: Trigger, key: str, secret: str) -> str:
+    """The address that starts a webhook's trigger, with an API key and the secret's value.
+
+    Raises LimitError where no project is known. Source:
+    cloud.google.com/build/docs/automate-builds-webhook-events.
+    """
+    region = trigger_region(plan.cloudbuild)
+    place = f"/locations/{region}" if region not in (None, "global") else ""
+    where = f"projects/{_needed_project(plan)}{place}/triggers/{scheduled_name(trigger)}"
+    return f"https://cloudbuild.googleapis.com/v1/{where}:webhook?key={key}&secret={secret}"
+
+
+def commands(plan: Plan, path: str) -> list[str]:
+    """What is left to be done by hand, once: the commands for gcloud."""
+    trigger = trigger_of(plan)
+    project, region = project_of(plan), trigger_region(plan.cloudbuild)
+    where = [f"--project={project}"] if project else []
+    place = [f"--region={region}"] if region else []
+    imported = ["gcloud", "builds", "triggers", "import", f"--source={path}", *where, *place]
+    made = _jobs(plan, trigger, where) if trigger.schedule is not None else []
+    return [shlex.join(command) for command in [*made, imported]]
+
+
+def _jobs(plan: Plan, trigger: Trigger, where: list[str]) -> list[list[str]]:
+    region = region_of(plan.cloudbuild)
+    when = [
+        f"--schedule={trigger.schedule}",
+        f"--time-zone={trigger.time_zone}",
+        f"--location={region if region not in (None, 'global') else 'us-central1'}",
+        *where,
+    ]
+    jobs = ["gcloud", "scheduler", "jobs", "create"]
+    if trigger.secret is not None:
+        address = webhook_of(plan, trigger, "API_KEY", "SECRET")
+        name = scheduled_name(trigger)
+        return [[*jobs, "http", name, f"--uri={address}", "--message-body={}", *when]]
+    topic = topic_of(plan, trigger).rpartition("/")[2]
+    return [
+        ["gcloud", "pubsub", "topics", "create", topic, *where],
+        [*jobs, "pubsub", topic, f"--topic={topic}", "--message-body=build", *when],
+    ]
+
+
+def _event(trigger: Trigger) -> Document:
+    """What a trigger listens to, by the kind of its repository."""
+    push = {"push": {"branch": f"^{re.escape(trigger.branch)}$"}}
+    if CONNECTED.fullmatch(trigger.repository):
+        return {"repositoryEventConfig": {"repository": trigger.repository, **push}}
+    if LINKED.fullmatch(trigger.repository):
+        return {"developerConnectEventConfig": {"gitRepositoryLink": trigger.repository, **push}}
+    if source := SOURCE.fullmatch(trigger.repository):
+        branch = push["push"]["branch"]
+        named = {"projectId": source["project"], "repoName": source["name"], "branchName": branch}
+        return {"triggerTemplate": named}
+    return _hosted(trigger, push)
+
+
+def _hosted(trigger: Trigger, push: Document) -> Document:
+    path = trigger.repository.removeprefix("https://").partition("/")[2]
+    owner, _, name = path.rstrip("/").removesuffix(".git").rpartition("/")
+    host = HOST_CONFIG.fullmatch(trigger.host_config or "")
+    if host and host["kind"] == "gitLabConfigs":
+        namespace = {"projectNamespace": f"{owner}/{name}"}
+        config = {"gitlabConfigResource": trigger.host_config, **namespace}
+        return {"gitlabEnterpriseEventsConfig": {**config, **push}}
+    github = {"owner": owner, "name": name, **push}
+    if trigger.host_config:
+        github["enterpriseConfigResourceName"] = trigger.host_config
+    return {"github": github}
+
+
+def _source(trigger: Trigger) -> Document:
+    """The repository of a build that no push has started."""
+    if CONNECTED.fullmatch(trigger.repository):
+        return {"repository": trigger.repository}
+    host = HOST_CONFIG.fullmatch(trigger.host_config or "")
+    kind = "GITLAB" if host and host["kind"] == "gitLabConfigs" else "GITHUB"
+    if SOURCE.fullmatch(trigger.repository):
+        kind = "CLOUD_SOURCE_REPOSITORIES"
+    github = {"githubEnterpriseConfig": trigger.host_config} if host and kind == "GITHUB" else {}
+    return {"uri": trigger.repository, "repoType": kind, **github}
+
+
+def _scheduled(plan: Plan, trigger: Trigger) -> Document:
+    if trigger.secret is not None:
+        return {"webhookConfig": {"secret": trigger.secret}}
+    return {"pubsubConfig": {"topic": topic_of(plan, trigger)}}
+
+
+def scheduled_name(trigger: Trigger) -> str:
+    """What the trigger of a schedule is called."""
+    return f"{trigger.name[:55]}-schedule"
+
+
+def _common(plan: Plan, trigger: Trigger) -> Document:
+    account = plan.cloudbuild.service_account
+    return {
+        "serviceAccount": account_name(account) if account else None,
+        "approvalConfig": {"approvalRequired": True} if trigger.approval else None,
+        "tags": list(plan.cloudbuild.tags),
+    }
+
+
+def _what(plan: Plan, build_files: Sequence[str], *, pushed: bool) -> Document:
+    """The build itself: a file of the repository, or a build that submits several in order."""
+    trigger = trigger_of(plan)
+    if len(build_files) > 1:
+        return {"build": _several(plan, build_files)}
+    (path,) = build_files
+    if pushed:
+        return {"filename": path}
+    where = {**_source(trigger), "revision": f"refs/heads/{trigger.branch}"}
+    return {"gitFileSource": {"path": path, **where}}
+
+
+def _several(plan: Plan, build_files: Sequence[str]) -> Document:
+    """A build that submits others, each when the one before has succeeded.
+
+    It waits while they build, so its time-out is as long as Cloud Build allows.
+    """
+    region = region_of(plan.cloudbuild)
+    more = [f"--region={region}"] if region else []
+    # What is uploaded has no commit of its own.
+    more += ["--substitutions=COMMIT_SHA=$COMMIT_SHA"] if plan.source else []
+    made: list[dict[str, Any]] = []
+    for path in build_files:
+        submit = ["gcloud", "builds", "submit", ".", f"--config={path}", "--suppress-logs"]
+        made.append(
+            {
+                "id": posixpath.basename(path),
+                "name": CLOUD_SDK,
+                "args": [*submit, *more],
+                "waitFor": [made[-1]["id"]] if made else ["-"],
+            }
+        )
+    return {"steps": made, "timeout": "86400s", "options": {"logging": "CLOUD_LOGGING_ONLY"}}

@@ -1,1 +1,0 @@
-"""A document → built images: the local Docker engine in the role of Google Cloud Build."""

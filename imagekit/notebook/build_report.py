@@ -1,0 +1,222 @@
+"""A build's report as tables and as a picture of what ran when."""
+
+from __future__ import annotations
+
+import collections
+import html
+import pathlib
+import subprocess
+import sys
+from typing import Any
+
+import pandas as pd
+
+from imagekit.build import report as reports
+from imagekit.build import timing
+from imagekit.build.cloud import submit
+from imagekit.build.progress import MARKS
+from imagekit.build.report import Report, StepReport
+from imagekit.errors import (
+    BuildError,
+    ConfigError,
+    EngineError,
+    ImagekitError,
+    LimitError,
+    Problem,
+    ProblemsError,
+    UsageError,
+    counted,
+)
+from imagekit.notebook.display import CHARACTER, Picture, Result, Table, svg
+from imagekit.notebook.session import progress
+
+# Pixels.
+ROW, BAR, PAD, PLOT = 22, 14, 8, 560
+
+FILLS = {"build": 0.75, "test": 0.45, "push": 0.2, "pull": 0.2, "other": 0.1}
+"""How dark a bar is, by what its step does; the word stands beside it, too."""
+
+
+BUILT = pathlib.Path("runs/build/report.json")
+"""Where `imagekit build` leaves its report."""
+
+REFUSALS: dict[int, type[ImagekitError]] = {2: UsageError, 6: EngineError}
+PROBLEMS: dict[int, type[ProblemsError]] = {3: ConfigError, 5: LimitError}
+"""What a run that comes to no build is told as, by its exit code."""
+
+
+def report_of(path: str, *, run: bool, config: str, options: list[str]) -> Report:
+    """The report of a build: one that was written, or of a build that is run now.
+
+    A run is `imagekit build --config CONFIG` with further options of its own; its lines are
+    shown as they come. Raises UsageError where there is no report, and where a run comes to
+    none, an error with the run's exit code.
+    """
+    source = pathlib.Path(path)
+    if run:
+        source = BUILT
+        command = [sys.executable, "-m", "imagekit", "build", "--config", config, *options]
+        # The last one counts: the report is to be where it is looked for.
+        _build([*command, "--logs", str(BUILT.parent)])
+    try:
+        return reports.read(source)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{source}: no report of a build: {error}") from None
+
+
+def _build(command: list[str]) -> None:
+    """Run a build and show its lines. Raises where it leaves no new report."""
+    before = _bytes(BUILT)
+    said: list[str] = []
+    with (
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as building,
+        progress(what="steps") as bar,
+    ):
+        for line in building.stdout or ():
+            print(line, end="")
+            said.append(line)
+            _advance(bar, before)
+    if _bytes(BUILT) == before:
+        raise _refusal(building.returncode, "".join(said[-20:]).strip() or "no build was made")
+
+
+def _advance(bar: Any, before: bytes | None) -> None:
+    """Move a progress bar to where the report of the running build says that it is."""
+    if _bytes(BUILT) == before:
+        return
+    steps = reports.read(BUILT).steps
+    if bar.total != len(steps):
+        bar.reset(len(steps))
+    bar.update(sum(entry.state not in ("waiting", "running") for entry in steps) - bar.n)
+
+
+def _bytes(path: pathlib.Path) -> bytes | None:
+    return path.read_bytes() if path.exists() else None
+
+
+def _refusal(code: int, said: str) -> ImagekitError:
+    """The error of a build that was not even begun, with its exit code."""
+    if code in PROBLEMS:
+        return PROBLEMS[code]([Problem(message=said)])
+    return REFUSALS.get(code, BuildError)(said)
+
+
+def verdict(report: Report) -> Result:
+    """How the build ended, for machines and people: the last that is shown of it.
+
+    Raises BuildError where it did not succeed, after showing the result, so that a notebook
+    that looks at a build which failed fails, too.
+    """
+    found = Result(
+        {
+            "report": report.file,
+            "outcome": report.outcome,
+            "seconds": round(timing.elapsed(report), 1),
+            "steps": dict(collections.Counter(entry.state for entry in report.steps)),
+            **({"builds": {b.file: b.id for b in report.builds}} if report.builds else {}),
+        }
+    )
+    if report.outcome != "succeeded":
+        from IPython.display import display
+
+        display(found)
+        ended = [entry for entry in report.steps if entry.state in ("failed", "timed out")]
+        names = ", ".join(short(entry.id) for entry in ended)
+        raise BuildError(f"the build {report.outcome}: {names}" if names else report.outcome)
+    return found
+
+
+def steps(report: Report) -> Table:
+    """Every step: what became of it, when it began and how long it took."""
+    frame = pd.DataFrame(
+        {
+            "state": [f"{MARKS[entry.state]} {entry.state}" for entry in report.steps],
+            "begin (s)": [_number(entry, timing.offset(report, entry)) for entry in report.steps],
+            "took (s)": [_number(entry, timing.seconds(entry)) for entry in report.steps],
+            "why": [entry.reason for entry in report.steps],
+            "digest": [(entry.digest or "")[:19] for entry in report.steps],
+        },
+        index=pd.Index([short(entry.id) for entry in report.steps], name="step"),
+    )
+    title = f"{report.file}: {report.outcome}, {counted(len(report.steps), 'step')}"
+    return Table(frame, title, tuple(submit.summary(report)))
+
+
+def _number(entry: StepReport, value: float) -> str:
+    return f"{value:.1f}" if entry.started else ""
+
+
+def short(name: str) -> str:
+    """A step's id without the repository."""
+    return name.rpartition("/")[2].rpartition(":")[2]
+
+
+def critical_path(report: Report) -> Table:
+    """The chain of steps that no parallelism makes shorter."""
+    path = timing.critical_path(report)
+    frame = pd.DataFrame(
+        {"took (s)": [f"{timing.seconds(entry):.1f}" for entry in path]},
+        index=pd.Index([short(entry.id) for entry in path], name="step"),
+    )
+    whole = sum(map(timing.seconds, path))
+    return Table(frame, f"Critical path: {whole:.1f} s of {timing.elapsed(report):.1f} s")
+
+
+def parallelism(report: Report, choices: tuple[int, ...] = (1, 2, 4, 8, 16)) -> Table:
+    """What the same steps would take with other numbers of jobs, by their measured times."""
+    if report.builds:
+        caption = "Cloud Build runs as many steps at once as may: there are no jobs to choose"
+        return Table(pd.DataFrame(), caption)
+    found = timing.elapsed(report)
+    times = [timing.estimate(report, jobs) for jobs in choices]
+    frame = pd.DataFrame(
+        {
+            "estimated (s)": [f"{time:.1f}" for time in times],
+            "saved (s)": [f"{max(0.0, found - time):.1f}" for time in times],
+        },
+        index=pd.Index(choices, name="jobs"),
+    )
+    return Table(frame, f"With {counted(report.jobs, 'job')} the build took {found:.1f} s")
+
+
+def gantt(report: Report) -> Picture:
+    """What ran when: a bar for each step that ran, the critical path's with a thick frame."""
+    ran = [entry for entry in report.steps if timing.seconds(entry)]
+    critical = {entry.id for entry in timing.critical_path(report)}
+    title = f"Timeline: {counted(len(ran), 'step')} in {timing.elapsed(report):.1f} s"
+    lines = [
+        f"{timing.offset(report, entry):7.1f} s  {timing.seconds(entry):7.1f} s  "
+        f"{'critical' if entry.id in critical else '':8}  {short(entry.id)}"
+        for entry in ran
+    ]
+    return Picture(_svg(title, report, ran, critical), "\n".join([title, *lines]))
+
+
+def _svg(title: str, report: Report, ran: list[StepReport], critical: set[str]) -> str:
+    whole = timing.elapsed(report) or 1.0
+    left = PAD * 2 + CHARACTER * max((len(short(entry.id)) for entry in ran), default=0)
+    width, height = left + PLOT + PAD * 10, PAD * 2 + ROW * (len(ran) + 1)
+    parts = []
+    for row, entry in enumerate(ran):
+        y = PAD + row * ROW
+        x = left + PLOT * timing.offset(report, entry) / whole
+        long = max(1.0, PLOT * timing.seconds(entry) / whole)
+        frame = 2.5 if entry.id in critical else 0.5
+        parts.append(
+            f'<text x="{PAD}" y="{y + BAR - 2}" fill="currentColor" stroke="none">'
+            f"{html.escape(short(entry.id))}</text>"
+            f'<rect x="{x:.1f}" y="{y}" width="{long:.1f}" height="{BAR}" fill="currentColor" '
+            f'fill-opacity="{FILLS[entry.kind]}" stroke-width="{frame}"/>'
+            f'<text x="{x + long + 4:.1f}" y="{y + BAR - 2}" fill="currentColor" stroke="none">'
+            f"{timing.seconds(entry):.1f} s</text>"
+        )
+    y = PAD + len(ran) * ROW
+    parts.append(
+        f'<path d="M{left:.1f} {y}H{left + PLOT:.1f}"/>'
+        f'<text x="{left:.1f}" y="{y + 16}" fill="currentColor" stroke="none">0 s</text>'
+        f'<text x="{left + PLOT:.1f}" y="{y + 16}" fill="currentColor" stroke="none" '
+        f'text-anchor="end">{whole:.1f} s</text>'
+    )
+    return svg(title, width, height, parts)

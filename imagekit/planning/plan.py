@@ -1,0 +1,335 @@
+"""The plan: the images that a matrix comes to, each with its tag, its build args and its parent."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from imagekit.config.cloudbuild import CloudBuild
+from imagekit.config.schema import AXES, SECTION, Combination
+from imagekit.docker.names import NO_TAG, is_tag
+from imagekit.errors import ConfigError, Path, Problem, did_you_mean, show_path
+from imagekit.planning.matrix import Cell, Matrix, matches
+from imagekit.planning.recipes import ancestors, ancestry, identity, with_recipe
+
+
+class Image(msgspec.Struct, frozen=True, kw_only=True):
+    """One image of the plan. `tag`, `parent` and `aliases` are short, without the repository.
+
+    `path` is the entry of the config that names it, or the first that needs it: an image that
+    is not `listed` is built only because another stands on it.
+    """
+
+    tag: str
+    combination: Combination
+    dockerfile: str
+    build_args: dict[str, str]
+    parent: str | None = None
+    aliases: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
+    path: Path = ()
+    listed: bool = True
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """All images, parents before children, and the repository that their tags belong to.
+
+    Those that others stand on come first, by depth, then the others in the config's order.
+    """
+
+    repository: str
+    images: tuple[Image, ...]
+    source: str | None = None
+    cloudbuild: CloudBuild = CloudBuild()
+
+    def reference(self, tag: str) -> str:
+        """A short tag as the full name of an image."""
+        return f"{self.repository}:{tag}"
+
+    @property
+    def pulled(self) -> tuple[str, ...]:
+        """The tags of parents that are not of this plan.
+
+        One of several plans that a plan was split into finds them in the registry.
+        """
+        own = {image.tag for image in self.images}
+        parents = (image.parent for image in self.images if image.parent is not None)
+        return tuple(dict.fromkeys(tag for tag in parents if tag not in own))
+
+    def names(self) -> tuple[str, ...]:
+        """Every tag and alias."""
+        return tuple(name for image in self.images for name in (image.tag, *image.aliases))
+
+
+def build_plan(matrix: Matrix) -> tuple[Plan, list[Problem]]:
+    """A matrix's images in build order, and what is wrong with them as a set."""
+    problems: list[Problem] = []
+    listed = {c.combination: c for c in matrix.built() if _is_valid(matrix, c.combination)}
+    needed: dict[Combination, Cell] = {}
+    for cell in listed.values():
+        for combination in ancestors(cell.combination, matrix.recipes, matrix.config):
+            if combination not in listed:
+                parent = Cell(combination=combination, status="built", path=cell.path)
+                needed.setdefault(combination, parent)
+    images = [
+        *(_image(matrix, cell, problems, listed=True) for cell in listed.values()),
+        *(_image(matrix, cell, problems, listed=False) for cell in needed.values()),
+    ]
+    by_combination = {image.combination: image for image in images}
+    plan = Plan(
+        repository=matrix.config.repository,
+        source=matrix.config.source,
+        images=tuple(_in_order(matrix, _with_aliases(matrix, by_combination, problems))),
+        cloudbuild=matrix.config.cloudbuild,
+    )
+    return plan, [*problems, *_check_names(plan), *_check_excluded(matrix, plan)]
+
+
+def _is_valid(matrix: Matrix, combination: Combination) -> bool:
+    """Whether recipe and axis values exist; where not, that is said and there is no image."""
+    recipe = str(combination.recipe)
+    if recipe not in matrix.recipes:
+        return False
+    needed = identity(recipe, matrix.recipes, matrix.config)
+    given = combination.values()
+    return set(needed) == set(given) and all(
+        name in matrix.config.axis(axis) for axis, name in given.items()
+    )
+
+
+def _image(matrix: Matrix, cell: Cell, problems: list[Problem], *, listed: bool) -> Image:
+    name = str(cell.combination.recipe)
+    recipe = matrix.recipes[name]
+    above = ancestors(cell.combination, matrix.recipes, matrix.config)
+    parent = tag_of(matrix, above[0]) if above else None
+    origins = _origins(matrix, cell, listed, problems)
+    args = {arg: value for arg, (value, _) in origins.items()}
+    if parent is not None:
+        if recipe.parent_arg in origins:
+            _, path = origins[recipe.parent_arg]
+            remedy = "remove it" + (f", or 'omit' it in recipe {name!r}" if len(path) == 3 else "")
+            message = f"{recipe.parent_arg} would hide the parent that recipe {name!r} stands on"
+            problems.append(Problem(message=f"{message}; {remedy}", path=path))
+        args = {recipe.parent_arg: f"{matrix.config.repository}:{parent}"} | args
+    return Image(
+        tag=tag_of(matrix, cell.combination),
+        combination=cell.combination,
+        dockerfile=recipe.dockerfile,
+        build_args=args,
+        parent=parent,
+        test=recipe.test,
+        path=cell.path,
+        listed=listed,
+    )
+
+
+def _origins(
+    matrix: Matrix, cell: Cell, listed: bool, problems: list[Problem]
+) -> dict[str, tuple[str, Path]]:
+    """Each build arg of an image: its value, and where in the config that stands.
+
+    The recipe's own come first, then the axes', then the entry's; a later one wins.
+    """
+    name = str(cell.combination.recipe)
+    recipe = matrix.recipes[name]
+    own: Path = ("recipes", name, "build_args")
+    found = {arg: (value, (*own, arg)) for arg, value in recipe.build_args.items()}
+    from_axes: dict[str, tuple[str, Path]] = {}
+    settled = cell.build_args if listed else {}
+    for axis, chosen in cell.combination.values().items():
+        if axis not in recipe.axes:
+            continue
+        for arg, value in matrix.config.axis(axis)[chosen].items():
+            if arg in recipe.omit:
+                continue
+            at: Path = (SECTION[axis], chosen, arg)
+            before, place = from_axes.setdefault(arg, (value, at))
+            if before != value and arg not in settled:
+                message = (
+                    f"{arg} is {value!r} here and {before!r} in '{show_path(place[:2])}', and "
+                    f"{cell.combination} has both; give it once, or in an entry's 'build_args'"
+                )
+                problems.append(Problem(message=message, path=at, see=place))
+    entry: Path = (*cell.path, "build_args")
+    return found | from_axes | {arg: (text, (*entry, arg)) for arg, text in settled.items()}
+
+
+def tag_of(matrix: Matrix, combination: Combination) -> str:
+    """A combination's short tag, by its recipe's pattern."""
+    pattern = matrix.recipes[str(combination.recipe)].tag
+    for axis, name in combination.values().items():
+        pattern = pattern.replace(f"{{{axis}}}", name)
+    return pattern
+
+
+def _in_order(matrix: Matrix, images: list[Image]) -> list[Image]:
+    parents = {image.parent for image in images}
+    ranks = {axis: list(matrix.config.axis(axis)) for axis in AXES}
+
+    def key(image: Image) -> tuple[bool, int, list[int]]:
+        # Images that others stand on follow the axes' order, which no entry's wording changes.
+        values = image.combination.values()
+        rank = [ranks[axis].index(values[axis]) if axis in values else -1 for axis in AXES]
+        if image.tag not in parents:
+            return True, 0, []
+        depth = len(ancestry(str(image.combination.recipe), matrix.recipes))
+        return False, depth, rank
+
+    return sorted(images, key=key)
+
+
+def _with_aliases(
+    matrix: Matrix, images: dict[Combination, Image], problems: list[Problem]
+) -> list[Image]:
+    images = dict(images)
+    for name, alias in matrix.config.aliases.items():
+        combination = with_recipe(alias)
+        at: Path = ("aliases", name)
+        if image := images.get(combination):
+            images[combination] = msgspec.structs.replace(image, aliases=(*image.aliases, name))
+        elif _is_valid(matrix, combination):
+            cells = (cell for cell in matrix.cells if cell.combination == combination)
+            why = next((f": {cell.reason}" for cell in cells), "; name it in 'images'")
+            message = f"alias {name!r} stands for {combination}, which is not built{why}"
+            follows = (at, ("images",), ("exclude",))
+            problems.append(Problem(message=message, path=at, on_key=True, follows=follows))
+    return list(images.values())
+
+
+def _check_names(plan: Plan) -> Iterator[Problem]:
+    owners: dict[str, tuple[str, Image]] = {}
+    patterns: set[Path] = set()
+    for image in plan.images:
+        for name in (image.tag, *image.aliases):
+            if not is_tag(name):
+                yield _illegal(name, image)
+            # The steps of an image are called like it, with "-push" and the like behind.
+            for step in (name, *(f"{name}-{verb}" for verb in ("push", "pull", "test"))):
+                if step in owners:
+                    problem = _collision(name, image, *owners[step])
+                    # One wrong pattern gives all images of its recipe one tag.
+                    if problem.path not in patterns:
+                        yield problem
+                    patterns |= {problem.path} if problem.path[0] == "recipes" else set()
+                owners.setdefault(step, (name, image))
+
+
+def _place_of(name: str, image: Image) -> Path:
+    """Where in the config a tag comes from: an alias, or the entry that needs the image."""
+    return ("aliases", name) if name in image.aliases else image.path
+
+
+def _illegal(name: str, image: Image) -> Problem:
+    recipe: Path = ("recipes", str(image.combination.recipe))
+    length = f" ({len(name)} characters, at most 128 are allowed)" if len(name) > 128 else ""
+    return Problem(
+        message=f"{name!r} {NO_TAG}{length}",
+        path=_place_of(name, image),
+        on_key=name in image.aliases,
+        follows=(recipe, *((section,) for section in SECTION.values())),
+    )
+
+
+def _collision(name: str, image: Image, owner: str, other: Image) -> Problem:
+    ours, theirs = image.combination, other.combination
+    path, on_key = _place_of(name, image), name in image.aliases
+    if owner in other.aliases and name == image.tag:
+        path, on_key = ("aliases", owner), True
+    if name != owner:
+        message = f"{name!r} and a step of {owner!r} have one name; change one"
+    elif image is other:
+        message = f"alias {name!r} is the tag of that image already; remove it"
+    elif ours.recipe == theirs.recipe and name == image.tag and owner == other.tag:
+        missing = [axis for axis in AXES if getattr(ours, axis) != getattr(theirs, axis)]
+        path, on_key = ("recipes", str(ours.recipe), "tag"), False
+        message = f"{name!r} is the tag of both {theirs} and {ours}: put {{{missing[0]}}} into it"
+    else:
+        message = f"{name!r} would name both {theirs} and {ours}; change one"
+    return Problem(message=message, path=path, on_key=on_key, follows=(("recipes",),))
+
+
+def _check_excluded(matrix: Matrix, plan: Plan) -> Iterator[Problem]:
+    for image in plan.images:
+        for combination in ancestors(image.combination, matrix.recipes, matrix.config):
+            for index, rule in enumerate(matrix.config.exclude):
+                if matches(rule, combination):
+                    message = (
+                        f"this rule excludes {combination}, which {image.combination} "
+                        "stands on; exclude that too, or neither"
+                    )
+                    yield Problem(message=message, path=("exclude", index))
+
+
+# ---- selection
+
+
+def not_built(matrix: Matrix) -> dict[str, str]:
+    """The tags that combinations would have which are not built, each with the reason."""
+    return {
+        tag_of(matrix, cell.combination): f"{cell.status}: {cell.reason}"
+        for cell in matrix.cells
+        if cell.status != "built"
+    }
+
+
+def select_images(
+    plan: Plan,
+    only: Sequence[str] = (),
+    skip: Sequence[str] = (),
+    missing: Mapping[str, str] | None = None,
+) -> Plan:
+    """The images that globs on tags and aliases choose, with the images that they stand on.
+
+    An empty `only` chooses all; `skip` takes away again. Raises ConfigError, with everything
+    that is wrong, where a glob matches no image, where `skip` names an image that a remaining
+    one stands on, and where nothing remains. `missing` has what `not_built` gives, so that a
+    glob for one of those is told why.
+    """
+    problems = [
+        Problem(message=f"{option}: {glob!r} matches no image{_instead(plan, glob, missing or {})}")
+        for option, globs in (("only", only), ("skip", skip))
+        for glob in globs
+        if not any(_matches(plan, image, [glob]) for image in plan.images)
+    ]
+    wanted = [
+        image.tag
+        for image in plan.images
+        if (not only or _matches(plan, image, only)) and not _matches(plan, image, skip)
+    ]
+    kept = _with_parents(plan, wanted)
+    skipped = [i.tag for i in plan.images if i.tag in kept and _matches(plan, i, skip)]
+    for tag in skipped:
+        child = next(name for name in wanted if tag in _with_parents(plan, [name]))
+        message = f"skip: it leaves out {tag}, which {child} stands on; skip that too"
+        problems.append(Problem(message=message))
+    if not wanted and not problems:
+        problems.append(Problem(message="the selection leaves no image"))
+    if problems:
+        raise ConfigError(problems)
+    return msgspec.structs.replace(plan, images=tuple(i for i in plan.images if i.tag in kept))
+
+
+def _instead(plan: Plan, glob: str, missing: Mapping[str, str]) -> str:
+    left_out = next((tag for tag in missing if fnmatch.fnmatchcase(tag, glob)), None)
+    if left_out is not None:
+        return f"; {left_out} is {missing[left_out]}"
+    return did_you_mean(glob, plan.names())
+
+
+def _matches(plan: Plan, image: Image, globs: Iterable[str]) -> bool:
+    short = (image.tag, *image.aliases)
+    names = (*short, *map(plan.reference, short))
+    return any(fnmatch.fnmatchcase(name, glob) for glob in globs for name in names)
+
+
+def _with_parents(plan: Plan, tags: Iterable[str]) -> set[str]:
+    parents = {image.tag: image.parent for image in plan.images}
+    kept: set[str] = set()
+    for tag in tags:
+        name: str | None = tag
+        while name is not None and name not in kept:
+            kept.add(name)
+            name = parents.get(name)
+    return kept

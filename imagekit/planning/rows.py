@@ -1,0 +1,93 @@
+"""The matrix as rows for people: what is built and what is not. For the CLI and the notebooks."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterator
+from typing import Literal
+
+import msgspec
+
+from imagekit.errors import counted
+from imagekit.planning.matrix import Cell, Matrix
+from imagekit.planning.plan import Image, Plan, build_plan, tag_of
+
+Status = Literal["built", "excluded", "not listed", "not selected"]
+
+MARKS: dict[Status, str] = {"built": "✓", "excluded": "✗", "not listed": "·", "not selected": "○"}
+"""A glyph for each status, so that nothing is told by colour alone."""
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One combination: built, with its tag, or not built, with the reason."""
+
+    status: Status
+    tag: str
+    base_image: str | None
+    python: str | None
+    gpu: str | None
+    recipe: str | None
+    parent: str | None = None
+    aliases: tuple[str, ...] = ()
+    dockerfile: str | None = None
+    build_args: dict[str, str] = {}
+    test: tuple[str, ...] = ()
+    reason: str = ""
+
+
+def rows(matrix: Matrix, plan: Plan) -> list[Row]:
+    """The plan's images in build order, then everything that is not built.
+
+    `plan` may be a selection from the matrix; what it leaves out is "not selected".
+    """
+    everything, _ = build_plan(matrix)
+    selected = {image.tag for image in plan.images}
+    left_out = [image for image in everything.images if image.tag not in selected]
+    return [
+        *(_row(image, "built", why) for image, why in _with_reasons(plan)),
+        *(_row(image, "not selected", "left out by --only or --skip") for image in left_out),
+        *(_not_built(matrix, cell) for cell in matrix.cells if cell.status != "built"),
+    ]
+
+
+def _with_reasons(plan: Plan) -> Iterator[tuple[Image, str]]:
+    children = collections.Counter(image.parent for image in plan.images)
+    for image in plan.images:
+        number = children[image.tag]
+        verb = "stands" if number == 1 else "stand"
+        yield image, "" if image.listed else f"{counted(number, 'image')} {verb} on it"
+
+
+def _row(image: Image, status: Status, reason: str) -> Row:
+    return Row(
+        status=status,
+        tag=image.tag,
+        base_image=image.combination.base_image,
+        python=image.combination.python,
+        gpu=image.combination.gpu,
+        recipe=image.combination.recipe,
+        parent=image.parent,
+        aliases=image.aliases,
+        dockerfile=image.dockerfile,
+        build_args=image.build_args,
+        test=image.test,
+        reason=reason,
+    )
+
+
+def _not_built(matrix: Matrix, cell: Cell) -> Row:
+    return Row(
+        status=cell.status,
+        tag=tag_of(matrix, cell.combination),
+        base_image=cell.combination.base_image,
+        python=cell.combination.python,
+        gpu=cell.combination.gpu,
+        recipe=cell.combination.recipe,
+        reason=cell.reason,
+    )
+
+
+def counts(found: list[Row]) -> str:
+    """`45 built, 25 excluded`: how many rows of each status, where there are any."""
+    number = collections.Counter(row.status for row in found)
+    return ", ".join(f"{number[status]} {status}" for status in MARKS if number[status])

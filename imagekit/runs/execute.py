@@ -1,0 +1,310 @@
+"""Running a notebook with papermill, and knowing how it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.metadata
+import logging
+import os
+import pathlib
+import platform
+import signal
+import tempfile
+from collections.abc import Iterator
+from typing import IO, Any
+
+import msgspec
+import nbformat
+import papermill
+from jupyter_client.manager import AsyncKernelManager
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from papermill.exceptions import PapermillExecutionError
+from papermill.iorw import LocalHandler, papermill_io
+from traitlets.config import Config as Traits
+
+from imagekit.errors import INTERRUPTED, StoreError, UsageError, did_you_mean, exit_code_of
+from imagekit.runs import record
+from imagekit.runs.parameters import unformatted
+from imagekit.runs.record import RESULT_TYPE, RUN_VARIABLE, CellError, Outcome, Record
+from imagekit.runs.store import Store
+from imagekit.support import git, workspace
+from imagekit.support.files import replace_file, sha256
+
+SCHEME = "imagekit-run://"
+"""Marks the paths that papermill is to write in one step; see `_WholeFiles`."""
+
+
+class Run(msgspec.Struct, frozen=True):
+    """A run that has ended: its record, where what it left can be found, and what it said."""
+
+    record: Record
+    left: str
+    shown: tuple[str, ...]
+    warned: tuple[str, ...]
+
+
+def find(name: str, root: pathlib.Path) -> pathlib.Path:
+    """A notebook by its path, or by its name in the project's `notebooks/`."""
+    folder = root / "notebooks"
+    known = sorted(path.stem for path in folder.glob("*.ipynb"))
+    for path in (pathlib.Path(name), folder / f"{name}.ipynb", folder / name):
+        if path.suffix == ".ipynb" and path.is_file():
+            return path.resolve()
+    near = did_you_mean(name, known) or f"; there is {', '.join(known) or 'none'}"
+    raise UsageError(f"no notebook is called {name!r} in {folder}{near}")
+
+
+def execute(
+    notebook: pathlib.Path,
+    parameters: dict[str, Any],
+    *,
+    store: Store,
+    cell_timeout: int | None = None,
+    progress: bool = False,
+) -> Run:
+    """Run a notebook from its project's root and leave its record in the store, however it ends.
+
+    `parameters` are those of `parameters.typed`; `cell_timeout` is in seconds, None for none.
+    """
+    started = record.now()
+    root = workspace.root()
+    name = record.new_run(notebook, started)
+    running = Record(
+        run=name,
+        notebook=os.path.relpath(notebook, root),
+        outcome="running",
+        started=started.isoformat(),
+        parameters=parameters,
+        notebook_sha256=sha256(notebook),
+        commit=git.commit(root),
+        versions=_versions(),
+        host=platform.node(),
+        process=os.getpid(),
+    )
+    record.write(store, running)
+    engine = {"parameters": parameters, "progress_bar": progress, "execution_timeout": cell_timeout}
+    with store.workplace() as folder:
+        path = folder / f"{name}.ipynb"
+        told = {RUN_VARIABLE: f"{store.address.rstrip('/')}/{name}"}
+        outcome, cell = _outcome(notebook, path, root, engine, told)
+        return _finish(running, outcome, cell, store, _read(path))
+
+
+def _finish(
+    running: Record, outcome: Outcome, cell: CellError | None, store: Store, executed: Any
+) -> Run:
+    exited = _system_exit(executed)
+    if outcome in ("succeeded", "failed") and exited is not None:
+        outcome, cell = "exited", exited
+    ended = record.now()
+    data = nbformat.writes(_labelled(executed, running.run, outcome)).encode()
+    finished = msgspec.structs.replace(
+        running,
+        outcome=outcome,
+        cell=cell,
+        finished=ended.isoformat(),
+        seconds=record.seconds_between(running.started, ended),
+        exit_code=_exit_code(outcome, cell),
+        host=None,
+        process=None,
+        result=_result(executed),
+        executed_sha256=hashlib.sha256(data).hexdigest() if executed.cells else None,
+    )
+    left = _kept(store, finished, data if executed.cells else None)
+    warned = tuple(_texts(executed, stderr=True))
+    return Run(finished, left, tuple(_texts(executed, stderr=False)), warned)
+
+
+def _kept(store: Store, finished: Record, data: bytes | None) -> str:
+    """Put what stays of a run into the store; where that is.
+
+    Raises StoreError where the store fails, but only when it is kept on this machine.
+    """
+    try:
+        return _put(store, finished, data)
+    except StoreError as error:
+        here = _put_here(finished, data)
+        remedy = f"the run ({finished.outcome}) is kept in {here}; copy it and its record there"
+        raise StoreError(f"{error}; {remedy}") from None
+
+
+def _put(store: Store, finished: Record, data: bytes | None) -> str:
+    if data is not None:
+        store.write(f"{finished.run}.ipynb", data)
+    record.write(store, finished)
+    return store.path(f"{finished.run}{'.json' if data is None else '.ipynb'}")
+
+
+def _put_here(finished: Record, data: bytes | None) -> str:
+    """Keep a run in the project's own store, or else in a folder that certainly can be written."""
+    try:
+        return _put(Store(workspace.runs()), finished, data)
+    except UsageError:
+        return _put(Store(tempfile.mkdtemp(prefix="imagekit-run-")), finished, data)
+
+
+def _outcome(
+    notebook: pathlib.Path,
+    path: pathlib.Path,
+    root: pathlib.Path,
+    engine: dict[str, Any],
+    told: dict[str, str],
+) -> tuple[Outcome, CellError | None]:
+    """How papermill's run of the notebook ended. `told` is added to the kernel's environment."""
+    with tempfile.TemporaryFile() as kernel_stderr:
+        try:
+            with _terminable():
+                _papermill(notebook, path, root, engine, _kernel_manager(kernel_stderr, told))
+        except PapermillExecutionError as error:
+            return "failed", CellError(
+                number=error.exec_count, error=error.ename, message=error.evalue
+            )
+        except CellTimeoutError:
+            limit = engine["execution_timeout"]
+            return "timed out", _last_cell(path, "CellTimeoutError", f"no end after {limit} s")
+        except DeadKernelError:
+            kernel_stderr.seek(0)
+            said = kernel_stderr.read().decode(errors="replace")[-2000:].strip()
+            message = "\n".join(["the kernel died", said]).strip()
+            return "kernel died", _last_cell(path, "DeadKernelError", message)
+        except KeyboardInterrupt as interrupt:
+            name = type(interrupt).__name__
+            return "interrupted", _last_cell(path, name, "stopped from outside")
+        except Exception as error:
+            return "failed", _last_cell(path, type(error).__name__, str(error))
+    return "succeeded", None
+
+
+def _papermill(
+    notebook: pathlib.Path,
+    path: pathlib.Path,
+    root: pathlib.Path,
+    engine: dict[str, Any],
+    kernel_manager: type[AsyncKernelManager],
+) -> None:
+    # What papermill would log, the record says.
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)
+    # Of an interrupted run, nbclient may leave a task behind that asyncio then complains of.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    papermill_io.register(SCHEME, _WholeFiles())
+    quiet = Traits()
+    # ipykernel 7.3 and later warn in every run of a kernel that listens unencrypted.
+    quiet.KernelManager.transport_encryption = "auto"
+    papermill.execute_notebook(
+        unformatted(notebook),
+        SCHEME + unformatted(path),
+        cwd=root,
+        kernel_manager_class=kernel_manager,
+        config=quiet,
+        **engine,
+    )
+
+
+def _kernel_manager(kernel_stderr: IO[bytes], told: dict[str, str]) -> type[AsyncKernelManager]:
+    class KernelManager(AsyncKernelManager):
+        """A kernel that is stopped in mid-cell writes tracebacks of its own to its stderr."""
+
+        async def start_kernel(self, **kwargs: Any) -> None:  # type: ignore[override]
+            environment = {**os.environ, **(kwargs.pop("env", None) or {}), **told}
+            await super().start_kernel(stderr=kernel_stderr, env=environment, **kwargs)
+
+    return KernelManager
+
+
+class _WholeFiles(LocalHandler):  # type: ignore[misc]
+    """Writes a notebook in one step.
+
+    papermill writes it once per cell, in place: a runner that is killed would leave half a file.
+    """
+
+    def write(self, buf: str, path: str) -> None:
+        replace_file(pathlib.Path(path.removeprefix(SCHEME)), buf.encode())
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP. A KeyboardInterrupt passes through asyncio, which holds back others."""
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Turn SIGTERM and a closed terminal into an exception: kernel stopped, record written."""
+
+    def terminate(*_: object) -> None:
+        raise Terminated
+
+    before = {n: signal.signal(n, terminate) for n in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _exit_code(outcome: Outcome, cell: CellError | None) -> int:
+    if outcome == "succeeded":
+        return 0
+    if outcome == "interrupted":
+        return INTERRUPTED
+    if outcome == "exited" and cell is not None:
+        status = cell.message or "0"
+        return int(status) & 0xFF if status.removeprefix("-").isdigit() else 1
+    return exit_code_of(cell.error) if cell is not None else 1
+
+
+def _versions() -> dict[str, str]:
+    names = ("imagekit", "papermill", "nbclient", "ipykernel", "pandas")
+    return {"python": platform.python_version()} | {
+        name: importlib.metadata.version(name) for name in names
+    }
+
+
+# ---- what the executed notebook says
+
+
+def _labelled(executed: Any, run: str, outcome: Outcome) -> Any:
+    # papermill's own metadata says "completed" of a killed kernel and "exception" of exit 0.
+    executed.metadata["imagekit"] = {"run": run, "outcome": outcome}
+    return executed
+
+
+def _read(path: pathlib.Path) -> Any:
+    if not path.exists():
+        return nbformat.v4.new_notebook()
+    return nbformat.read(path, as_version=4)
+
+
+def _outputs(executed: Any) -> Iterator[tuple[Any, Any]]:
+    for cell in executed.cells:
+        for out in cell.get("outputs", ()):
+            yield cell, out
+
+
+def _system_exit(executed: Any) -> CellError | None:
+    for cell, out in _outputs(executed):
+        if out.output_type == "error" and out.ename == "SystemExit":
+            return CellError(number=cell.execution_count, error=out.ename, message=out.evalue)
+    return None
+
+
+def _last_cell(path: pathlib.Path, error: str, message: str) -> CellError:
+    """The last cell that papermill started; the kernel may not have lived to count it."""
+    code = [cell for cell in _read(path).cells if cell.cell_type == "code"]
+    about = [cell.metadata.get("papermill", {}) for cell in code]
+    started = [number for number, said in enumerate(about, 1) if said.get("start_time")]
+    return CellError(number=started[-1] if started else None, error=error, message=message)
+
+
+def _result(executed: Any) -> dict[str, Any] | None:
+    data = (out.get("data", {}).get(RESULT_TYPE) for _, out in _outputs(executed))
+    # A notebook may show what it likes under our media type; a result is a mapping.
+    found = [dict(value) for value in data if isinstance(value, dict)]
+    return found[-1] if found else None
+
+
+def _texts(executed: Any, *, stderr: bool) -> Iterator[str]:
+    """What the notebook showed, as text, or what it wrote to stderr."""
+    for _, out in _outputs(executed):
+        text = out.get("text") or out.get("data", {}).get("text/plain", "")
+        if text and (out.get("name") == "stderr") == stderr:
+            yield str(text).rstrip("\n")

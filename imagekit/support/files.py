@@ -1,0 +1,88 @@
+"""Reading a text file, and replacing a file whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import pathlib
+import secrets
+from collections.abc import Iterator
+
+from imagekit.errors import UsageError
+
+
+def replace_file(path: pathlib.Path, data: bytes) -> None:
+    """Put a whole file in place of another in one step, so that nobody ever sees half of it.
+
+    A link keeps pointing where it points, and the file keeps its mode. What is no file, such as
+    /dev/stdout or a pipe, is written to as it is.
+    """
+    target = pathlib.Path(os.path.realpath(path))
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        if is_special(target):
+            target.write_bytes(data)
+            return
+        mode = target.stat().st_mode & 0o7777 if target.exists() else None
+        with _removed_on_failure(temporary), temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)
+            temporary.replace(target)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def is_special(path: pathlib.Path) -> bool:
+    """Whether a path is there and is no regular file: a device, a pipe, a folder."""
+    return path.exists() and not path.is_file()
+
+
+@contextlib.contextmanager
+def _removed_on_failure(path: pathlib.Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def read_text(path: str | pathlib.Path) -> str:
+    """A file's text. Raises UsageError where it cannot be read."""
+    text = read_if_there(pathlib.Path(path))
+    if text is None:
+        raise UsageError(f"{path}: cannot be read: there is no such file")
+    return text
+
+
+def read_if_there(path: pathlib.Path) -> str | None:
+    """A file's text; None where there is no such file, or where it is a device or a pipe.
+
+    Raises UsageError where it cannot be read.
+    """
+    if is_special(path) and not path.is_dir():
+        # Nothing stays in a device or a pipe that a new document could be compared with.
+        return None
+    try:
+        # What is no UTF-8 is no document of ours; it only has to differ.
+        return path.read_bytes().decode(errors="replace")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def read_utf8(path: str) -> str:
+    """A file's text. Raises OSError or UnicodeDecodeError where it has none."""
+    return pathlib.Path(path).read_text(encoding="utf-8")
+
+
+def sha256(path: str | pathlib.Path) -> str | None:
+    """A file's hash in hexadecimal; None where it cannot be read."""
+    try:
+        return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+    except OSError:
+        return None

@@ -1,1 +1,0 @@
-"""Output formats: each turns a plan into a document."""

@@ -1,0 +1,151 @@
+"""What a side of a diff may be named as."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+import imagekit
+from imagekit.cli import sides
+from imagekit.cli.app import main
+from imagekit.errors import ConfigError, UsageError
+from imagekit.runs.store import Store
+from tests.support.test_checkout import commit, git
+
+pytestmark = pytest.mark.edge
+
+CONFIG = """\
+base_url: h/r
+python_versions: {py312: {PYTHON_VERSION: 3.12}}
+images: [{python: py312}]
+"""
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch, root):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "images.yaml").write_text(CONFIG)
+    shutil.copytree(root / "dockerfiles", "dockerfiles")
+    git(tmp_path, "init", "-q")
+    (tmp_path / ".gitignore").write_text("cache\n")
+    commit(tmp_path)
+    return tmp_path
+
+
+def read(name):
+    return sides.read(name, Store("runs")).inventory
+
+
+def test_a_config_and_what_was_generated_from_it_are_the_same(project, capsys):
+    with pytest.raises(SystemExit):
+        main(["generate", "--config", "images.yaml"])
+    with pytest.raises(SystemExit):
+        main(["matrix", "--config", "images.yaml", "--json"])
+    printed = capsys.readouterr().out
+    (project / "plan.json").write_text(printed[printed.index("{") :])
+    config, document, plan = map(read, ("images.yaml", "cloudbuild.json", "plan.json"))
+    assert config == document
+    assert config.files.keys() == {"dockerfiles/Dockerfile"}
+    assert plan.images["cpu-py312"].build_args == config.images["cpu-py312"].build_args
+
+
+def test_a_revision_has_its_own_dockerfiles(project):
+    (project / "dockerfiles/Dockerfile").write_text("FROM other\n")
+    (project / "images.yaml").write_text(CONFIG.replace("3.12}", "3.13}"))
+    before, after = read("HEAD:images.yaml"), read(sides.other_side("HEAD:images.yaml"))
+    changes = imagekit.changes.compare(before, after)
+    assert [str(difference) for difference in changes.changed["cpu-py312"]] == [
+        "PYTHON_VERSION 3.12 → 3.13",
+        "dockerfiles/Dockerfile changed",
+    ]
+
+
+def test_a_config_with_problems_gets_all_of_them(project):
+    (project / "images.yaml").write_text(CONFIG.replace("python: py312", "python: py31"))
+    commit(project)
+    with pytest.raises(ConfigError, match=r"^HEAD:images\.yaml:3:19: python 'py31' is not in"):
+        read("HEAD:images.yaml")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nothing.yaml", r"^nothing\.yaml: no such file, and no run is called"),
+        ("HEAD:nothing.yaml", r"no such file in that git revision, and no run is called"),
+        ("latest", r"latest: .* has 0 runs"),
+    ],
+)
+def test_a_name_that_stands_for_nothing(name, message, project):
+    with pytest.raises(UsageError, match=message):
+        read(name)
+
+
+def test_a_plan_that_is_none(project):
+    (project / "plan.json").write_text(json.dumps({"rows": [{"status": "built"}]}))
+    with pytest.raises(UsageError, match="no plan of imagekit matrix --json"):
+        read("plan.json")
+
+
+@pytest.mark.parametrize("name", ["images.yaml", "HEAD:", "HEAD:gone.yaml"])
+def test_only_a_revision_s_file_has_an_other_side(name, project):
+    with pytest.raises(UsageError, match="name what it is to be compared with"):
+        sides.other_side(name)
+
+
+def test_a_run_by_its_file(project, root):
+    example = sorted((root / "notebooks/example-runs").glob("*-generate-*.json"))[0]
+    shutil.copytree(example.parent, "runs")
+    by_file = read(f"runs/{example.name}")
+    assert by_file == read(example.stem) == read(example.stem[:20])
+    assert len(by_file.images) == 4
+
+
+def test_a_run_that_generated_nothing(project, root):
+    shutil.copytree(root / "notebooks/example-runs", "runs")
+    failed = next(p for p in (project / "runs").iterdir() if '"outcome": "failed"' in p.read_text())
+    with pytest.raises(UsageError, match=r"its files say nothing of images \(failed\)"):
+        read(failed.stem)
+
+
+# ---- several build files
+
+SPLIT = CONFIG.replace("[{python: py312}]", "[{python: [py312, py313]}]").replace(
+    "{py312:", "{py313: {PYTHON_VERSION: 3.13}, py312:"
+)
+
+
+def test_a_manifest_stands_for_all_of_its_files(project):
+    text = SPLIT + "cloudbuild: {limits: {steps: 2}}\n"
+    (project / "images.yaml").write_text(text)
+    with pytest.raises(SystemExit):
+        main(["generate", "--config", "images.yaml"])
+    assert (project / "cloudbuild-02.json").exists()
+    found = read("cloudbuild-manifest.json")
+    assert found == read("images.yaml")
+    assert list(found.images) == ["cpu-py312", "cpu-py313"]
+    commit(project)
+    assert read("HEAD:cloudbuild-manifest.json").images == found.images
+    (project / "cloudbuild-02.json").unlink()
+    with pytest.raises(UsageError, match=r"cloudbuild-02.json, which it names, is missing"):
+        read("cloudbuild-manifest.json")
+
+
+def test_a_revision_that_git_does_not_know(project):
+    with pytest.raises(UsageError, match="git knows no revision 'v9'; see git log"):
+        read("v9:images.yaml")
+
+
+def test_a_folder_is_no_side(project):
+    with pytest.raises(UsageError, match="this is a folder; name a file in it"):
+        read("dockerfiles")
+
+
+def test_a_pipe_is_as_good_as_a_file(project):
+    config = (project / "images.yaml").read_text()
+    command = [sys.executable, "-m", "imagekit", "diff", "/dev/stdin", "images.yaml", "--exit-code"]
+    done = subprocess.run(command, input=config, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("no change")

@@ -1,0 +1,232 @@
+import json
+
+import pytest
+
+from imagekit.compare import inventory
+from imagekit.compare.changes import ORDER, Difference, compare, compare_files
+from imagekit.compare.inventory import Inventory, Made
+from imagekit.document.cloudbuild import STRUCTURE_TEST
+
+
+def build(tag, *args, wait_for=("-",), **more):
+    name = f"r:{tag}"
+    step = {"id": name, "name": "docker", "args": ["build", "-t", name, *args, "."]}
+    return step | {"waitFor": list(wait_for)} | more
+
+
+def push(tag):
+    return {"id": f"r:{tag}-push", "name": "docker", "args": ["push", f"r:{tag}"]}
+
+
+def text(*steps, **whole):
+    return json.dumps({"steps": list(steps)} | whole)
+
+
+def told(found, name):
+    return [str(difference) for difference in found.changed[name]]
+
+
+PY = ("-f", "Dockerfile", "--build-arg", "PYTHON_VERSION=3.11", "--build-arg", "X=a=b")
+
+
+@pytest.mark.parametrize(
+    ("after", "what", "rebuilds"),
+    [
+        (
+            build("a", *PY[:2], "--build-arg", "PYTHON_VERSION=3.12", *PY[4:]),
+            "PYTHON_VERSION 3.11 → 3.12",
+            True,
+        ),
+        (build("a", *PY[:4]), "X a=b → (none)", True),
+        (build("a", *PY, "--build-arg", "Y=1"), "Y (none) → 1", True),
+        (build("a", "-f", "Other", *PY[2:]), "Dockerfile Dockerfile → Other", True),
+        (build("a", *PY, dir="sub"), "Dockerfile Dockerfile → sub/Dockerfile", True),
+        (build("a", "-t", "r:alias", *PY), "alias alias (none) → yes", False),
+        (build("a", "--label", "l=1", *PY), "label l (none) → 1", False),
+        (build("a", *PY, "--network=host"), "--network (none) → host", True),
+        (build("a", *PY, "--no-cache", "--pull"), "--no-cache (none) → yes", True),
+        (build("a", *PY, wait_for=["other"]), "waits for (none) → other", False),
+        (build("a", *PY, env=["A=1"]), 'env (none) → ["A=1"]', False),
+    ],
+)
+def test_what_changed_in_an_image(after, what, rebuilds):
+    changes = compare_files(text(build("a", *PY)), text(after))
+    assert told(changes, "a")[0] == what
+    assert changes.changed["a"][0].rebuilds == rebuilds
+    assert (changes.added, changes.removed, changes.whole) == ((), (), ())
+
+
+def test_images_that_came_and_went():
+    changes = compare_files(text(build("a"), build("b")), text(build("b"), build("c")))
+    assert (changes.added, changes.removed) == (("c",), ("a",))
+    assert list(changes.lines()) == ["+ c", "- a"]
+    assert changes.summary() == "1 added, 1 removed"
+
+
+def on(parent, tag):
+    return build(tag, "--build-arg", f"BASE_IMAGE=r:{parent}", wait_for=[f"r:{parent}"])
+
+
+def test_what_stands_on_a_changed_image_is_rebuilt():
+    leaves = (on("base", "x"), on("base", "y"), on("y", "z"), on("other", "o"), build("other"))
+    before = text(build("base", "--build-arg", "A=1"), *leaves)
+    changes = compare_files(before, text(build("base", "--build-arg", "A=2"), *leaves))
+    assert changes.rebuilt == dict.fromkeys(["x", "y", "z"], "base")
+    assert list(changes.lines()) == ["~ base: A 1 → 2", "↻ x, y, z: standing on base"]
+    assert changes.summary() == "1 changed, 3 rebuilt"
+
+
+def test_a_new_name_or_test_rebuilds_nothing():
+    test = {"id": "t", "name": STRUCTURE_TEST, "args": ["test", "--image", "r:base", "--config"]}
+    base = build("base", "-t", "r:alias")
+    changed = text(base, test | {"args": [*test["args"], "t.yaml"]}, on("base", "x"))
+    changes = compare_files(text(build("base"), on("base", "x")), changed)
+    assert told(changes, "base") == ["alias alias (none) → yes", "test (none) → t.yaml"]
+    assert changes.rebuilt == {}
+
+
+def test_an_image_that_moves_to_another_parent():
+    before = text(build("a"), build("b"), on("a", "x"))
+    changes = compare_files(before, text(build("a"), build("b"), on("b", "x")))
+    assert told(changes, "x") == ["parent a → b"]
+
+
+def test_another_repository_is_told_once():
+    before = text(build("a"), on("a", "x"))
+    changes = compare_files(before, before.replace("r:", "other/r:"))
+    assert [str(difference) for difference in changes.whole] == ["repository r → other/r"]
+    assert not changes.changed
+    assert not changes.added
+
+
+def test_several_repositories_in_a_file_are_compared_by_whole_names():
+    other = json.loads(text(build("a")).replace("r:", "s:"))["steps"]
+    changes = compare_files(text(build("a")), text(build("a"), *other))
+    assert changes.added == ("s:a",)
+    assert changes.changed == {}
+
+
+def test_images_that_stand_on_each_other_end():
+    before = text(on("b", "a"), on("a", "b"), on("a", "c"), build("d"))
+    after = text(on("b", "a"), on("a", "b"), on("a", "c"), build("d", "--build-arg", "A=1"))
+    assert set(compare_files(before, after).changed) == {"d"}
+
+
+def test_what_differs_outside_the_images():
+    changes = compare_files(text(build("a"), timeout="1s"), text(build("a"), timeout="2s"))
+    assert changes.whole == (Difference("timeout", "1s", "2s"),)
+
+
+def test_an_image_that_is_no_longer_pushed():
+    changes = compare_files(text(build("a"), push("a")), text(build("a")))
+    assert told(changes, "a") == ["pushed (none) → no"]
+
+
+def test_only_the_layout_differs():
+    changes = compare_files(text(build("a")), text(build("a")) + "\n")
+    assert changes.summary() == "only the layout differs"
+
+
+@pytest.mark.parametrize(
+    ("after", "what"),
+    [
+        (text(build("b"), build("a"), push("a"), push("b")), ORDER),
+        (text(build("a"), build("b"), push("b"), push("a")), ORDER),
+    ],
+)
+def test_only_the_order_differs(after, what):
+    before = text(build("a"), build("b"), push("a"), push("b"))
+    assert compare_files(before, after).summary() == what
+
+
+def test_a_step_that_makes_no_image_is_told():
+    other = {"id": "other", "name": "alpine", "args": ["rm", "-rf", "/workspace"]}
+    found = compare_files(text(build("a")), text(build("a"), other))
+    assert [d.what for d in found.whole] == ["step other"]
+    assert json.loads(found.whole[0].after) == other
+
+
+def test_another_builder_is_told():
+    found = compare_files(text(build("a")), text(build("a") | {"name": "example.com/docker"}))
+    assert told(found, "a") == ["builder docker → example.com/docker"]
+
+
+def test_an_image_that_no_longer_waits_for_its_parent_is_told():
+    before, after = (
+        text(build("a"), on("a", "b")),
+        text(build("a"), on("a", "b") | {"waitFor": ["-"]}),
+    )
+    found = compare_files(before, after)
+    assert told(found, "b") == ["waits for (none) → -"]
+
+
+def test_what_changed_in_many_images_is_told_once():
+    files = [{"Dockerfile": "-1"}, {"Dockerfile": "-2"}]
+    images = {name: Made(dockerfile="Dockerfile", files=("Dockerfile",)) for name in "abcd"}
+    found = compare(*(Inventory(images=images, files=known) for known in files))
+    assert list(found.lines()) == ["~ 4 images: Dockerfile changed"]
+    assert found.summary() == "4 changed"
+
+
+def test_nothing_differs():
+    assert not compare_files(text(build("a")), text(build("a")))
+    assert compare_files("", "").summary() == "no change"
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "",
+        "no JSON",
+        "[]",
+        "{}",
+        '{"steps": 1}',
+        '{"steps": [1]}',
+        "[" * 100_000,
+        "{" * 100_000,
+    ],
+)
+def test_what_is_no_build_file_is_said(before):
+    changes = compare_files(before, text(build("a")))
+    assert changes.summary() == "1 added, the file held no Cloud Build document"
+    assert changes.added == ("a",)
+
+
+def test_a_missing_file():
+    assert compare_files(None, text(build("a"))).summary() == "1 added, the file is new"
+
+
+# ---- files that images are made of
+
+
+def made(**files):
+    images = {
+        "base": Made(dockerfile="D", files=tuple(files), test=("t",)),
+        "x": Made(dockerfile="E", parent="base"),
+    }
+    return Inventory(repository="r", images=images, files=files)
+
+
+def test_a_changed_dockerfile_rebuilds_its_image_and_what_stands_on_it():
+    changes = compare(made(D="1", t="1"), made(D="2", t="1"))
+    assert told(changes, "base") == ["D changed"]
+    assert changes.rebuilt == {"x": "base"}
+
+
+def test_files_that_came_and_went():
+    changes = compare(made(D="1", old="1", t="1"), made(D="1", new="1", t="1"))
+    assert told(changes, "base") == ["old removed", "new added"]
+
+
+def test_a_changed_test_rebuilds_nothing():
+    images = {"a": Made(dockerfile="D", files=("D",), test=("t",))}
+    before, after = (Inventory(images=images, files={"D": "1", "t": h}) for h in "12")
+    changes = compare(before, after)
+    assert told(changes, "a") == ["t changed"]
+    assert not changes.changed["a"][0].rebuilds
+
+
+def test_files_that_are_not_known_are_not_compared():
+    assert not compare(made(D="1", t="1"), made(D="1", t="1"))
+    unknown = inventory.Inventory(repository="r", images=made(D="1", t="1").images)
+    assert not compare(unknown, made(D="2", t="2"))

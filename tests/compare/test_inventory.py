@@ -1,0 +1,166 @@
+import json
+
+import pytest
+
+import imagekit
+from imagekit.compare import inventory
+from imagekit.compare.inventory import Inventory, Made
+from imagekit.document.cloudbuild import STRUCTURE_TEST
+from imagekit.planning.rows import rows
+
+DOCKER = "gcr.io/cloud-builders/docker"
+
+
+def step(*args, **more):
+    return {"name": DOCKER, "args": list(args), "waitFor": ["-"], **more}
+
+
+def read(*steps, **whole):
+    return inventory.read(json.dumps({"steps": list(steps), **whole}))
+
+
+def only(*args, **more):
+    (made,) = read(step("build", "-t", "h/r:a", *args, "."), **more).images.values()
+    return made
+
+
+def test_what_a_build_step_says():
+    made = only("-t", "h/r:b", "-f", "D", "--build-arg", "A=x=y", "--build-arg=B=$$HOME", "--pull")
+    assert made == Made(
+        dockerfile="D",
+        build_args={"A": "x=y", "B": "$HOME"},
+        aliases=("b",),
+        options={"--pull": "yes", "pushed": "no"},
+    )
+
+
+def test_options_that_are_given_several_times():
+    made = only("--secret", "id=a", "--secret", "id=b", "--label", "l=1", "--label", "m=2")
+    assert made.options["--secret"] == "id=a, id=b"
+    assert (made.options["label l"], made.options["label m"]) == ("1", "2")
+
+
+def test_without_a_file_the_context_s_own_dockerfile_is_meant():
+    found = read(step("build", "--tag=h/r:a", "sub/context", dir="top"))
+    assert found.images["a"].dockerfile == "top/sub/context/Dockerfile"
+    assert found.images["a"].options["context"] == "top/sub/context"
+
+
+def test_an_image_is_pushed_by_a_step_or_by_the_images_field():
+    build = step("build", "-t", "h/r:a", ".")
+    assert "pushed" not in read(build, step("push", "h/r:a")).images["a"].options
+    assert "pushed" not in read(build, images=["h/r:a"]).images["a"].options
+    assert read(build).images["a"].options["pushed"] == "no"
+
+
+def test_a_parent_is_named_or_waited_for():
+    base = step("build", "-t", "h/r:base", ".", id="first")
+    named = step("build", "-t", "h/r:x", "--build-arg", "ON=h/r:base", ".", waitFor=["first"])
+    waits = step("build", "-t", "h/r:y", ".", waitFor=["first"])
+    found = read(base, named, waits)
+    assert (found.images["x"].parent, found.images["y"].parent) == ("base", "base")
+    assert found.images["x"].build_args == {}
+    assert "waits for" not in found.images["y"].options
+
+
+def test_a_step_that_waits_for_everything_before():
+    made = read(step("build", "-t", "h/r:a", ".", waitFor=[])).images["a"]
+    assert made.options["waits for"] == "everything before"
+
+
+def test_tests_belong_to_the_image_that_they_test():
+    tested = {"name": STRUCTURE_TEST, "waitFor": ["-"]}
+    a = tested | {"args": ["test", "--image", "h/r:a", "--config", "one", "--config", "two"]}
+    odd = tested | {"args": ["test", "--image", "h/r:b"]}
+    found = read(step("build", "-t", "h/r:a", "."), step("build", "-t", "h/r:b", "."), a, odd)
+    assert found.images["a"].test == ("one", "two")
+    assert found.images["b"].test == ("test --image h/r:b",)
+
+
+@pytest.mark.parametrize(
+    ("names", "repository"),
+    [
+        (["h:5000/r:a", "h:5000/r:b"], "h:5000/r"),
+        (["h/r:a", "h/s:a"], None),
+        (["h:5000/r"], None),
+        (["plain"], None),
+        ([], None),
+    ],
+)
+def test_the_repository_is_what_all_names_share(names, repository):
+    found = read(*(step("build", "-t", name, ".") for name in names))
+    assert found.repository == repository
+    assert list(found.whole_names().images) == names
+
+
+def test_whole_names_reach_parents_and_aliases():
+    images = {"a": Made(dockerfile="D"), "b": Made(dockerfile="D", parent="a", aliases=("c",))}
+    whole = Inventory(repository="r", images=images).whole_names().images
+    assert (whole["r:b"].parent, whole["r:b"].aliases) == ("r:a", ("r:c",))
+    assert whole["r:a"].parent is None
+
+
+def test_yaml_is_read_too():
+    text = "steps:\n- name: docker\n  args: [build, -t, 'r:a', .]\n  waitFor: ['-']\n"
+    assert list(inventory.read(text).images) == ["a"]
+
+
+@pytest.mark.parametrize("step", [{"args": ["pull", "x"]}, {"id": 1}])
+def test_a_build_that_makes_no_image(step):
+    found = read(step)
+    assert (found.images, list(found.options)) == ({}, ["step 1"])
+
+
+def test_options_may_stand_behind_the_context():
+    made = only("--network", "host").options
+    found = read({"name": DOCKER, "args": ["build", "-t", "h/r:a", ".", "--squash"]})
+    assert found.images["a"].options["--squash"] == "yes"
+    assert "context" not in found.images["a"].options | made
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a: [",
+        "{",
+        "[]",
+        "{}",
+        '{"steps": 1}',
+        '{"steps": [1]}',
+    ],
+)
+def test_what_is_no_build_file_has_no_inventory(text):
+    assert inventory.read(text) is None
+
+
+@pytest.mark.parametrize("name", ["images.yaml", "caliban.json"])
+def test_a_plan_s_rows_say_the_same_as_its_document(name, root):
+    config = imagekit.load(root / "config" / name)
+    plan = imagekit.plan(config)
+    whole = inventory.of_plan(plan)
+    built = [
+        {key: getattr(row, key) for key in row.__struct_fields__}
+        for row in rows(imagekit.matrix(config), plan)
+    ]
+    found = inventory.of_rows({"repository": plan.repository, "rows": built})
+    for tag, made in whole.images.items():
+        assert found.images[tag].build_args == made.build_args
+        assert found.images[tag].parent == made.parent
+        assert found.images[tag].options is None
+    assert found.images.keys() == whole.images.keys()
+
+
+def test_a_build_arg_has_the_value_of_its_substitution():
+    found = read(
+        step("build", "-t", "h/r:a", "--build-arg", "A=${_A}/$_A", "--build-arg", "B=$${_A}", "."),
+        substitutions={"_A": "1"},
+    )
+    assert found.images["a"].build_args == {"A": "1/1", "B": "${_A}"}
+
+
+def test_a_plan_that_no_split_can_mend_has_an_inventory(config_file):
+    text = "base_url: h/r\npython_versions: {a: {}, b: {}}\nimages: [{python: [a, b]}]\n"
+    text += "cloudbuild: {limits: {steps: 2}, publish: together}"
+    plan = imagekit.plan(imagekit.load(config_file(text)))
+    assert list(inventory.of_plan(plan).images) == ["cpu-a", "cpu-b"]

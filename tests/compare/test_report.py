@@ -1,0 +1,78 @@
+import json
+
+from imagekit.compare import report
+from imagekit.compare.changes import Changes, Difference, compare
+from imagekit.compare.inventory import Inventory, Made
+
+CHANGES = Changes(
+    added=("a",),
+    removed=("b",),
+    changed={"c": (Difference("CUDA", "13.0", None, True), Difference("D changed"))},
+    rebuilt={"d": "c", "e": "c"},
+    whole=(Difference("timeout", '"1s"', '"2s"'),),
+)
+
+
+def test_one_row_a_change():
+    assert [(r.mark, r.image, r.what, r.before, r.after) for r in report.rows(CHANGES)] == [
+        ("+ added", "a", "", "", ""),
+        ("- removed", "b", "", "", ""),
+        ("~ changed", "c", "CUDA", "13.0", "(none)"),
+        ("~ changed", "c", "D changed", "", ""),
+        ("↻ rebuilt", "d", "stands on c", "", ""),
+        ("↻ rebuilt", "e", "stands on c", "", ""),
+        ("~ build", "", "timeout", '"1s"', '"2s"'),
+    ]
+
+
+def test_markdown_is_a_summary_a_table_and_the_consequences():
+    assert report.markdown(CHANGES, "old", "new") == (
+        "**1 added, 1 removed, 1 changed, 2 rebuilt** "
+        "from <code>old</code> to <code>new</code>\n\n"
+        "| change | image | what | before | after |\n"
+        "| --- | --- | --- | --- | --- |\n"
+        "| + added | <code>a</code> |  |  |  |\n"
+        "| - removed | <code>b</code> |  |  |  |\n"
+        "| ~ changed | <code>c</code> | CUDA | <code>13.0</code> | <code>(none)</code> |\n"
+        "| ~ changed | <code>c</code> | D changed |  |  |\n"
+        '| ~ build |  | timeout | <code>"1s"</code> | <code>"2s"</code> |\n\n'
+        "<details>\n<summary>2 images rebuilt as a consequence</summary>\n\n"
+        "- standing on <code>c</code>: <code>d</code>, <code>e</code>\n\n</details>\n"
+    )
+
+
+def test_no_value_can_break_out_of_its_cell():
+    evil = Changes(changed={"a": (Difference("A", "x|y", "</code><script>\n| - |"),)})
+    row = report.markdown(evil, "a", "b").splitlines()[-1]
+    assert "x\\|y" in row
+    assert "<script>" not in row
+    assert row.endswith("\\n\\| - \\|</code> |")
+
+
+def test_only_options_or_only_consequences():
+    whole = report.markdown(Changes(whole=(Difference("timeout", "1", "2"),)), "a", "b")
+    assert whole.startswith("**the build's options changed**")
+    assert "<details>" not in whole
+    assert "| change" not in report.markdown(Changes(rebuilt={"a": "b"}), "a", "b")
+
+
+def test_no_difference_says_so():
+    assert report.markdown(Changes(), "a", "b").startswith("No change: ")
+    assert report.nothing("a", "b") == "no change: a and b describe the same images"
+
+
+def test_json_holds_everything():
+    found = json.loads(report.as_json(CHANGES, "old", "new"))
+    assert found["before"] == "old"
+    assert found["changed"]["c"][0] == {"what": "CUDA", "before": "13.0", "rebuilds": True}
+    assert found["rebuilt"] == {"d": "c", "e": "c"}
+    assert found["build"] == [{"what": "timeout", "before": '"1s"', "after": '"2s"'}]
+
+
+def test_what_changed_in_many_images_is_folded():
+    images = {name: Made(dockerfile="D", files=("D",)) for name in "abcd"}
+    found = compare(*(Inventory(images=images, files={"D": text}) for text in "12"))
+    assert [(row.image, row.what) for row in report.rows(found)] == [("4 images", "D changed")]
+    text = report.markdown(found, "x", "y")
+    assert "| ~ changed | <code>4 images</code> | D changed |" in text
+    assert "<summary>4 images: D changed</summary>\n\n<code>a</code>, <code>b</code>" in text

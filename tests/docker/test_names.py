@@ -1,0 +1,37 @@
+import pytest
+
+from imagekit.docker.names import Registry, is_repository, no_repository, registry_of
+
+
+@pytest.mark.parametrize(
+    ("url", "registry"),
+    [
+        ("us-docker.pkg.dev/p/r/ml", Registry("p", "us", "r")),
+        ("europe-west1-docker.pkg.dev/p/r/deep/ml", Registry("p", "europe-west1", "r")),
+        ("gcr.io/p/ml", Registry("p", "us", "gcr.io")),
+        ("eu.gcr.io/p/ml", Registry("p", "europe", "eu.gcr.io")),
+        ("us-docker.pkg.dev/example.com/p/r/ml", Registry("example.com:p", "us", "r")),
+        ("gcr.io/example.com/p/ml", Registry("example.com:p", "us", "gcr.io")),
+        ("docker.io/library/ml", None),
+        ("localhost:5000/ml", None),
+        ("ml", None),
+    ],
+)
+def test_what_has_to_exist_before_a_push(url, registry):
+    assert is_repository(url)
+    assert registry_of(url) == registry
+
+
+def test_the_command_that_creates_it():
+    assert Registry("p", "us", "r").creation == (
+        "gcloud artifacts repositories create r --repository-format=docker --location=us "
+        "--project=p"
+    )
+
+
+@pytest.mark.parametrize(
+    "url", ["us-docker.pkg.dev/p/r", "us-docker.pkg.dev", "gcr.io/p", "gcr.io/example.com/p"]
+)
+def test_an_address_without_an_image(url):
+    assert not is_repository(url)
+    assert "it names no image within its registry" in no_repository(url)

@@ -1,0 +1,150 @@
+import pytest
+
+import imagekit
+from imagekit.document import cloudbuild
+from imagekit.document.split import split
+
+CONFIG = """
+base_url: h/r
+base_images: {u: {BASE_IMAGE: "a$b", UBUNTU_VERSION: 1}}
+python_versions: {p: {PYTHON_VERSION: 3.10}}
+gpu_versions: {c: {CUDA: 13.0}}
+images: [{base_image: u, python: p}, {base_image: u, python: p, gpu: c}]
+aliases: {gpu: {base_image: u, python: p, gpu: c}}
+"""
+
+
+@pytest.fixture
+def steps(config_file):
+    return cloudbuild.document(imagekit.plan(imagekit.load(config_file(CONFIG))))["steps"]
+
+
+def test_each_image_has_a_build_step_and_a_push_step_behind_it(steps):
+    assert [step["id"] for step in steps] == [
+        "h/r:gpu-base-u-c",
+        "h/r:gpu-base-u-c-push",
+        "h/r:cpu-u-p",
+        "h/r:cpu-u-p-push",
+        "h/r:gpu-u-p-c",
+        "h/r:gpu-u-p-c-push",
+        "h/r:gpu-push",
+    ]
+
+
+def test_an_image_waits_for_its_parent_and_gets_its_name(steps):
+    assert steps[4] == {
+        "id": "h/r:gpu-u-p-c",
+        "name": "gcr.io/cloud-builders/docker",
+        "args": [
+            *("build", "-t", "h/r:gpu-u-p-c", "-t", "h/r:gpu", "-f", "dockerfiles/Dockerfile"),
+            *("--build-arg", "BASE_IMAGE=h/r:gpu-base-u-c", "--build-arg", "PYTHON_VERSION=3.10"),
+            ".",
+        ],
+        "waitFor": ["h/r:gpu-base-u-c"],
+    }
+
+
+def test_an_alias_is_pushed_when_its_image_is_built(steps):
+    assert steps[6]["args"] == ["push", "h/r:gpu"]
+    assert steps[6]["waitFor"] == ["h/r:gpu-u-p-c"]
+
+
+def test_a_dollar_is_escaped_for_substitutions(steps):
+    assert "BASE_IMAGE=a$$b" in steps[2]["args"]
+
+
+def test_publishing_together_pushes_after_everything_is_built(config_file):
+    text = CONFIG + "cloudbuild: {publish: together, machine_type: E2_HIGHCPU_8, logging: NONE}"
+    document = cloudbuild.document(imagekit.plan(imagekit.load(config_file(text))))
+    kinds = [step["args"][0] for step in document["steps"]]
+    assert kinds == ["build"] * 3 + ["push"] * 4
+    built = [step["id"] for step in document["steps"][:3]]
+    assert [step["waitFor"] for step in document["steps"][3:]] == [built] * 4
+    env = ["DOCKER_BUILDKIT=1"]
+    assert document["options"] == {"env": env, "machineType": "E2_HIGHCPU_8", "logging": "NONE"}
+
+
+def test_a_test_stands_between_build_and_push(config_file):
+    text = CONFIG + "recipes: {gpu: {test: [a.yaml, b.yaml]}, gpu-base: {test: c.yaml}}"
+    steps = cloudbuild.document(imagekit.plan(imagekit.load(config_file(text))))["steps"]
+    by_id = {step["id"].removeprefix("h/r:"): step for step in steps}
+    assert by_id["gpu-u-p-c-test"] == {
+        "id": "h/r:gpu-u-p-c-test",
+        "name": "gcr.io/gcp-runtimes/container-structure-test",
+        "args": ["test", "--image", "h/r:gpu-u-p-c", "--config", "a.yaml", "--config", "b.yaml"],
+        "waitFor": ["h/r:gpu-u-p-c"],
+    }
+    # What stands on a broken image is broken, whatever its own test says.
+    proofs = ["h/r:gpu-u-p-c-test", "h/r:gpu-base-u-c-test"]
+    assert by_id["gpu-u-p-c-push"]["waitFor"] == by_id["gpu-push"]["waitFor"] == proofs
+    assert by_id["cpu-u-p-push"]["waitFor"] == ["h/r:cpu-u-p"]
+
+
+def test_the_source_is_a_label_of_every_image(config_file):
+    text = CONFIG + "source: https://example.com/a$b"
+    steps = cloudbuild.document(imagekit.plan(imagekit.load(config_file(text))))["steps"]
+    builds = [step for step in steps if step["args"][0] == "build"]
+    assert len(builds) == 3
+    for build in builds:
+        assert build["args"][-5:] == [
+            *("--label", "org.opencontainers.image.source=https://example.com/a$$b"),
+            *("--label", "org.opencontainers.image.revision=$COMMIT_SHA"),
+            ".",
+        ]
+
+
+def document(config_file, more):
+    return cloudbuild.document(imagekit.plan(imagekit.load(config_file(CONFIG + more))))
+
+
+def test_the_options_of_a_build(config_file):
+    more = """
+cloudbuild: {machine_type: E2_MEDIUM, disk_size: 200, logs_bucket: "gs://logs", tags: [t],
+  worker_pool: projects/p/locations/l1/workerPools/w, service_account: a@p.iam.gserviceaccount.com}
+"""
+    found = document(config_file, more)
+    assert found["options"] == {
+        "env": ["DOCKER_BUILDKIT=1"],
+        "machineType": "E2_MEDIUM",
+        "diskSizeGb": "200",
+        "pool": {"name": "projects/p/locations/l1/workerPools/w"},
+    }
+    assert found["serviceAccount"] == "projects/p/serviceAccounts/a@p.iam.gserviceaccount.com"
+    assert (found["logsBucket"], found["tags"]) == ("gs://logs", ["t"])
+    assert "substitutions" not in found
+
+
+def test_with_provenance_cloud_build_itself_pushes(config_file):
+    found = document(config_file, "cloudbuild: {publish: provenance}")
+    assert [step["args"][0] for step in found["steps"]] == ["build"] * 3
+    assert found["images"] == ["h/r:gpu-base-u-c", "h/r:cpu-u-p", "h/r:gpu-u-p-c", "h/r:gpu"]
+    assert found["options"]["requestedVerifyOption"] == "VERIFIED"
+
+
+def test_with_a_cache_each_image_builds_on_the_one_of_last_time(config_file):
+    steps = document(config_file, "cloudbuild: {cache: registry}")["steps"]
+    assert steps[4]["args"][-5:] == [
+        *("--cache-from", "h/r:gpu-u-p-c", "--build-arg", "BUILDKIT_INLINE_CACHE=1", "."),
+    ]
+
+
+def test_a_selection_has_only_the_substitutions_that_it_uses(config_file):
+    text = CONFIG.replace("CUDA: 13.0", 'CUDA: "${_CUDA}"')
+    text += "cloudbuild: {substitutions: {_CUDA: 13.0}}"
+    config = imagekit.load(config_file(text))
+    assert cloudbuild.document(imagekit.plan(config))["substitutions"] == {"_CUDA": "13.0"}
+    assert "substitutions" not in cloudbuild.document(imagekit.plan(config, only=["cpu-*"]))
+
+
+def test_a_parent_of_an_earlier_build_is_pulled(config_file):
+    more = "cloudbuild: {limits: {steps: 5}}"
+    parts = split(imagekit.plan(imagekit.load(config_file(CONFIG + more))))
+    steps = cloudbuild.document(parts[1])["steps"]
+    assert steps[0] == {
+        "id": "h/r:gpu-base-u-c-pull",
+        "name": "gcr.io/cloud-builders/docker",
+        "args": ["pull", "h/r:gpu-base-u-c"],
+        "waitFor": ["-"],
+    }
+    assert steps[1]["waitFor"] == ["h/r:gpu-base-u-c-pull"]
+    assert steps[2]["waitFor"] == ["h/r:gpu-u-p-c"]

@@ -1,0 +1,151 @@
+import json
+
+import pytest
+
+from imagekit.document import steps
+from imagekit.errors import BuildFileError
+
+DOCKER = "gcr.io/cloud-builders/docker"
+
+
+def read(*raw, **whole):
+    found = [{"name": DOCKER, "args": ["build", "."]} | step for step in raw]
+    return steps.read(json.dumps({"steps": found} | whole), "b.json")
+
+
+def test_a_step_waits_for_what_it_names_or_for_everything_before():
+    build = read(
+        {"id": "a"}, {"id": "b", "waitFor": ["-"]}, {"waitFor": ["a"]}, {}, {"waitFor": []}
+    )
+    assert [step.id for step in build.steps] == ["a", "b", "step 3", "step 4", "step 5"]
+    everything = ("a", "b", "step 3")
+    assert [s.needs for s in build.steps] == [(), (), ("a",), everything, (*everything, "step 4")]
+
+
+def test_the_fields_of_a_step():
+    raw = {
+        "name": f"{DOCKER}:latest",
+        "entrypoint": "sh",
+        "args": ["-c", "true"],
+        "env": ["B=2", "C=3=4"],
+        "dir": "sub",
+        "timeout": "90s",
+        "allowFailure": True,
+        "allowExitCodes": [3],
+    }
+    (step,) = read(raw, options={"env": ["A=1", "B=1"]}, timeout="3600s").steps
+    assert step.builder == DOCKER
+    assert (step.entrypoint, step.args, step.kind) == ("sh", ("-c", "true"), "other")
+    assert step.env == {"A": "1", "B": "2", "C": "3=4"}
+    assert (step.dir, step.timeout, step.allow_failure) == ("sub", 90.0, True)
+    assert step.allow_exit_codes == (3,)
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "kind", "tags"),
+    [
+        (DOCKER, ["build", "-t", "a", "--tag=b", "--tag", "c", "."], "build", ("a", "b", "c")),
+        (DOCKER, ["push", "a"], "push", ("a",)),
+        (DOCKER, ["run", "a"], "other", ()),
+        (DOCKER, [], "other", ()),
+        (steps.STRUCTURE_TEST, ["test", "--image", "a", "--config", "c"], "test", ("a",)),
+    ],
+)
+def test_what_a_step_does_for_which_images(name, args, kind, tags):
+    (step,) = read({"name": name, "args": args}).steps
+    assert (step.kind, step.tags) == (kind, tags)
+
+
+@pytest.mark.parametrize(
+    ("text", "filled"),
+    [
+        ("$$HOME $$$$", "$HOME $$"),
+        ("$_X-${_X}-$_Y", "file-file-given"),
+        ("$COMMIT_SHA.", "."),
+        ("costs $5 and $lower", "costs $5 and $lower"),
+    ],
+)
+def test_substitutions(text, filled):
+    values = {"_X": "file", "_Y": "file"}
+    raw = {"steps": [{"name": DOCKER, "args": ["run", text]}], "substitutions": values}
+    build = steps.read(json.dumps(raw), "b.json", {"_Y": "given"})
+    assert build.steps[0].args[1] == filled
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (
+            {"name": "gcr.io/cloud-builders/gcloud"},
+            "builder 'gcr.io/cloud-builders/gcloud' cannot run",
+        ),
+        ({"args": ["$_MISSING"]}, "substitution $_MISSING has no value; give --substitution"),
+        ({"args": ["${_X:-y}"]}, "bash's expansions are not supported"),
+        ({"script": "true"}, "'script' is not supported here"),
+        ({"secretEnv": ["X"]}, "'secretEnv' is not supported here"),
+        ({"waitFor": ["later"]}, "step 1 waits for later, which is not earlier"),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_anything_is(raw, message):
+    with pytest.raises(BuildFileError) as error:
+        read(raw)
+    assert message in str(error.value)
+
+
+def test_everything_is_said_at_once():
+    with pytest.raises(BuildFileError) as error:
+        read({"id": "a", "name": "x"}, {"id": "a", "name": "y", "waitFor": ["-"]})
+    assert len(error.value.problems) == 3
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"steps": []}', '{"steps": [1]}', "a: [", "x"])
+def test_what_is_no_build_file(text):
+    with pytest.raises(BuildFileError, match=r"b.json: no"):
+        steps.read(text, "b.json")
+
+
+def test_yaml_is_read_too():
+    build = steps.read(f"steps:\n- name: {DOCKER}\n  args: [build, .]\n", "b.yaml")
+    assert build.steps[0].kind == "build"
+    assert build.timeout is None
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"substitutions": ["_A"]}, "b.json: 'substitutions' is no mapping"),
+        ({"options": "x"}, "b.json: 'options' is no mapping"),
+        ({"images": "x"}, "b.json: 'images' is no list"),
+        ({"steps": [{"args": "x"}]}, "b.json: 'args' of step 1 is no list"),
+        (
+            {"steps": [{"allowExitCodes": ["a"]}]},
+            "b.json: 'allowExitCodes' of step 1 are no numbers",
+        ),
+    ],
+)
+def test_what_is_of_another_type_than_the_schema_says(more, told):
+    document = {"steps": [{"name": DOCKER, "args": ["pull", "x"]}]} | more
+    with pytest.raises(BuildFileError) as error:
+        steps.read(json.dumps(document), "b.json")
+    assert str(error.value).startswith(told)
+
+
+def test_null_is_nothing():
+    document = {"steps": [{"name": DOCKER, "args": ["pull", "x"], "env": None}]}
+    found = steps.read(json.dumps(document | {"substitutions": None, "images": None}), "b.json")
+    assert [step.kind for step in found.steps] == ["pull"]
+
+
+def test_images_are_pushed_when_all_steps_have_succeeded():
+    build = {"id": "a", "name": DOCKER, "args": ["build", "-t", "h/a", "."], "waitFor": ["-"]}
+    push = {"id": "h/a-push", "name": DOCKER, "args": ["push", "h/a"], "waitFor": ["a"]}
+    document = {"steps": [build, push], "images": ["h/a", "h/$_B"], "substitutions": {"_B": "b"}}
+    last = steps.read(json.dumps(document), "b.json").steps[2:]
+    assert [(step.id, step.tags, step.needs) for step in last] == [
+        ("h/a-push-at-the-end", ("h/a",), ("a",)),
+        ("h/b-push", ("h/b",), ("a",)),
+    ]
+
+
+def test_the_substitutions_that_a_text_holds():
+    assert steps.references("$_A ${COMMIT_SHA} $$_B $${_C} $d") == {"_A", "COMMIT_SHA"}

@@ -1,0 +1,94 @@
+import pytest
+
+import imagekit
+from imagekit.errors import UsageError
+from imagekit.project import base_image
+from imagekit.project.base_image import Needs
+from tools.project_goldens import FOLDER
+
+
+@pytest.fixture(scope="module")
+def matrix():
+    config = imagekit.load(FOLDER / "matrix.yaml")
+    return config, imagekit.plan(config)
+
+
+@pytest.mark.parametrize(
+    ("needs", "tag"),
+    [
+        (Needs(), "cpu-ubuntu2404-py313"),
+        (Needs(gpu=True), "gpu-ubuntu2404-py313-cuda130"),
+        (Needs(python="3.9"), "cpu-ubuntu2404-py39"),
+        (Needs(python="3"), "cpu-ubuntu2404-py313"),
+        (Needs(specifier="<3.12"), "cpu-ubuntu2404-py311"),
+        (Needs(specifier="==3.11.4", gpu=True), "gpu-ubuntu2404-py311-cuda130"),
+    ],
+)
+def test_the_newest_that_does_what_is_needed(matrix, needs, tag):
+    found = base_image.choose(None, needs, *matrix)
+    assert found.reference == f"example.com/team/ml:{tag}"
+    assert found.why.startswith(f"{tag}: ")
+    assert found.gpu == needs.gpu
+
+
+def test_3_10_is_not_3_1(matrix):
+    with pytest.raises(UsageError, match=r"no image of the matrix has Python 3.1 and no GPU"):
+        base_image.choose(None, Needs(python="3.1"), *matrix)
+
+
+def test_of_several_that_a_glob_matches_the_newest_that_fits(matrix):
+    found = base_image.choose("cpu-*", Needs(specifier="<3.12"), *matrix)
+    assert found.reference.endswith(":cpu-ubuntu2404-py311")
+    assert "the newest of 4 that fit" in found.why
+
+
+def test_an_alias(matrix):
+    assert base_image.choose("cpu", Needs(), *matrix).reference.endswith(":cpu-ubuntu2404-py311")
+
+
+@pytest.mark.parametrize("name", ["python:3.13", "ghcr.io/a/b", f"a@sha256:{64 * '0'}"])
+def test_any_image(matrix, name):
+    assert base_image.choose(name, Needs(), *matrix).reference == name
+    assert base_image.choose(name, Needs(), None, None).reference == name
+
+
+@pytest.mark.parametrize(
+    ("wanted", "matrix_known", "message"),
+    [
+        ("cpu-py12", True, "no image of the matrix matches 'cpu-py12'; the nearest: cpu"),
+        ("zzz*", True, "the nearest: cpu-"),
+        ("ubuntu", False, "no matrix was found to look in"),
+        (None, False, "there is no matrix to choose from; give --base or --config"),
+    ],
+)
+def test_what_cannot_be_chosen(matrix, wanted, matrix_known, message):
+    with pytest.raises(UsageError, match=message.replace("*", r"\*")):
+        base_image.choose(wanted, Needs(), *(matrix if matrix_known else (None, None)))
+
+
+def test_what_is_named_has_to_fit(matrix):
+    with pytest.raises(UsageError, match=r"'cpu-.*py313' was named, and .* has Python 3.13; what"):
+        base_image.choose("cpu-ubuntu2404-py313", Needs(python="3.11"), *matrix)
+    with pytest.raises(UsageError, match="what is needed is a Python and CUDA"):
+        base_image.choose("cpu-ubuntu2404-py313", Needs(gpu=True), *matrix)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "gpu"),
+    [("cpu", False), ("gpu-*", True), ("*py311*", None), (None, None), ("x:1", None)],
+)
+def test_what_is_named_may_say_whether_it_is_for_a_gpu(matrix, wanted, gpu):
+    assert base_image.gpu_of(wanted, matrix[1]) is gpu
+
+
+def test_a_whole_name_of_the_matrix(matrix):
+    found = base_image.choose("example.com/team/ml:cpu-ubuntu2404-py39", Needs(), *matrix)
+    assert found.why == "cpu-ubuntu2404-py39: it was named"
+    with pytest.raises(UsageError, match="the nearest: cpu-ubuntu2404-py39"):
+        base_image.choose("example.com/team/ml:cpu-ubuntu2404-py399", Needs(), *matrix)
+
+
+@pytest.mark.parametrize("wanted", ["Foo/Bar:x", "a@sha256:abc", "a:b:c"])
+def test_what_is_no_reference(matrix, wanted):
+    with pytest.raises(UsageError, match="is no reference of an image; write HOST/PATH:TAG"):
+        base_image.choose(wanted, Needs(), *matrix)

@@ -1,0 +1,73 @@
+"""What the README shows is what happens."""
+
+import re
+
+import pytest
+import yaml
+
+from imagekit.cli.app import main
+
+
+@pytest.fixture
+def blocks(root):
+    text = (root / "README.md").read_text(encoding="utf-8")
+    return re.findall(r"^```(\w*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def test_the_table_is_what_the_example_gives(blocks, config_file, capsys):
+    (example,) = [text for kind, text in blocks if kind == "yaml"]
+    shown = next(text for kind, text in blocks if kind == "console" and "matrix" in text)
+    name = config_file(example, "mine.yaml")
+    with pytest.raises(SystemExit):
+        main(["matrix", "--config", name])
+    assert shown.split("\n", 1)[1] == capsys.readouterr().out
+
+
+def test_the_messages_are_the_real_ones(blocks, config_file, capsys):
+    shown = next(text for kind, text in blocks if kind == "console" and "broken" in text)
+    name = config_file(
+        "base_url: h/i\npython_versions: {py312: {PYTHON_VERSION: 3.12}}\n\nimagse: []\n"
+        "\n\n\nimages:\n  - python: py31\n",
+        "broken.yaml",
+    )
+    with pytest.raises(SystemExit) as stop:
+        main(["generate", "--config", name])
+    assert stop.value.code == 3
+    assert shown.split("\n", 1)[1] == capsys.readouterr().err
+
+
+def test_every_key_is_in_the_reference(root):
+    import msgspec
+
+    from imagekit.config.cloudbuild import CloudBuild, Limits, Trigger
+    from imagekit.config.schema import Config, RecipeChange
+
+    text = (root / "docs/config.md").read_text(encoding="utf-8")
+    for kind in (Config, CloudBuild, Limits, Trigger, RecipeChange):
+        for field in msgspec.structs.fields(kind):
+            assert f"`{field.name}`" in text, field.name
+
+
+def test_the_reference_s_recipes_are_the_built_in_ones(root):
+    from imagekit.planning.recipes import built_in
+
+    text = (root / "docs/config.md").read_text(encoding="utf-8")
+    for with_base_images in (True, False):
+        for recipe in built_in(with_base_images).values():
+            assert f"`{recipe.tag}`" in text
+            assert f"`{recipe.dockerfile}`" in text
+
+
+def test_the_examples_of_the_reference_are_well_formed(root):
+    text = (root / "docs/config.md").read_text(encoding="utf-8")
+    examples = re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert [type(yaml.safe_load(example)) for example in examples] == [dict] * len(examples)
+    assert examples
+
+
+def test_the_table_of_combinations_is_that_of_the_config(root):
+    from tools import readme
+
+    text = (root / "README.md").read_text(encoding="utf-8")
+    assert readme.table() in text
+    assert readme.rewritten(text) == text, "run `make goldens`"

@@ -1,0 +1,253 @@
+"""The site: what it says is what happens, and nothing in it leads nowhere."""
+
+import contextlib
+import html
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import typing
+import urllib.parse
+
+import click
+import msgspec
+import nbformat
+import pytest
+
+from imagekit.cli.app import cli
+from imagekit.config import cloudbuild, schema
+from imagekit.runs.entry import OUTCOMES
+from imagekit.runs.record import Record
+from tools import site
+
+ROOT = site.ROOT
+PAGES = sorted(path for path in (ROOT / "docs").rglob("*.md"))
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+pytestmark = pytest.mark.edge
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("site")
+    code, said = site.build(folder)
+    assert code == 0, said
+    return folder / "html"
+
+
+def text_of(page):
+    return re.sub(r"<[^>]+>", "", page.read_text(encoding="utf-8"))
+
+
+def test_no_link_is_broken(built):
+    assert list(site.broken(built)) == []
+
+
+def test_a_broken_link_would_be_found(built, tmp_path):
+    copy = shutil.copytree(built, tmp_path / "html")
+    page = copy / "index.html"
+    links = '<a href="gone.html">x</a><a href="#gone">y</a><a href="tutorial.html#gone">z</a>'
+    page.write_text(page.read_text().replace("</body>", f"{links}</body>"))
+    assert len(list(site.broken(copy))) == 3
+
+
+def test_nothing_is_loaded_from_elsewhere(built):
+    for path in built.rglob("*.html"):
+        loads = site.Page(path.read_text(encoding="utf-8")).loads
+        assert not [name for name in loads if urllib.parse.urlsplit(name).netloc], path
+    for path in built.rglob("*.css"):
+        assert not re.findall(r"url\(['\"]?(?:https?:)?//", path.read_text(encoding="utf-8")), path
+
+
+def test_every_page_is_reached_from_the_first(built):
+    seen, waiting = set(), [built / "index.html"]
+    while waiting:
+        path = waiting.pop()
+        if path in seen or path.suffix != ".html" or not path.is_file():
+            continue
+        seen.add(path)
+        for link in site.Page(path.read_text(encoding="utf-8")).links:
+            parts = urllib.parse.urlsplit(link)
+            if not parts.scheme and parts.path:
+                waiting.append((path.parent / parts.path).resolve())
+    sources = {path.relative_to(ROOT / "docs").with_suffix(".html") for path in PAGES}
+    notebooks = {
+        pathlib.Path("notebooks") / f"{path.stem}.html" for path in ROOT.glob("notebooks/*.ipynb")
+    }
+    assert {built / name for name in sources | notebooks} <= seen
+
+
+@pytest.mark.parametrize("name", [path.stem for path in ROOT.glob("notebooks/*.ipynb")])
+def test_notebooks_stand_there_executed(name, built):
+    notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
+    page = (built / "notebooks" / f"{name}.html").read_text(encoding="utf-8")
+    shown = [cell for cell in notebook.cells if cell.get("outputs")]
+    assert page.count('class="cell_output') == len(shown)
+    pictures = [o for c in shown for o in c.outputs if "image/svg+xml" in o.get("data", {})]
+    assert page.count('role="img"') >= len(pictures)
+
+
+def test_the_reference_has_every_key_command_and_field(built):
+    keys = text_of(built / "reference/keys.html")
+    kinds = (
+        schema.Config,
+        schema.Entry,
+        schema.Exclude,
+        schema.RecipeChange,
+        cloudbuild.CloudBuild,
+    )
+    for kind in (*kinds, cloudbuild.Limits, cloudbuild.Trigger, schema.Combination):
+        assert [f.name for f in msgspec.structs.fields(kind) if f.name not in keys] == []
+    fields = text_of(built / "reference/records.html")
+    assert [f.name for f in msgspec.structs.fields(Record) if f.name not in fields] == []
+    for kind in typing.get_type_hints(cloudbuild.CloudBuild)["machine_type"].__args__[0].__args__:
+        assert kind in keys
+    commands = html.unescape(text_of(built / "reference/cli.html"))
+    for command in _commands(cli):
+        for parameter in command.params:
+            names = parameter.opts if isinstance(parameter, click.Option) else []
+            assert [name for name in names if name not in commands] == []
+
+
+def test_options_stand_on_the_page_as_they_are_typed(built):
+    page = html.unescape(text_of(built / "reference/cli.html"))
+    # In running text, too: an option's name, and not a dash and a word.
+    assert "Like --since; the time itself is out" in page
+    assert "–" not in page
+    assert 'such as "generate"' in page
+
+
+def test_every_outcome_is_explained(built):
+    page = html.unescape(text_of(built / "reference/records.html"))
+    for outcome, meaning in OUTCOMES.items():
+        assert re.search(rf"^{outcome}\n{re.escape(meaning.replace('`', ''))}$", page, re.MULTILINE)
+
+
+def test_exit_codes_are_those_that_somebody_meets(built):
+    page = html.unescape(text_of(built / "reference/exit-codes.html"))
+    assert "ProblemsError" not in page
+    assert "130\nKeyboardInterrupt\nCtrl-C" in page
+    assert "sys.exit(N)" in page
+
+
+def test_the_api_shows_neither_addresses_nor_garbled_attributes(built):
+    page = html.unescape(text_of(built / "reference/api.html"))
+    assert not re.findall(r"<function|<factory>|at 0x|Type:\n", page)
+    assert "images: dict[str, Made] = {}" in page
+    assert "outcomes(selection: Selection)" in page
+
+
+def _commands(group):
+    for command in group.commands.values():
+        yield command
+        if isinstance(command, click.Group):
+            yield from _commands(command)
+
+
+def test_the_search_knows_the_pages(built):
+    index = (built / "searchindex.js").read_text(encoding="utf-8")
+    assert "howto/add-cuda" in index
+    assert (built / "search.html").is_file()
+
+
+def test_a_notebook_that_fails_fails_the_site(tmp_path):
+    project = tmp_path / "project"
+    for part in ("docs", "config", "dockerfiles"):
+        shutil.copytree(ROOT / part, project / part)
+    for part in ("cloudbuild.json", "pyproject.toml"):
+        shutil.copy(ROOT / part, project / part)
+    (project / "notebooks").mkdir()
+    failing = ROOT / "tests/notebooks/raises.ipynb"
+    for name in ("start", "explore", "generate", "build", "history"):
+        shutil.copy(ROOT / "tests/notebooks/succeeds.ipynb", project / f"notebooks/{name}.ipynb")
+    shutil.copy(failing, project / "notebooks/build.ipynb")
+    code, said = site.build(tmp_path / "out", project)
+    assert code != 0
+    assert "notebooks/build.ipynb" in said
+    assert "ZeroDivisionError" in said
+
+
+# ---- what pages show is what happens
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_commands_print_what_the_page_shows(page, tmp_path):
+    for part in ("dockerfiles", "notebooks/example-runs"):
+        shutil.copytree(ROOT / part, tmp_path / part)
+    environment = os.environ | {
+        "PATH": f"{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+    }
+    status = 0
+    for kind, text in BLOCK.findall(page.read_text(encoding="utf-8")):
+        if kind == "yaml" and text.startswith("# ") and text.split("\n")[0].endswith(".yaml"):
+            (tmp_path / text.split("\n")[0][2:]).write_text(text)
+        elif kind == "console":
+            for command, shown in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", text, re.MULTILINE):
+                if command == "echo $?":
+                    assert shown == f"{status}\n"
+                    continue
+                done = subprocess.run(
+                    ["bash", "-c", command],
+                    cwd=tmp_path,
+                    env=environment,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    check=False,
+                )
+                status = done.returncode
+                assert done.stdout == shown, command
+
+
+MADE = {ROOT / "docs/reference" / name for name in ("keys.md", "exit-codes.md", "records.md")}
+"""Pages that have no source; `test_the_reference_has_every_key_command_and_field` reads them."""
+
+
+def broken_links(text, page):
+    """The links of a page's text that lead nowhere."""
+    text = re.sub(r"```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        target, _, anchor = link.partition("#")
+        if "://" in target:
+            continue
+        found = (page.parent / target).resolve() if target else page
+        # The site has the notebooks beside the pages.
+        inside = found.relative_to(ROOT / "docs") if found.is_relative_to(ROOT / "docs") else None
+        beside = inside and inside.parts[:1] == ("notebooks",) and (ROOT / inside).exists()
+        if not (found.exists() or found in MADE or beside):
+            yield link
+        elif anchor and found.suffix == ".md" and found.exists():
+            heads = re.findall(r"^#+ (.*)$", found.read_text(encoding="utf-8"), re.MULTILINE)
+            slugs = {
+                re.sub(r"[^\w -]", "", head).strip().lower().replace(" ", "-") for head in heads
+            }
+            if anchor not in slugs:
+                yield link
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda path: path.stem)
+def test_links_between_the_sources_lead_somewhere(page):
+    assert list(broken_links(page.read_text(encoding="utf-8"), page)) == []
+
+
+@pytest.mark.parametrize("page", [ROOT / "docs/index.md", ROOT / "README.md"])
+def test_a_link_between_sources_that_leads_nowhere_would_be_found(page):
+    wrong = ["notebooks/nope.ipynb", "reference/nope.md", "nope.md", "#nope"]
+    right = ["notebooks/start.ipynb", "https://example.com/nope"]
+    text = "".join(f"[x]({link})\n" for link in [*wrong, *right])
+    assert list(broken_links(text, page)) == wrong
+
+
+def test_the_checkout_is_left_alone(built):
+    assert built.is_dir()
+    with contextlib.chdir(ROOT):
+        done = subprocess.run(
+            ["git", "status", "--porcelain", "--", "cloudbuild.json"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    assert done.stdout == ""

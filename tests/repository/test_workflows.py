@@ -1,0 +1,198 @@
+"""The workflows: well-formed, pinned, and running what exists."""
+
+import pathlib
+import re
+import stat
+import subprocess
+import sys
+
+import click
+import pytest
+import yaml
+
+from imagekit.cli.app import cli
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+PINNED = re.compile(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
+
+each = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+
+
+def jobs(path):
+    return yaml.safe_load(path.read_text())["jobs"]
+
+
+def scripts(path):
+    return [step["run"] for job in jobs(path).values() for step in job["steps"] if "run" in step]
+
+
+def test_there_are_three():
+    assert [path.stem for path in WORKFLOWS] == ["check", "generate", "weekly"]
+
+
+@pytest.mark.edge
+@each
+def test_follows_the_schema_of_workflows(path):
+    program = pathlib.Path(sys.executable).with_name("check-jsonschema")
+    command = [program, "--builtin-schema", "vendor.github-workflows", path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+@each
+def test_actions_are_pinned_by_commit(path):
+    used = re.findall(r"uses: (.*)", path.read_text())
+    assert used
+    assert [line for line in used if not PINNED.fullmatch(line)] == []
+
+
+@each
+def test_rights_are_few_and_time_is_limited(path):
+    document = yaml.safe_load(path.read_text())
+    assert document["permissions"] == {"contents": "read"}
+    assert all(job["timeout-minutes"] <= 90 for job in document["jobs"].values())
+
+
+RIGHTS = {
+    "check": {},
+    "generate": {"contents": "write", "actions": "write"},
+    "weekly": {"contents": "write", "pull-requests": "write", "actions": "write"},
+}
+
+
+@each
+def test_only_the_jobs_that_push_may_write(path):
+    (job,) = jobs(path).values()
+    assert job.get("permissions", {}) == RIGHTS[path.stem]
+
+
+@each
+def test_what_a_workflow_pushes_it_has_checked(path):
+    text = "\n".join(scripts(path))
+    # With a workflow's own token, nothing else would start the check.
+    started = re.findall(r"git push .*\n(?: *#.*\n)* *gh workflow run (\S+) --ref ", text)
+    assert len(started) == text.count("git push")
+    for name in started:
+        document = yaml.safe_load((path.parent / name).read_text())
+        # YAML 1.1 takes the key "on" for a truth value.
+        assert "workflow_dispatch" in document[True]
+
+
+@each
+def test_whoever_asks_github_has_a_token(path):
+    for job in jobs(path).values():
+        for step in job["steps"]:
+            if re.search(r"^\s*gh ", step.get("run", ""), re.MULTILINE):
+                assert "GH_TOKEN" in step["env"]
+
+
+@each
+def test_nothing_from_outside_is_pasted_into_a_script(path):
+    assert [script for script in scripts(path) if "${{" in script] == []
+
+
+@each
+def test_what_is_run_exists(path):
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    text = "\n".join(scripts(path))
+    for line in re.findall(r"^\s*make (.*)$", text, re.MULTILINE):
+        assert set(line.split()) <= targets
+    for line in re.findall(r"imagekit (.*?)(?: \\\n|>|$)", text, re.MULTILINE):
+        command, *options = line.split()
+        parameters = cli.get_command(click.Context(cli), command).params
+            known = {name for parameter in parameters for name in parameter.opts}
+        assert {option for option in options if option.startswith("--")} <= known
+
+
+@pytest.mark.edge
+@each
+def test_scripts_are_well_formed(path):
+    for script in scripts(path):
+        done = subprocess.run(["bash", "-n"], input=script, text=True, check=False)
+        assert done.returncode == 0, script
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A clone with a remote to push to, and programs that stand in for the slow and the far."""
+
+    def git(*args, cwd=tmp_path / "work"):
+        return subprocess.run(
+            ["git", "-c", "user.name=n", "-c", "user.email=e@example.com", *args],
+            cwd=cwd,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+
+    git("init", "-q", "--bare", "remote", cwd=tmp_path)
+    git("clone", "-q", "remote", "work", cwd=tmp_path)
+    work = tmp_path / "work"
+    (work / "cloudbuild.json").write_text((ROOT / "cloudbuild.json").read_text())
+    git("add", "-A")
+    git("commit", "-qm", "m")
+    (work / ".venv").symlink_to(pathlib.Path(sys.executable).parent.parent)
+    (work / ".git/info/exclude").write_text(".venv\n")
+    gh = tmp_path / "bin" / "gh"
+    gh.parent.mkdir()
+    told = f'echo "$@" >> {tmp_path}/asked'
+    gh.write_text(f'#!/bin/sh\n{told}\nif [ "$2" = list ]; then cat {tmp_path}/open; fi\n')
+    gh.chmod(gh.stat().st_mode | stat.S_IXUSR)
+    (tmp_path / "open").write_text("")
+    return work, git
+
+
+def run_last_script(checkout, name):
+    work, _ = checkout
+    (path,) = [path for path in WORKFLOWS if path.stem == name]
+    folder = work.parent
+    return subprocess.run(
+        ["bash", "-e", "-o", "pipefail", "-c", scripts(path)[-1]],
+        cwd=work,
+        env={
+            "PATH": f"{folder / 'bin'}:/usr/bin:/bin",
+            "RUNNER_TEMP": str(folder),
+            "BASE": "main",
+            "BRANCH": "topic",
+            "HOME": str(folder),
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
+@pytest.mark.edge
+@pytest.mark.parametrize(("already", "verb"), [("", "create"), ("7\n", "edit")])
+def test_the_weekly_run_opens_one_pull_request_with_the_diff(already, verb, checkout):
+    work, git = checkout
+    (work.parent / "open").write_text(already)
+    file = work / "cloudbuild.json"
+    file.write_text(file.read_text().replace("CUDA=13.0.3", "CUDA=13.0.4"))
+    run_last_script(checkout, "weekly")
+    assert f"pr {verb} " in (work.parent / "asked").read_text()
+    body = (work.parent / "body.md").read_text()
+    assert "<code>13.0.3</code> | <code>13.0.4</code>" in body
+    assert "rebuilt as a consequence" in body
+    assert "Regenerate" in git("log", "-1", "--format=%s", "origin/weekly")
+    assert "workflow run check.yml --ref weekly\n" in (work.parent / "asked").read_text()
+
+
+@pytest.mark.edge
+@pytest.mark.parametrize(
+    ("name", "said"), [("weekly", "nothing changed"), ("generate", "up to date")]
+)
+def test_without_a_change_nothing_is_pushed(name, said, checkout):
+    assert said in run_last_script(checkout, name)
+    assert not (checkout[0].parent / "asked").exists()
+
+
+@pytest.mark.edge
+def test_a_pull_request_gets_its_build_file(checkout):
+    work, git = checkout
+    (work / "cloudbuild.json").write_text("{}")
+    run_last_script(checkout, "generate")
+    git("fetch", "-q")
+    assert git("show", "origin/topic:cloudbuild.json") == "{}"
+    assert (work.parent / "asked").read_text() == "workflow run check.yml --ref topic\n"

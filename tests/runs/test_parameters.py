@@ -1,0 +1,65 @@
+import pathlib
+
+import pytest
+
+from imagekit.errors import ParametersError, UsageError
+from imagekit.runs.parameters import declared, typed
+
+ECHOES = pathlib.Path(__file__).resolve().parent.parent / "notebooks/echoes.ipynb"
+
+
+def test_the_notebook_declares_its_types():
+    types = {"text": "str", "number": "int", "ratio": "float", "flag": "bool", "many": "list"}
+    assert declared(ECHOES) == types | {"bare": "int"}
+
+
+@pytest.mark.parametrize(
+    ("name", "texts", "value"),
+    [
+        ("text", ["3.10"], "3.10"),
+        ("text", ["no"], "no"),
+        ("number", ["10"], 10),
+        ("ratio", ["3.10"], 3.1),
+        ("flag", ["True"], True),
+        ("flag", ["false"], False),
+        ("many", ["3.10"], ["3.10"]),
+        ("many", ["a", "b"], ["a", "b"]),
+        ("many", ['["a", "b"]'], ["a", "b"]),
+        ("many", ["[cg]pu-*"], ["[cg]pu-*"]),
+        ("bare", ["5"], 5),
+    ],
+)
+def test_values_have_the_type_that_the_notebook_says(name, texts, value):
+    found = typed(ECHOES, [(name, text) for text in texts])
+    assert found == {name: value}
+    assert type(found[name]) is type(value)
+
+
+def test_everything_that_does_not_fit_is_said_at_once():
+    given = [
+        ("txt", "x"),
+        ("number", "3.10"),
+        ("flag", "1"),
+        ("text", "a"),
+        ("text", "b"),
+        ("many", "[1]"),
+    ]
+    with pytest.raises(ParametersError) as error:
+        typed(ECHOES, given)
+    assert isinstance(error.value, UsageError)
+    assert error.value.exit_code == 2
+    assert str(error.value).splitlines() == [
+        "parameter 'txt': the notebook has no such parameter; did you mean 'text'?",
+        "parameter 'number': '3.10' is not a whole number",
+        "parameter 'flag': '1' is not true or false",
+        "parameter 'text': it is given 2 times, but is no list",
+        "parameter 'many': '[1]' holds something other than text; write it in quotes",
+    ]
+
+
+@pytest.mark.parametrize("text", ["no JSON", "{}", "[]", ""])
+def test_what_is_no_notebook_is_said(tmp_path, text):
+    path = tmp_path / "{x}.ipynb"
+    path.write_text(text)
+    with pytest.raises(UsageError, match="this is no notebook"):
+        typed(path, [])

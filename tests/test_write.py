@@ -1,0 +1,251 @@
+import contextlib
+import hashlib
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from imagekit import api
+from imagekit.errors import DriftError, UsageError
+
+BUILD = '{"steps": [{"id": "r:a", "args": ["build", "-t", "r:a", "."]}], "timeout": "60s"}\n'
+OTHER = BUILD.replace("60s", "90s")
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "cloudbuild.json"
+
+
+def test_a_new_file_is_written(file):
+    changes = api.write(BUILD, file)
+    assert file.read_text() == BUILD
+    assert changes.added == ("a",)
+
+
+def test_an_equal_file_is_left_alone(file):
+    api.write(BUILD, file)
+    before = file.stat()
+    assert not api.write(BUILD, file)
+    assert (file.stat().st_ino, file.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_check_passes_on_an_equal_file(file):
+    file.write_text(BUILD)
+    assert not api.write(BUILD, file, check=True)
+
+
+@pytest.mark.parametrize("before", [OTHER, "", "no JSON", None])
+def test_check_refuses_what_is_out_of_date_and_writes_nothing(file, before):
+    if before is not None:
+        file.write_text(before)
+    with pytest.raises(DriftError, match=r"is out of date|does not exist"):
+        api.write(BUILD, file, check=True)
+    assert (file.read_text() if file.exists() else None) == before
+
+
+def test_what_is_no_utf8_is_replaced(file):
+    file.write_bytes(b"\xff\xfe")
+    assert "the file held no Cloud Build document" in api.write(BUILD, file).summary()
+    assert file.read_text() == BUILD
+
+
+def test_the_mode_is_kept(file):
+    file.write_text(OTHER)
+    file.chmod(0o640)
+    api.write(BUILD, file)
+    assert file.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_new_file_has_the_mode_that_the_umask_gives(file):
+    before = os.umask(0o027)
+    try:
+        api.write(BUILD, file)
+    finally:
+        os.umask(before)
+    assert file.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_link_stays_a_link(tmp_path, file):
+    real = tmp_path / "real.json"
+    real.write_text(OTHER)
+    file.symlink_to(real)
+    api.write(BUILD, file)
+    assert file.is_symlink()
+    assert real.read_text() == BUILD
+
+
+def test_a_missing_folder_is_said(tmp_path):
+    with pytest.raises(UsageError, match=r"nowhere/x.json: cannot be written: No such file"):
+        api.write(BUILD, tmp_path / "nowhere/x.json")
+
+
+def test_a_folder_in_place_of_the_file_is_said(tmp_path):
+    with pytest.raises(UsageError, match="cannot be written: it is a folder"):
+        api.write(BUILD, tmp_path)
+
+
+def test_a_failure_leaves_the_old_file_and_nothing_else(file, monkeypatch):
+    file.write_text(OTHER)
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UsageError, match="No space left on device"):
+        api.write(BUILD, file)
+    assert file.read_text() == OTHER
+    assert list(file.parent.iterdir()) == [file]
+
+
+@pytest.mark.edge
+def test_a_writer_that_is_killed_leaves_a_whole_file(file):
+    # Large enough that the killing strikes in the middle of writing.
+    program = (
+        "import pathlib, sys; from imagekit import output\n"
+        "while True:\n"
+        "    for letter in b'ab':\n"
+        "        output.replace(pathlib.Path(sys.argv[1]), bytes([letter]) * 3_000_000)\n"
+    )
+    for round_ in range(8):
+        writer = subprocess.Popen([sys.executable, "-c", program, str(file)])
+        while not file.exists():
+            time.sleep(0.01)
+        time.sleep(0.05 + 0.013 * round_)
+        writer.send_signal(signal.SIGKILL)
+        writer.wait()
+        data = file.read_bytes()
+        assert data in (b"a" * 3_000_000, b"b" * 3_000_000)
+
+
+def test_paths_may_be_relative(file, monkeypatch):
+    monkeypatch.chdir(file.parent)
+    api.write(BUILD, pathlib.Path(file.name))
+    assert file.read_text() == BUILD
+
+
+@pytest.mark.parametrize("device", ["/dev/null", "/dev/full"])
+def test_a_device_stays_a_device(device, tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to(device)
+    with contextlib.suppress(UsageError):
+        api.write(BUILD, link)
+    assert pathlib.Path(device).is_char_device()
+
+
+def test_a_pipe_is_written_to(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert api.write(BUILD, pipe).added == ("a",)
+        assert os.read(reader, 10_000).decode() == BUILD
+    finally:
+        os.close(reader)
+
+
+# ---- several files
+
+
+def a_set(*numbers):
+    """A set of build files as `imagekit.files` gives it, each with an image of its own."""
+    names = [f"cloudbuild-{number:02}.json" for number in numbers]
+    texts = {name: BUILD.replace("r:a", f"r:{name[11:13]}") for name in names}
+    entries = [
+        {"file": name, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+        for name, text in texts.items()
+    ]
+    return texts | {"cloudbuild-manifest.json": manifest(*entries)}
+
+
+def manifest(*entries):
+    return json.dumps({"repository": "r", "critical_path": 1, "files": entries})
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_set_takes_the_place_of_a_file_and_back(here):
+    api.write(BUILD, "cloudbuild.json")
+    changes = api.write(a_set(1, 2), "cloudbuild.json")
+    assert names(here) == ["cloudbuild-01.json", "cloudbuild-02.json", "cloudbuild-manifest.json"]
+    assert [str(d) for d in changes.whole] == ["build files 1 → 2", "cloudbuild.json removed"]
+    assert not api.write(a_set(1, 2), "cloudbuild.json", check=True)
+    api.write(BUILD, "cloudbuild.json")
+    assert names(here) == ["cloudbuild.json"]
+
+
+def test_a_smaller_set_leaves_nothing_of_a_larger_one(here):
+    api.write(a_set(1, 2, 3), "cloudbuild.json")
+    changes = api.write(a_set(1, 2), "cloudbuild.json")
+    assert changes.removed == ("03",)
+    assert "cloudbuild-03.json" not in names(here)
+
+
+def test_check_of_a_set(here):
+    api.write(a_set(1, 2), "cloudbuild.json")
+    (here / "cloudbuild-02.json").write_text(OTHER)
+    with pytest.raises(DriftError, match="is out of date"):
+        api.write(a_set(1, 2), "cloudbuild.json", check=True)
+    api.write(a_set(1, 2), "cloudbuild.json")
+    (here / "cloudbuild.json").write_text("by hand")
+    with pytest.raises(DriftError, match=r"\n  ~ cloudbuild.json removed\n"):
+        api.write(a_set(1, 2), "cloudbuild.json", check=True)
+    edited = (here / "cloudbuild-manifest.json").read_text().replace(": 1", ": 2")
+    (here / "cloudbuild-manifest.json").write_text(edited)
+    with pytest.raises(DriftError, match=r"cloudbuild-manifest.json differs"):
+        api.write(a_set(1, 2), "cloudbuild.json", check=True)
+
+
+def test_what_a_manifest_names_that_is_no_part_is_left_alone(here):
+    (here / "README.md").write_text("mine")
+    (here / "cloudbuild-manifest.json").write_text(manifest({"file": "README.md", "sha256": ""}))
+    api.write(BUILD, "cloudbuild.json")
+    assert names(here) == ["README.md", "cloudbuild.json"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"name": "my web app"}', '{"files": [{"file": "app-01.json"}]}', "no JSON", "[" * 9**5],
+)
+def test_what_is_called_like_a_manifest_and_is_none_of_ours_is_left_alone(here, text):
+    (here / "app-manifest.json").write_text(text)
+    api.write(BUILD, "app.json")
+    assert (here / "app-manifest.json").read_text() == text
+    assert not api.write(BUILD, "app.json", check=True)
+
+
+def test_a_device_takes_no_set(here):
+    with pytest.raises(UsageError, match="2 build files and their manifest need a folder"):
+        api.write(
+            {f"/dev/null-{n}.json": BUILD for n in (1, 2)} | {"/dev/null-manifest": ""}, "/dev/null"
+        )
+
+
+def test_a_set_goes_where_it_was_made_for(here):
+    with pytest.raises(UsageError, match=r"these build files were made for cloudbuild-01.json"):
+        api.write(a_set(1, 2), "other.json")
+    assert names(here) == []
+
+
+def test_a_set_is_read_as_one_build(here):
+    api.write(a_set(1, 2), "cloudbuild.json")
+    steps = json.loads(api.read_build("cloudbuild-manifest.json"))["steps"]
+    assert [step["id"] for step in steps] == ["r:01", "r:02"]
+    (here / "one.json").write_text(BUILD)
+    assert api.read_build("one.json") == BUILD
+    (here / "cloudbuild-02.json").write_text(OTHER)
+    with pytest.raises(UsageError, match=r"cloudbuild-02.json is not the file that"):
+        api.read_build("cloudbuild-manifest.json")

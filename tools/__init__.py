@@ -1,0 +1,1 @@
+"""Commands that rewrite files of the repository: goldens, notebooks, tables."""
