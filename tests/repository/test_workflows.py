@@ -101,7 +101,7 @@ def test_what_is_run_exists(path):
     for line in re.findall(r"imagekit (.*?)(?: \\\n|>|$)", text, re.MULTILINE):
         command, *options = line.split()
         parameters = cli.get_command(click.Context(cli), command).params
-            known = {name for parameter in parameters for name in parameter.opts}
+        known = {name for parameter in parameters for name in parameter.opts}
         assert {option for option in options if option.startswith("--")} <= known
 
 
