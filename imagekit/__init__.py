@@ -2,7 +2,7 @@
 
 config = imagekit.load("config/images.yaml")
 plan = imagekit.plan(config, only=["gpu-*"])
-imagekit.write(imagekit.files(plan), "cloudbuild.json")
+imagekit.write(imagekit.files(plan, config), "cloudbuild.json")
 """
 
 from imagekit.api import files, load, matrix, plan, render, write

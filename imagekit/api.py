@@ -14,6 +14,7 @@ from imagekit.compare.changes import Changes, Difference, compare_files
 from imagekit.config.schema import Config
 from imagekit.document import build_files, cloudbuild
 from imagekit.document.build_files import Files
+from imagekit.document.targets import TARGETS
 from imagekit.errors import (
     ConfigError,
     ConfigWarning,
@@ -65,18 +66,24 @@ def plan(config: Config, *, only: str | Sequence[str] = (), skip: str | Sequence
     return select(derive(config), only, skip)
 
 
-def render(plan: Plan) -> str:
-    """A plan as the text of one `cloudbuild.json`. Raises LimitError where it is too large."""
-    return cloudbuild.render(plan)
+def render(plan: Plan, config: Config) -> str:
+    """A plan as the text of one `cloudbuild.json`, with the options of the config's `cloudbuild`.
 
-
-def files(plan: Plan, path: str = DEFAULT_BUILD_FILE) -> Files:
-    """A plan as build files, text by path: one, or as many as Cloud Build's limits make needed.
-
-    Several are numbered, beside `path`, with a manifest of their order. Raises LimitError where
-    Cloud Build would refuse what cannot be split.
+    Raises LimitError where it is too large for one build.
     """
-    return build_files.files(plan, str(path))
+    return cloudbuild.render(plan, config.cloudbuild)
+
+
+def files(
+    plan: Plan, config: Config, path: str = DEFAULT_BUILD_FILE, *, target: str = "cloudbuild"
+) -> Files:
+    """A plan as build files, text by path, for a target: a format of `imagekit.document.targets`.
+
+    The config has the target's options. A plan over Cloud Build's limits becomes several numbered
+    files beside `path`, with a manifest of their order. Raises LimitError where Cloud Build would
+    refuse what cannot be split.
+    """
+    return TARGETS[target].files(plan, config, str(path))
 
 
 def _read(path: str | pathlib.Path) -> bytes:

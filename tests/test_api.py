@@ -21,7 +21,7 @@ def test_the_steps_of_the_pipeline(config_file):
     plan = imagekit.plan(config)
     assert [image.tag for image in plan.images] == ["cpu-py39", "cpu-py310"]
     assert plan.images[1].build_args["PYTHON_VERSION"] == "3.10"
-    assert imagekit.render(plan).startswith('{\n  "steps": [')
+    assert imagekit.render(plan, config).startswith('{\n  "steps": [')
 
 
 def test_a_config_from_python_needs_no_file():
@@ -98,8 +98,8 @@ def test_limits_hold_for_the_selection_and_not_for_the_matrix(config_file):
     text = CONFIG + "cloudbuild: {limits: {steps: 2}}\n"
     config = imagekit.load(config_file(text))
     with pytest.raises(LimitError, match="4 steps are more than the 2"):
-        imagekit.render(imagekit.plan(config))
-    assert imagekit.render(imagekit.plan(config, only="*39"))
+        imagekit.render(imagekit.plan(config), config)
+    assert imagekit.render(imagekit.plan(config, only="*39"), config)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_images_of_axes_that_are_not_there_are_refused(config_file, images):
 
 def test_a_time_out_may_have_a_unit(config_file):
     config = imagekit.load(config_file(CONFIG), timeout="90m")
-    assert '"timeout": "5400s"' in imagekit.render(imagekit.plan(config))
+    assert '"timeout": "5400s"' in imagekit.render(imagekit.plan(config), config)
 
 
 @pytest.mark.parametrize("globs", [5, [5], {"a": 1}])

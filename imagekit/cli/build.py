@@ -131,7 +131,8 @@ def build(
     selection = {name: options.pop(name) for name in ("base_url", "only", "skip")}
     if build_file is None:
         # Here, Cloud Build's limits do not count.
-        text = cloudbuild.text_of(cloudbuild.assemble(planned(config, **selection)[1]))
+        checked, plan = planned(config, **selection)
+        text = cloudbuild.text_of(cloudbuild.assemble(plan, checked.config.cloudbuild))
     elif any(selection.values()):
         raise click.UsageError(
             "--file is built as it is; --only, --skip, --base-url go with --config"

@@ -16,7 +16,7 @@ from imagekit.docker.context import is_inside_context
 from imagekit.document import steps, terraform
 from imagekit.document import trigger as triggers
 from imagekit.errors import INTERRUPTED, BuildError, UsageError, counted, did_you_mean
-from imagekit.planning.plan import Plan
+from imagekit.planning.load import Checked
 from imagekit.support import git
 from imagekit.support.files import replace_file
 from imagekit.support.workspace import DEFAULT_BUILD_FILE, DEFAULT_CONFIG
@@ -94,8 +94,8 @@ def submit(config: str, build_file: str | None, given: tuple[str, ...], **option
     if resume and options["dry_run"]:
         raise click.UsageError("--dry-run begins nothing, and --resume goes on; give one")
     by_id = resume not in (None, "latest")
-    plan = _plan(config, needed=not by_id and build_file is None)
-    service = _service(plan, _substitutions(given), options)
+    checked = _checked(config, needed=not by_id and build_file is None)
+    service = _service(checked, _substitutions(given), options)
     chosen = engine.Options(
         logs=pathlib.Path(options["logs"]),
         interval=options["interval"],
@@ -106,7 +106,7 @@ def submit(config: str, build_file: str | None, given: tuple[str, ...], **option
     if by_id:
         file, begun = engine.watched(service.describe(resume))
         sys.exit(_run(engine.Submission(resume, [file], service, chosen, _plain, [begun]), ()))
-    name = build_file or _up_to_date(plan)
+    name = build_file or _up_to_date(checked)
     files = upload.files_of(pathlib.Path(name))
     _check_used([file.text for file in files], _substitutions(given))
     here = pathlib.Path.cwd()
@@ -170,9 +170,9 @@ def _run(doing: Any, names: Sequence[str], again: str = "") -> int:
 
 
 def _service(
-    plan: Plan | None, substitutions: Mapping[str, str], options: Mapping[str, Any]
+    checked: Checked | None, substitutions: Mapping[str, str], options: Mapping[str, Any]
 ) -> Any:
-    known = plan.cloudbuild if plan else cloudbuild.CloudBuild()
+    known = checked.config.cloudbuild if checked else cloudbuild.CloudBuild()
     commit = git.output(pathlib.Path.cwd(), "rev-parse", "HEAD") or ""
     # As a trigger would, and a build on this machine does.
     own = {"COMMIT_SHA": commit, "REVISION_ID": commit, "SHORT_SHA": commit[:7]} if commit else {}
@@ -191,19 +191,19 @@ def _service(
     return Gcloud(options["gcloud"], **where)
 
 
-def _plan(config: str, *, needed: bool) -> Plan | None:
-    """A config's plan; None where there is no config and none is needed."""
+def _checked(config: str, *, needed: bool) -> Checked | None:
+    """A config and its plan; None where there is no config and none is needed."""
     if not needed and not pathlib.Path(config).exists():
         return None
     checked = api.check(config)
     for warning in checked.warnings if needed else ():
         click.echo(warning, err=True)
-    return checked.plan
+    return checked
 
 
-def _up_to_date(plan: Plan | None) -> str:
+def _up_to_date(checked: Checked | None) -> str:
     """The build file of a config, or its manifest. Raises DriftError where it is another one."""
-    files = imagekit.files(plan, DEFAULT_BUILD_FILE) if plan else {}
+    files = imagekit.files(checked.plan, checked.config, DEFAULT_BUILD_FILE) if checked else {}
     api.write(files, DEFAULT_BUILD_FILE, check=True)
     return list(files)[-1]
 
@@ -263,12 +263,15 @@ def trigger(config: str, build_file: str, output: str, kind: str) -> None:
     if not is_inside_context(build_file):
         raise click.UsageError(f"--build-file: {build_file!r} is no path inside the repository")
     checked = api.check(config)
-    files = imagekit.files(checked.plan, build_file)
+    options = checked.config.cloudbuild
+    files = imagekit.files(checked.plan, checked.config, build_file)
     parts = list(files)[:-1] if len(files) > 1 else list(files)
     builds = [upload.BuildFile(pathlib.Path(name), files[name]) for name in parts]
     needed = upload.needed(builds, pathlib.Path.cwd())
-    found = triggers.documents(checked.plan, parts, needed)
-    text = triggers.render(found) if kind == "yaml" else terraform.render(checked.plan, found)
+    found = triggers.documents(checked.plan, options, parts, needed)
+    text = (
+        triggers.render(found) if kind == "yaml" else terraform.render(checked.plan, options, found)
+    )
     if output == "-":
         click.echo(text, nl=False)
         return
@@ -276,5 +279,5 @@ def trigger(config: str, build_file: str, output: str, kind: str) -> None:
     click.echo(f"{output} written: {counted(len(found), 'trigger')}")
     if kind == "yaml":
         click.echo("What is left to do, once:")
-        for line in triggers.commands(checked.plan, output):
+        for line in triggers.commands(checked.plan, options, output):
             click.echo(f"  {line}")

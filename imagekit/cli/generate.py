@@ -10,6 +10,7 @@ import imagekit
 from imagekit import api
 from imagekit.cli.options import config_options, planned
 from imagekit.config.cloudbuild import MAX_TIMEOUT
+from imagekit.document.targets import TARGETS
 from imagekit.errors import counted
 from imagekit.planning import preflight
 from imagekit.support.files import read_utf8
@@ -34,18 +35,32 @@ from imagekit.support.workspace import DEFAULT_BUILD_FILE
     help="Seconds until Cloud Build gives the build up, in place of the config's.",
 )
 @click.option(
+    "--target",
+    type=click.Choice(list(TARGETS)),
+    default="cloudbuild",
+    show_default=True,
+    # An option with one choice is no choice.
+    hidden=len(TARGETS) == 1,
+    help="The format to write.",
+)
+@click.option(
     "--check", is_flag=True, help="Write nothing; exit 4 and show why if the file is out of date."
 )
 def generate(
-    config: str, output: str, timeout_sec: int | None, check: bool, **selection: Any
+    config: str,
+    output: str,
+    target: str,
+    timeout_sec: int | None,
+    check: bool,
+    **selection: Any,
 ) -> None:
     """Write cloudbuild.json from the config."""
     if check and output == "-":
         raise click.UsageError("--check compares with a file; name one with --output")
-    _, plan = planned(config, timeout=timeout_sec, **selection)
+    checked, plan = planned(config, timeout=timeout_sec, **selection)
     for warning in preflight.dockerfiles(plan, read_utf8):
         click.echo(warning, err=True)
-    files = imagekit.files(plan, output)
+    files = imagekit.files(plan, checked.config, output, target=target)
     if output == "-":
         if len(files) > 1:
             message = f"the build needs {len(files) - 1} files, see 'cloudbuild.limits'; "

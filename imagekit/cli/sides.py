@@ -120,8 +120,13 @@ def _inventory(data: bytes, name: str, tree: Tree) -> Inventory:
     else:
         found = inventory.read(text)
     if found is None:
-        found = inventory.of_plan(check_text(data, name).plan)
+        found = _of_config(data, name)
     return with_files(found, tree)
+
+
+def _of_config(data: bytes, name: str) -> Inventory:
+    checked = check_text(data, name)
+    return inventory.of_plan(checked.plan, checked.config.cloudbuild)
 
 
 def _parts(name: str, parts: list[str], tree: Tree) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import yaml
 
+from imagekit.config.cloudbuild import CloudBuild
 from imagekit.docker.context import inside, made_of
 from imagekit.document import cloudbuild
 from imagekit.document.build_files import merge
@@ -72,13 +73,13 @@ class Inventory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return msgspec.structs.replace(self, repository=None, images=images)
 
 
-def of_plan(plan: Plan) -> Inventory:
+def of_plan(plan: Plan, options: CloudBuild) -> Inventory:
     """A plan's inventory: that of the build files which it comes to, limits or no limits."""
     try:
-        parts = split(plan)
+        parts = split(plan, options)
     except LimitError:
         parts = (plan,)
-    return _of_document(merge(map(cloudbuild.assemble, parts)))
+    return _of_document(merge(cloudbuild.assemble(part, options) for part in parts))
 
 
 def read(*texts: str) -> Inventory | None:

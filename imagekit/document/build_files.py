@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from imagekit.config.schema import Config
 from imagekit.document import cloudbuild
 from imagekit.document.limits import Document
 from imagekit.document.split import path_length, split
@@ -22,24 +23,25 @@ OWN = ("repository", "critical_path", "files")
 """The keys of a manifest."""
 
 
-def files(plan: Plan, path: str) -> Files:
+def files(plan: Plan, config: Config, path: str) -> Files:
     """What a plan becomes: `{path: text}`, or numbered files beside `path` and their manifest.
 
     Raises LimitError where Cloud Build would refuse what cannot be split.
     """
-    parts = split(plan)
+    options = config.cloudbuild
+    parts = split(plan, options)
     if len(parts) == 1:
-        return {path: cloudbuild.render(parts[0])}
+        return {path: cloudbuild.render(parts[0], options)}
     digits = max(2, len(str(len(parts))))
     names = [_beside(path, f"{number:0{digits}}") for number in range(1, len(parts) + 1)]
-    texts = dict(zip(names, map(cloudbuild.render, parts), strict=True))
+    texts = dict(zip(names, (cloudbuild.render(part, options) for part in parts), strict=True))
     listed = [
         {
             "file": posixpath.basename(name),
             "sha256": hashlib.sha256(texts[name].encode()).hexdigest(),
             "images": [image.tag for image in part.images],
             "pulls": list(part.pulled),
-            "steps": len(cloudbuild.assemble(part)["steps"]),
+            "steps": len(cloudbuild.assemble(part, options)["steps"]),
         }
         for name, part in zip(names, parts, strict=True)
     ]

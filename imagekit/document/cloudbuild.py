@@ -23,20 +23,19 @@ INLINE_CACHE = "BUILDKIT_INLINE_CACHE=1"
 Step = dict[str, Any]
 
 
-def document(plan: Plan) -> Document:
+def document(plan: Plan, options: CloudBuild) -> Document:
     """The build as a mapping: per image a build step and a push step, parents first.
 
     Raises LimitError where Cloud Build would refuse it.
     """
-    whole = assemble(plan)
-    validate(whole, plan.cloudbuild.limits)
+    whole = assemble(plan, options)
+    validate(whole, options.limits)
     return whole
 
 
-def assemble(plan: Plan) -> Document:
+def assemble(plan: Plan, options: CloudBuild) -> Document:
     """Like `document`, whether Cloud Build would take it or not."""
-    options = plan.cloudbuild
-    whole: Document = {"steps": _steps(plan), "timeout": f"{options.timeout}s"}
+    whole: Document = {"steps": _steps(plan, options), "timeout": f"{options.timeout}s"}
     if options.publish == "provenance":
         whole["images"] = [plan.reference(name) for name in plan.names()]
     # The Dockerfiles mount caches and secrets, which only BuildKit can.
@@ -46,7 +45,7 @@ def assemble(plan: Plan) -> Document:
         "serviceAccount": account_name(account) if account else None,
         "logsBucket": options.logs_bucket,
         "tags": list(options.tags) or None,
-        "substitutions": _used_substitutions(plan) or None,
+        "substitutions": _used_substitutions(plan, options) or None,
     }
     return whole | _without_none(more)
 
@@ -66,17 +65,17 @@ def _without_none(values: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
 
 
-def _used_substitutions(plan: Plan) -> dict[str, str]:
+def _used_substitutions(plan: Plan, options: CloudBuild) -> dict[str, str]:
     """Cloud Build refuses a build with a substitution that none of its steps uses."""
-    given = plan.cloudbuild.substitutions
+    given = options.substitutions
     texts = (value for image in plan.images for value in image.build_args.values())
     used = {name for text in texts for name in substituted(text, given)}
     return {name: value for name, value in given.items() if name in used}
 
 
-def render(plan: Plan) -> str:
+def render(plan: Plan, options: CloudBuild) -> str:
     """The text of `cloudbuild.json`: the same for the same plan, on every machine."""
-    return text_of(document(plan))
+    return text_of(document(plan, options))
 
 
 def text_of(build: Document) -> str:
@@ -84,15 +83,16 @@ def text_of(build: Document) -> str:
     return json.dumps(build, indent=2, ensure_ascii=False) + "\n"
 
 
-def _steps(plan: Plan) -> list[Step]:
+def _steps(plan: Plan, options: CloudBuild) -> list[Step]:
     made = {
-        image.tag: [_build_step(plan, image), *_test_step(plan, image)] for image in plan.images
+        image.tag: [_build_step(plan, image, options), *_test_step(plan, image)]
+        for image in plan.images
     }
     pulls = [_pull_step(plan, tag) for tag in plan.pulled]
-    if plan.cloudbuild.publish == "provenance":
+    if options.publish == "provenance":
         return [*pulls, *(step for steps in made.values() for step in steps)]
     ready = {tag: steps[-1]["id"] for tag, steps in made.items()}
-    together = plan.cloudbuild.publish == "together"
+    together = options.publish == "together"
     pushes = {
         image.tag: [
             _push_step(
@@ -128,7 +128,7 @@ def _pull_step(plan: Plan, tag: str) -> Step:
     }
 
 
-def _build_step(plan: Plan, image: Image) -> Step:
+def _build_step(plan: Plan, image: Image, options: CloudBuild) -> Step:
     tags = [plan.reference(name) for name in (image.tag, *image.aliases)]
     build_args = [f"{name}={value}" for name, value in image.build_args.items()]
     args = [
@@ -137,11 +137,16 @@ def _build_step(plan: Plan, image: Image) -> Step:
         *("-f", image.dockerfile),
         *(part for build_arg in build_args for part in ("--build-arg", build_arg)),
     ]
-    live = plan.cloudbuild.substitutions
+    live = options.substitutions
     return {
         "id": tags[0],
         "name": BUILDER,
-        "args": [*(escape(arg, live) for arg in args), *_cache(plan, image), *_labels(plan), "."],
+        "args": [
+            *(escape(arg, live) for arg in args),
+            *_cache(plan, image, options),
+            *_labels(plan),
+            ".",
+        ],
         "waitFor": _parent_step(plan, image),
     }
 
@@ -153,9 +158,9 @@ def _parent_step(plan: Plan, image: Image) -> list[str]:
     return [f"{reference}-pull" if image.parent in plan.pulled else reference]
 
 
-def _cache(plan: Plan, image: Image) -> list[str]:
+def _cache(plan: Plan, image: Image, options: CloudBuild) -> list[str]:
     """What lets BuildKit take the layers that have not changed from the image of last time."""
-    if plan.cloudbuild.cache is None:
+    if options.cache is None:
         return []
     return ["--cache-from", plan.reference(image.tag), "--build-arg", INLINE_CACHE]
 

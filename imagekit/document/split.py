@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from imagekit.config.cloudbuild import Limits
+from imagekit.config.cloudbuild import CloudBuild
 from imagekit.errors import LimitError, Problem
 from imagekit.planning.plan import Image, Plan
 
@@ -47,29 +47,28 @@ class _File(msgspec.Struct):
         return True
 
 
-def split(plan: Plan) -> tuple[Plan, ...]:
+def split(plan: Plan, options: CloudBuild) -> tuple[Plan, ...]:
     """The plans of the files that a plan becomes; the plan itself where it fits into one.
 
     Raises LimitError where a single image is too large for a build, and where images are to be
     published together, which several builds cannot do.
     """
-    limits = plan.cloudbuild.limits
-    if _fits(plan, plan.images):
+    if _fits(options, plan.images):
         return (plan,)
-    problems = list(_check(plan, limits))
+    problems = list(_check(plan, options))
     if problems:
         raise LimitError(problems)
     ways = (_as_listed, _by_parent, _by_tree, _whole_trees, _by_size)
     # min takes the first of equals: the plan's own order, in which a new image moves no other.
-    best = min((_fill(plan, way(plan), limits) for way in ways), key=_cost)
+    best = min((_fill(plan, options, way(plan, options)) for way in ways), key=_cost)
     return tuple(msgspec.structs.replace(plan, images=images) for images in best)
 
 
-def fewest(plan: Plan) -> int:
+def fewest(plan: Plan, options: CloudBuild) -> int:
     """A number of files that no split of a plan can go below, whatever its parents are."""
-    limits = plan.cloudbuild.limits
-    steps = sum(_steps(plan, image) for image in plan.images)
-    names = sum(_names(plan, image) for image in plan.images)
+    limits = options.limits
+    steps = sum(_steps(options, image) for image in plan.images)
+    names = sum(_names(options, image) for image in plan.images)
     return max(-(-steps // limits.steps), -(-names // limits.images))
 
 
@@ -78,43 +77,45 @@ def path_length(files: Iterable[Sequence[Image]]) -> int:
     return sum(max(_depths(images).values(), default=0) for images in files)
 
 
-def _steps(plan: Plan, image: Image) -> int:
-    pushes = 0 if plan.cloudbuild.publish == "provenance" else 1 + len(image.aliases)
+def _steps(options: CloudBuild, image: Image) -> int:
+    pushes = 0 if options.publish == "provenance" else 1 + len(image.aliases)
     return 1 + bool(image.test) + pushes
 
 
-def _names(plan: Plan, image: Image) -> int:
+def _names(options: CloudBuild, image: Image) -> int:
     """How many names an image takes in the `images` of a build."""
-    return 1 + len(image.aliases) if plan.cloudbuild.publish == "provenance" else 0
+    return 1 + len(image.aliases) if options.publish == "provenance" else 0
 
 
-def _fits(plan: Plan, images: Iterable[Image]) -> bool:
+def _fits(options: CloudBuild, images: Iterable[Image]) -> bool:
     """Whether there is room for images in one file, but for what they pull."""
-    needed = [(_steps(plan, image), _names(plan, image)) for image in images]
+    needed = [(_steps(options, image), _names(options, image)) for image in images]
     steps = sum(number for number, _ in needed)
     names = sum(number for _, number in needed)
-    return steps <= plan.cloudbuild.limits.steps and names <= plan.cloudbuild.limits.images
+    return steps <= options.limits.steps and names <= options.limits.images
 
 
-def _check(plan: Plan, limits: Limits) -> Iterator[Problem]:
-    if plan.cloudbuild.publish == "together":
+def _check(plan: Plan, options: CloudBuild) -> Iterator[Problem]:
+    limits = options.limits
+    if options.publish == "together":
         message = (
-            f"the plan needs at least {fewest(plan)} builds, which cannot publish together: a "
-            "later one pulls what an earlier one has pushed; say 'publish: each', build a part "
-            "with --only, or raise 'cloudbuild.limits.steps' if your Cloud Build accepts more"
+            f"the plan needs at least {fewest(plan, options)} builds, which cannot publish "
+            "together: a later one pulls what an earlier one has pushed; say 'publish: each', "
+            "build a part with --only, or raise 'cloudbuild.limits.steps' if your Cloud Build "
+            "accepts more"
         )
         yield Problem(message=message)
     for image in plan.images:
-        needed = _steps(plan, image) + (image.parent is not None)
+        needed = _steps(options, image) + (image.parent is not None)
         if needed > limits.steps:
             message = (
                 f"{image.tag} alone needs {needed} steps, and a build may have {limits.steps}; "
                 "raise 'cloudbuild.limits.steps' if your Cloud Build accepts more"
             )
             yield Problem(message=message)
-        if _names(plan, image) > limits.images:
+        if _names(options, image) > limits.images:
             message = (
-                f"{image.tag} alone has {_names(plan, image)} names, and a build may push "
+                f"{image.tag} alone has {_names(options, image)} names, and a build may push "
                 f"{limits.images}; give it fewer aliases"
             )
             yield Problem(message=message)
@@ -123,11 +124,11 @@ def _check(plan: Plan, limits: Limits) -> Iterator[Problem]:
 # ---- groups that are put into files one after the other: parents always before their children
 
 
-def _as_listed(plan: Plan) -> Groups:
+def _as_listed(plan: Plan, options: CloudBuild) -> Groups:
     return [[image] for image in plan.images]
 
 
-def _by_parent(plan: Plan) -> Groups:
+def _by_parent(plan: Plan, options: CloudBuild) -> Groups:
     """By depth, and children of one parent one behind the other: short paths, few pulls."""
     depths = _depths(plan.images)
     places = {image.tag: place for place, image in enumerate(plan.images)}
@@ -135,12 +136,12 @@ def _by_parent(plan: Plan) -> Groups:
     return [[image] for image in found]
 
 
-def _by_tree(plan: Plan) -> Groups:
+def _by_tree(plan: Plan, options: CloudBuild) -> Groups:
     """Each image behind its parent, the largest trees first: few pulls."""
-    return [[image] for tree in _whole_trees(plan) for image in tree]
+    return [[image] for tree in _whole_trees(plan, options) for image in tree]
 
 
-def _whole_trees(plan: Plan) -> Groups:
+def _whole_trees(plan: Plan, options: CloudBuild) -> Groups:
     """An image and all that stands on it together, the largest trees first: no pulls."""
     children = _children(plan)
 
@@ -151,14 +152,14 @@ def _whole_trees(plan: Plan) -> Groups:
     return sorted(map(below, children.get(None, ())), key=len, reverse=True)
 
 
-def _by_size(plan: Plan) -> Groups:
+def _by_size(plan: Plan, options: CloudBuild) -> Groups:
     """The largest images first, as soon as their parents are placed."""
     children = _children(plan)
     places = {image.tag: place for place, image in enumerate(plan.images)}
     by_tag = {image.tag: image for image in plan.images}
 
     def entry(image: Image) -> tuple[bool, int, int, str]:
-        return image.tag not in children, -_steps(plan, image), places[image.tag], image.tag
+        return image.tag not in children, -_steps(options, image), places[image.tag], image.tag
 
     ready = [entry(image) for image in children.get(None, ())]
     heapq.heapify(ready)
@@ -182,7 +183,7 @@ def _children(plan: Plan) -> Mapping[str | None, list[Image]]:
 # ---- filling
 
 
-def _fill(plan: Plan, groups: Iterable[Sequence[Image]], limits: Limits) -> Assignment:
+def _fill(plan: Plan, options: CloudBuild, groups: Iterable[Sequence[Image]]) -> Assignment:
     """Each group into the first file that has room for it and is not before its parent's.
 
     A group that is too large for a file of its own is taken apart.
@@ -190,13 +191,13 @@ def _fill(plan: Plan, groups: Iterable[Sequence[Image]], limits: Limits) -> Assi
     files: list[_File] = []
     chosen: dict[str, int] = {}
     for group in groups:
-        for part in [group] if _fits(plan, group) else [[image] for image in group]:
-            needed = [(image, _steps(plan, image), _names(plan, image)) for image in part]
+        for part in [group] if _fits(options, group) else [[image] for image in group]:
+            needed = [(image, _steps(options, image), _names(options, image)) for image in part]
             first = chosen.get(part[0].parent or "", 0)
             later = range(first, len(files))
             place = next((n for n in later if files[n].takes(needed)), len(files))
             if place == len(files):
-                files.append(_File(limits.steps, limits.images, set(), set()))
+                files.append(_File(options.limits.steps, options.limits.images, set(), set()))
                 files[place].takes(needed)
             chosen |= {image.tag: place for image in part}
     # Within a file, images stand as in the plan.

@@ -11,9 +11,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from imagekit.config.cloudbuild import Trigger, trigger_region
+from imagekit.config.cloudbuild import CloudBuild, trigger_region
 from imagekit.document.limits import Document
-from imagekit.document.trigger import project_of, scheduled_name, topic_of, webhook_of
+from imagekit.document.trigger import project_of, scheduled_name, topic_of, trigger_of, webhook_of
 from imagekit.errors import UsageError
 from imagekit.planning.plan import Plan
 
@@ -25,25 +25,25 @@ KEY, SECRET = "cloud_build_api_key", "webhook_secret"
 Resources = dict[str, dict[str, Any]]
 
 
-def render(plan: Plan, triggers: Sequence[Document]) -> str:
+def render(plan: Plan, options: CloudBuild, triggers: Sequence[Document]) -> str:
     """The text of a `.tf.json` file: the triggers, and what a schedule needs.
 
     Raises UsageError for a repository whose triggers Terraform's provider does not know.
     """
-    unknown = {event for trigger in triggers for event in trigger if event in UNKNOWN}
+    unknown = {event for found in triggers for event in found if event in UNKNOWN}
     if unknown:
         message = f"Terraform's provider has no {', '.join(sorted(unknown))}; use --format yaml"
         raise UsageError(message)
-    project, region = project_of(plan), trigger_region(plan.cloudbuild)
+    project, region = project_of(plan, options), trigger_region(options)
     where = {"project": project} if project else {}
     where |= {"location": region} if region else {}
-    made = {_label(trigger["name"]): where | _trigger(trigger) for trigger in triggers}
+    made = {_label(found["name"]): where | _trigger(found) for found in triggers}
     whole: dict[str, Any] = {"resource": {"google_cloudbuild_trigger": made}}
-    config = plan.cloudbuild.trigger
-    if config is not None and config.schedule is not None:
-        if config.secret is not None:
+    trigger = options.trigger
+    if trigger is not None and trigger.schedule is not None:
+        if trigger.secret is not None:
             whole = {"variable": {name: {"sensitive": True} for name in (KEY, SECRET)}} | whole
-        whole["resource"] |= _schedule(plan, config, made)
+        whole["resource"] |= _schedule(plan, options, made)
     return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -56,18 +56,19 @@ def _trigger(trigger: Document) -> dict[str, Any]:
     return fields
 
 
-def _schedule(plan: Plan, config: Trigger, made: dict[str, Any]) -> Resources:
+def _schedule(plan: Plan, options: CloudBuild, made: dict[str, Any]) -> Resources:
     """The job of a schedule, and the topic that it goes through, if it does."""
+    config = trigger_of(options)
     name = scheduled_name(config)
     label = _label(name)
     job = {
-        "project": project_of(plan),
+        "project": project_of(plan, options),
         "name": name,
         "schedule": config.schedule,
         "time_zone": config.time_zone,
     }
     if config.secret is not None:
-        address = webhook_of(plan, config, f"${{var.{KEY}}}", f"${{var.{SECRET}}}")
+        address = webhook_of(plan, options, f"${{var.{KEY}}}", f"${{var.{SECRET}}}")
         body = '${base64encode("{}")}'
         target = {"http_target": {"uri": address, "http_method": "POST", "body": body}}
         return {"google_cloud_scheduler_job": {label: job | target}}
@@ -75,7 +76,7 @@ def _schedule(plan: Plan, config: Trigger, made: dict[str, Any]) -> Resources:
     # Named by reference, the topic is made first.
     made[label]["pubsub_config"] = {"topic": topic}
     data = '${base64encode("build")}'
-    _, project, _, own = topic_of(plan, config).split("/")
+    _, project, _, own = topic_of(plan, options).split("/")
     return {
         "google_pubsub_topic": {label: {"project": project, "name": own}},
         "google_cloud_scheduler_job": {

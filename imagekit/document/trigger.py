@@ -17,7 +17,9 @@ from imagekit.config.cloudbuild import (
     CONNECTED,
     HOST_CONFIG,
     LINKED,
+    MAX_TIMEOUT,
     SOURCE,
+    CloudBuild,
     Trigger,
     account_name,
     region_of,
@@ -32,22 +34,24 @@ CLOUD_SDK = "gcr.io/google.com/cloudsdktool/cloud-sdk:slim"
 """The image of a step that submits other builds."""
 
 
-def documents(plan: Plan, build_files: Sequence[str], included: Sequence[str]) -> list[Document]:
+def documents(
+    plan: Plan, options: CloudBuild, build_files: Sequence[str], included: Sequence[str]
+) -> list[Document]:
     """The trigger of a plan, and a second one where there is a schedule.
 
     `build_files` are the paths of the build file, or of several in their order; `included` are
     the files whose change starts a build. Raises LimitError where the config has no trigger, or
     where a schedule needs a project and none is known.
     """
-    trigger = trigger_of(plan)
+    trigger = trigger_of(options)
     pushed = {
         "name": trigger.name,
         "description": f"Images of {plan.repository}, when what they are made of changes",
         **_event(trigger),
         "includedFiles": [_literal(path) for path in sorted({*included, *build_files})],
         "ignoredFiles": list(trigger.ignored_files),
-        **_common(plan, trigger),
-        **_what(plan, build_files, pushed=True),
+        **_common(options, trigger),
+        **_what(plan, options, build_files, pushed=True),
     }
     found = [pushed]
     if trigger.schedule is not None:
@@ -55,10 +59,10 @@ def documents(plan: Plan, build_files: Sequence[str], included: Sequence[str]) -
             {
                 "name": scheduled_name(trigger),
                 "description": f"Images of {plan.repository}, by the clock",
-                **_scheduled(plan, trigger),
+                **_scheduled(plan, options, trigger),
                 "sourceToBuild": _source(trigger) | {"ref": f"refs/heads/{trigger.branch}"},
-                **_common(plan, trigger),
-                **_what(plan, build_files, pushed=False),
+                **_common(options, trigger),
+                **_what(plan, options, build_files, pushed=False),
             }
         )
     return [{k: v for k, v in one.items() if v not in ([], None)} for one in found]
@@ -69,15 +73,15 @@ def _literal(path: str) -> str:
     return re.sub(r"([*?\[\\])", r"\\\1", path)
 
 
-def trigger_of(plan: Plan) -> Trigger:
+def trigger_of(options: CloudBuild) -> Trigger:
     """What the config says of a trigger. Raises LimitError where it says nothing."""
-    if plan.cloudbuild.trigger is None:
+    if options.trigger is None:
         message = (
             "the config says nothing of a trigger; name its repository: "
             "cloudbuild: {trigger: {repository: https://github.com/OWNER/NAME}}"
         )
         raise LimitError([Problem(message=message)])
-    return plan.cloudbuild.trigger
+    return options.trigger
 
 
 def render(found: Sequence[Document]) -> str:
@@ -85,50 +89,54 @@ def render(found: Sequence[Document]) -> str:
     return yaml.safe_dump_all(found, sort_keys=False, explicit_start=True, width=100)
 
 
-def project_of(plan: Plan) -> str | None:
+def project_of(plan: Plan, options: CloudBuild) -> str | None:
     """The project that builds: the config's, or the one whose registry the images go to."""
     registry = registry_of(plan.repository)
-    return plan.cloudbuild.project or (registry.project if registry else None)
+    return options.project or (registry.project if registry else None)
 
 
-def topic_of(plan: Plan, trigger: Trigger) -> str:
+def topic_of(plan: Plan, options: CloudBuild) -> str:
     """The Pub/Sub topic of a schedule. Raises LimitError where no project is known."""
-    return f"projects/{_needed_project(plan)}/topics/{trigger.topic or scheduled_name(trigger)}"
+    trigger = trigger_of(options)
+    topic = trigger.topic or scheduled_name(trigger)
+    return f"projects/{_needed_project(plan, options)}/topics/{topic}"
 
 
-def _needed_project(plan: Plan) -> str:
-    project = project_of(plan)
+def _needed_project(plan: Plan, options: CloudBuild) -> str:
+    project = project_of(plan, options)
     if project is None:
         message = "a schedule needs the project that builds; set 'project' under 'cloudbuild'"
         raise LimitError([Problem(message=message, path=("cloudbuild", "project"))])
     return project
 
 
-def webhook_of(plan: Plan, trigger: Trigger, key: str, secret: str) -> str:
+def webhook_of(plan: Plan, options: CloudBuild, key: str, secret: str) -> str:
     """The address that starts a webhook's trigger, with an API key and the secret's value.
 
     Raises LimitError where no project is known. Source:
     cloud.google.com/build/docs/automate-builds-webhook-events.
     """
-    region = trigger_region(plan.cloudbuild)
+    region = trigger_region(options)
     place = f"/locations/{region}" if region not in (None, "global") else ""
-    where = f"projects/{_needed_project(plan)}{place}/triggers/{scheduled_name(trigger)}"
+    name = scheduled_name(trigger_of(options))
+    where = f"projects/{_needed_project(plan, options)}{place}/triggers/{name}"
     return f"https://cloudbuild.googleapis.com/v1/{where}:webhook?key={key}&secret={secret}"
 
 
-def commands(plan: Plan, path: str) -> list[str]:
+def commands(plan: Plan, options: CloudBuild, path: str) -> list[str]:
     """What is left to be done by hand, once: the commands for gcloud."""
-    trigger = trigger_of(plan)
-    project, region = project_of(plan), trigger_region(plan.cloudbuild)
+    trigger = trigger_of(options)
+    project, region = project_of(plan, options), trigger_region(options)
     where = [f"--project={project}"] if project else []
     place = [f"--region={region}"] if region else []
     imported = ["gcloud", "builds", "triggers", "import", f"--source={path}", *where, *place]
-    made = _jobs(plan, trigger, where) if trigger.schedule is not None else []
+    made = _jobs(plan, options, where) if trigger.schedule is not None else []
     return [shlex.join(command) for command in [*made, imported]]
 
 
-def _jobs(plan: Plan, trigger: Trigger, where: list[str]) -> list[list[str]]:
-    region = region_of(plan.cloudbuild)
+def _jobs(plan: Plan, options: CloudBuild, where: list[str]) -> list[list[str]]:
+    trigger = trigger_of(options)
+    region = region_of(options)
     when = [
         f"--schedule={trigger.schedule}",
         f"--time-zone={trigger.time_zone}",
@@ -137,10 +145,10 @@ def _jobs(plan: Plan, trigger: Trigger, where: list[str]) -> list[list[str]]:
     ]
     jobs = ["gcloud", "scheduler", "jobs", "create"]
     if trigger.secret is not None:
-        address = webhook_of(plan, trigger, "API_KEY", "SECRET")
+        address = webhook_of(plan, options, "API_KEY", "SECRET")
         name = scheduled_name(trigger)
         return [[*jobs, "http", name, f"--uri={address}", "--message-body={}", *when]]
-    topic = topic_of(plan, trigger).rpartition("/")[2]
+    topic = topic_of(plan, options).rpartition("/")[2]
     return [
         ["gcloud", "pubsub", "topics", "create", topic, *where],
         [*jobs, "pubsub", topic, f"--topic={topic}", "--message-body=build", *when],
@@ -187,10 +195,10 @@ def _source(trigger: Trigger) -> Document:
     return {"uri": trigger.repository, "repoType": kind, **github}
 
 
-def _scheduled(plan: Plan, trigger: Trigger) -> Document:
+def _scheduled(plan: Plan, options: CloudBuild, trigger: Trigger) -> Document:
     if trigger.secret is not None:
         return {"webhookConfig": {"secret": trigger.secret}}
-    return {"pubsubConfig": {"topic": topic_of(plan, trigger)}}
+    return {"pubsubConfig": {"topic": topic_of(plan, options)}}
 
 
 def scheduled_name(trigger: Trigger) -> str:
@@ -198,20 +206,20 @@ def scheduled_name(trigger: Trigger) -> str:
     return f"{trigger.name[:55]}-schedule"
 
 
-def _common(plan: Plan, trigger: Trigger) -> Document:
-    account = plan.cloudbuild.service_account
+def _common(options: CloudBuild, trigger: Trigger) -> Document:
+    account = options.service_account
     return {
         "serviceAccount": account_name(account) if account else None,
         "approvalConfig": {"approvalRequired": True} if trigger.approval else None,
-        "tags": list(plan.cloudbuild.tags),
+        "tags": list(options.tags),
     }
 
 
-def _what(plan: Plan, build_files: Sequence[str], *, pushed: bool) -> Document:
+def _what(plan: Plan, options: CloudBuild, build_files: Sequence[str], *, pushed: bool) -> Document:
     """The build itself: a file of the repository, or a build that submits several in order."""
-    trigger = trigger_of(plan)
+    trigger = trigger_of(options)
     if len(build_files) > 1:
-        return {"build": _several(plan, build_files)}
+        return {"build": _several(plan, options, build_files)}
     (path,) = build_files
     if pushed:
         return {"filename": path}
@@ -219,12 +227,12 @@ def _what(plan: Plan, build_files: Sequence[str], *, pushed: bool) -> Document:
     return {"gitFileSource": {"path": path, **where}}
 
 
-def _several(plan: Plan, build_files: Sequence[str]) -> Document:
+def _several(plan: Plan, options: CloudBuild, build_files: Sequence[str]) -> Document:
     """A build that submits others, each when the one before has succeeded.
 
     It waits while they build, so its time-out is as long as Cloud Build allows.
     """
-    region = region_of(plan.cloudbuild)
+    region = region_of(options)
     more = [f"--region={region}"] if region else []
     # What is uploaded has no commit of its own.
     more += ["--substitutions=COMMIT_SHA=$COMMIT_SHA"] if plan.source else []
@@ -239,4 +247,8 @@ def _several(plan: Plan, build_files: Sequence[str]) -> Document:
                 "waitFor": [made[-1]["id"]] if made else ["-"],
             }
         )
-    return {"steps": made, "timeout": "86400s", "options": {"logging": "CLOUD_LOGGING_ONLY"}}
+    return {
+        "steps": made,
+        "timeout": f"{MAX_TIMEOUT}s",
+        "options": {"logging": "CLOUD_LOGGING_ONLY"},
+    }

@@ -11,6 +11,7 @@ import imagekit
 from imagekit.compare import inventory
 from imagekit.compare.changes import Changes
 from imagekit.compare.inventory import with_files
+from imagekit.config.schema import Config
 from imagekit.notebook.display import Result
 from imagekit.planning.plan import Plan
 from imagekit.support import git
@@ -18,7 +19,7 @@ from imagekit.support.checkout import Folder
 from imagekit.support.files import sha256
 
 
-def of(plan: Plan, changes: Changes, *, config: str, output: str) -> Result:
+def of(plan: Plan, loaded: Config, changes: Changes, *, config: str, output: str) -> Result:
     """Hashes (SHA-256) of what went in and came out, counts, commit and version.
 
     Paths are as given, from the working directory. A Dockerfile that is not there has no hash.
@@ -26,11 +27,12 @@ def of(plan: Plan, changes: Changes, *, config: str, output: str) -> Result:
     """
     dockerfiles = sorted({image.dockerfile for image in plan.images})
     recipes = collections.Counter(str(image.combination.recipe) for image in plan.images)
+    build = inventory.of_plan(plan, loaded.cloudbuild)
     return Result(
         {
             "config": config,
             "inputs": {path: sha256(path) for path in (config, *dockerfiles)},
-            "outputs": {path: sha256(path) for path in imagekit.files(plan, output)},
+            "outputs": {path: sha256(path) for path in imagekit.files(plan, loaded, output)},
             "images": {"total": len(plan.images), **dict(sorted(recipes.items()))},
             "changes": {
                 "added": len(changes.added),
@@ -40,5 +42,5 @@ def of(plan: Plan, changes: Changes, *, config: str, output: str) -> Result:
             "commit": git.commit(pathlib.Path.cwd()),
             "imagekit": imagekit.__version__,
         },
-        {"build": msgspec.to_builtins(with_files(inventory.of_plan(plan), Folder(pathlib.Path())))},
+        {"build": msgspec.to_builtins(with_files(build, Folder(pathlib.Path())))},
     )

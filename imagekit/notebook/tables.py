@@ -11,6 +11,7 @@ import pandas as pd
 from imagekit import api
 from imagekit.compare import report
 from imagekit.compare.changes import Changes
+from imagekit.config.cloudbuild import Limits
 from imagekit.config.schema import AXES, Config
 from imagekit.document import build_files, limits
 from imagekit.errors import counted
@@ -113,7 +114,7 @@ def changes(found: Changes, against: str = "the file that was there") -> Table:
     return Table(frame, f"Against {against}: {found.summary()}")
 
 
-def checks(path: str, plan: Plan) -> Table:
+def checks(path: str, plan: Plan, config: Config) -> Table:
     """What holds of the build file, or of the several files, as they stand on the disk.
 
     Raises LimitError where Cloud Build would refuse one.
@@ -121,7 +122,11 @@ def checks(path: str, plan: Plan) -> Table:
     manifest = build_files.manifest_path(path)
     whole = manifest if pathlib.Path(manifest).exists() else path
     parts = api.parts_of(read_text(whole), whole) or [path]
-    lines = [line for part in parts for line in _rules(part, plan, several=len(parts) > 1)]
+    lines = [
+        line
+        for part in parts
+        for line in _rules(part, config.cloudbuild.limits, several=len(parts) > 1)
+    ]
     warnings = [problem.message for problem in preflight.dockerfiles(plan, read_utf8)]
     lines += [("Dockerfiles", "! look at this", what) for what in warnings]
     if not warnings:
@@ -130,8 +135,8 @@ def checks(path: str, plan: Plan) -> Table:
     return Table(frame, f"{whole}: what can be known before the build")
 
 
-def _rules(path: str, plan: Plan, *, several: bool) -> list[tuple[str, str, str]]:
+def _rules(path: str, accepted: Limits, *, several: bool) -> list[tuple[str, str, str]]:
     build = json.loads(read_text(path))
-    found = limits.validate(build, plan.cloudbuild.limits)
+    found = limits.validate(build, accepted)
     begin = f"{pathlib.Path(path).name}: " if several else ""
     return [(f"{begin}{rule}", "✓ holds", what) for rule, what in found.items()]

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from imagekit.config.cloudbuild import CloudBuild
 from imagekit.config.schema import AXES, SECTION, Combination
 from imagekit.docker.names import NO_TAG, is_tag
 from imagekit.errors import ConfigError, Path, Problem, did_you_mean, show_path
@@ -42,7 +41,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     repository: str
     images: tuple[Image, ...]
     source: str | None = None
-    cloudbuild: CloudBuild = CloudBuild()
 
     def reference(self, tag: str) -> str:
         """A short tag as the full name of an image."""
@@ -82,7 +80,6 @@ def build_plan(matrix: Matrix) -> tuple[Plan, list[Problem]]:
         repository=matrix.config.repository,
         source=matrix.config.source,
         images=tuple(_in_order(matrix, _with_aliases(matrix, by_combination, problems))),
-        cloudbuild=matrix.config.cloudbuild,
     )
     return plan, [*problems, *_check_names(plan), *_check_excluded(matrix, plan)]
 

@@ -138,7 +138,7 @@ def test_what_is_no_build_file_has_no_inventory(text):
 def test_a_plan_s_rows_say_the_same_as_its_document(name, root):
     config = imagekit.load(root / "config" / name)
     plan = imagekit.plan(config)
-    whole = inventory.of_plan(plan)
+    whole = inventory.of_plan(plan, config.cloudbuild)
     built = [
         {key: getattr(row, key) for key in row.__struct_fields__}
         for row in rows(imagekit.matrix(config), plan)
@@ -162,5 +162,9 @@ def test_a_build_arg_has_the_value_of_its_substitution():
 def test_a_plan_that_no_split_can_mend_has_an_inventory(config_file):
     text = "base_url: h/r\npython_versions: {a: {}, b: {}}\nimages: [{python: [a, b]}]\n"
     text += "cloudbuild: {limits: {steps: 2}, publish: together}"
-    plan = imagekit.plan(imagekit.load(config_file(text)))
-    assert list(inventory.of_plan(plan).images) == ["cpu-a", "cpu-b"]
+    config = imagekit.load(config_file(text))
+    found = inventory.of_plan(imagekit.plan(config), config.cloudbuild)
+    assert list(found.images) == [
+        "cpu-a",
+        "cpu-b",
+    ]

@@ -71,7 +71,8 @@ def caliban_steps():
 
 
 def rendered(name):
-    return api.render(api.plan(api.load(ROOT / "config" / name)))
+    config = api.load(ROOT / "config" / name)
+    return api.render(api.plan(config), config)
 
 
 def test_caliban_s_matrix_gives_the_documented_build():

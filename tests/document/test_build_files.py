@@ -17,17 +17,17 @@ OWN = {"repository": "r", "critical_path": 1}
 
 
 @pytest.fixture
-def plan(config_file):
-    return imagekit.plan(imagekit.load(config_file(CONFIG)))
+def config(config_file):
+    return imagekit.load(config_file(CONFIG))
 
 
-def test_a_build_that_fits_is_one_file(plan, config_file):
-    one = imagekit.plan(imagekit.load(config_file(CONFIG)), only=["*a"])
-    assert build_files.files(one, "x/b.json") == {"x/b.json": imagekit.render(one)}
+def test_a_build_that_fits_is_one_file(config):
+    one = imagekit.plan(config, only=["*a"])
+    assert build_files.files(one, config, "x/b.json") == {"x/b.json": imagekit.render(one, config)}
 
 
-def test_several_files_stand_beside_it_with_their_manifest(plan):
-    found = build_files.files(plan, "x/b.json")
+def test_several_files_stand_beside_it_with_their_manifest(config):
+    found = build_files.files(imagekit.plan(config), config, "x/b.json")
     assert list(found) == ["x/b-01.json", "x/b-02.json", "x/b-03.json", "x/b-manifest.json"]
     manifest = json.loads(found["x/b-manifest.json"])
     assert [entry["file"] for entry in manifest["files"]] == ["b-01.json", "b-02.json", "b-03.json"]

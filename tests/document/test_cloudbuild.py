@@ -14,9 +14,14 @@ aliases: {gpu: {base_image: u, python: p, gpu: c}}
 """
 
 
+def document(config_file, text, only=()):
+    config = imagekit.load(config_file(text))
+    return cloudbuild.document(imagekit.plan(config, only=only), config.cloudbuild)
+
+
 @pytest.fixture
 def steps(config_file):
-    return cloudbuild.document(imagekit.plan(imagekit.load(config_file(CONFIG))))["steps"]
+    return document(config_file, CONFIG)["steps"]
 
 
 def test_each_image_has_a_build_step_and_a_push_step_behind_it(steps):
@@ -55,18 +60,18 @@ def test_a_dollar_is_escaped_for_substitutions(steps):
 
 def test_publishing_together_pushes_after_everything_is_built(config_file):
     text = CONFIG + "cloudbuild: {publish: together, machine_type: E2_HIGHCPU_8, logging: NONE}"
-    document = cloudbuild.document(imagekit.plan(imagekit.load(config_file(text))))
-    kinds = [step["args"][0] for step in document["steps"]]
+    found = document(config_file, text)
+    kinds = [step["args"][0] for step in found["steps"]]
     assert kinds == ["build"] * 3 + ["push"] * 4
-    built = [step["id"] for step in document["steps"][:3]]
-    assert [step["waitFor"] for step in document["steps"][3:]] == [built] * 4
+    built = [step["id"] for step in found["steps"][:3]]
+    assert [step["waitFor"] for step in found["steps"][3:]] == [built] * 4
     env = ["DOCKER_BUILDKIT=1"]
-    assert document["options"] == {"env": env, "machineType": "E2_HIGHCPU_8", "logging": "NONE"}
+    assert found["options"] == {"env": env, "machineType": "E2_HIGHCPU_8", "logging": "NONE"}
 
 
 def test_a_test_stands_between_build_and_push(config_file):
     text = CONFIG + "recipes: {gpu: {test: [a.yaml, b.yaml]}, gpu-base: {test: c.yaml}}"
-    steps = cloudbuild.document(imagekit.plan(imagekit.load(config_file(text))))["steps"]
+    steps = document(config_file, text)["steps"]
     by_id = {step["id"].removeprefix("h/r:"): step for step in steps}
     assert by_id["gpu-u-p-c-test"] == {
         "id": "h/r:gpu-u-p-c-test",
@@ -82,7 +87,7 @@ def test_a_test_stands_between_build_and_push(config_file):
 
 def test_the_source_is_a_label_of_every_image(config_file):
     text = CONFIG + "source: https://example.com/a$b"
-    steps = cloudbuild.document(imagekit.plan(imagekit.load(config_file(text))))["steps"]
+    steps = document(config_file, text)["steps"]
     builds = [step for step in steps if step["args"][0] == "build"]
     assert len(builds) == 3
     for build in builds:
@@ -93,16 +98,12 @@ def test_the_source_is_a_label_of_every_image(config_file):
         ]
 
 
-def document(config_file, more):
-    return cloudbuild.document(imagekit.plan(imagekit.load(config_file(CONFIG + more))))
-
-
 def test_the_options_of_a_build(config_file):
     more = """
 cloudbuild: {machine_type: E2_MEDIUM, disk_size: 200, logs_bucket: "gs://logs", tags: [t],
   worker_pool: projects/p/locations/l1/workerPools/w, service_account: a@p.iam.gserviceaccount.com}
 """
-    found = document(config_file, more)
+    found = document(config_file, CONFIG + more)
     assert found["options"] == {
         "env": ["DOCKER_BUILDKIT=1"],
         "machineType": "E2_MEDIUM",
@@ -115,14 +116,14 @@ cloudbuild: {machine_type: E2_MEDIUM, disk_size: 200, logs_bucket: "gs://logs", 
 
 
 def test_with_provenance_cloud_build_itself_pushes(config_file):
-    found = document(config_file, "cloudbuild: {publish: provenance}")
+    found = document(config_file, CONFIG + "cloudbuild: {publish: provenance}")
     assert [step["args"][0] for step in found["steps"]] == ["build"] * 3
     assert found["images"] == ["h/r:gpu-base-u-c", "h/r:cpu-u-p", "h/r:gpu-u-p-c", "h/r:gpu"]
     assert found["options"]["requestedVerifyOption"] == "VERIFIED"
 
 
 def test_with_a_cache_each_image_builds_on_the_one_of_last_time(config_file):
-    steps = document(config_file, "cloudbuild: {cache: registry}")["steps"]
+    steps = document(config_file, CONFIG + "cloudbuild: {cache: registry}")["steps"]
     assert steps[4]["args"][-5:] == [
         *("--cache-from", "h/r:gpu-u-p-c", "--build-arg", "BUILDKIT_INLINE_CACHE=1", "."),
     ]
@@ -131,15 +132,15 @@ def test_with_a_cache_each_image_builds_on_the_one_of_last_time(config_file):
 def test_a_selection_has_only_the_substitutions_that_it_uses(config_file):
     text = CONFIG.replace("CUDA: 13.0", 'CUDA: "${_CUDA}"')
     text += "cloudbuild: {substitutions: {_CUDA: 13.0}}"
-    config = imagekit.load(config_file(text))
-    assert cloudbuild.document(imagekit.plan(config))["substitutions"] == {"_CUDA": "13.0"}
-    assert "substitutions" not in cloudbuild.document(imagekit.plan(config, only=["cpu-*"]))
+    assert document(config_file, text)["substitutions"] == {"_CUDA": "13.0"}
+    assert "substitutions" not in document(config_file, text, only=["cpu-*"])
 
 
 def test_a_parent_of_an_earlier_build_is_pulled(config_file):
     more = "cloudbuild: {limits: {steps: 5}}"
-    parts = split(imagekit.plan(imagekit.load(config_file(CONFIG + more))))
-    steps = cloudbuild.document(parts[1])["steps"]
+    config = imagekit.load(config_file(CONFIG + more))
+    parts = split(imagekit.plan(config), config.cloudbuild)
+    steps = cloudbuild.document(parts[1], config.cloudbuild)["steps"]
     assert steps[0] == {
         "id": "h/r:gpu-base-u-c-pull",
         "name": "gcr.io/cloud-builders/docker",

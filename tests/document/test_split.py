@@ -15,7 +15,7 @@ def image(tag, parent=None, **more):
 
 def plan(*images, publish="each", **limits):
     options = CloudBuild(limits=Limits(**limits), publish=publish)
-    return Plan(repository="r", images=images, cloudbuild=options)
+    return Plan(repository="r", images=images), options
 
 
 def tags(parts):
@@ -24,45 +24,45 @@ def tags(parts):
 
 def test_what_fits_is_one_build():
     whole = plan(image("a"), image("b", "a"), steps=4)
-    assert split(whole) == (whole,)
+    assert split(*whole) == (whole[0],)
 
 
 def test_a_later_file_pulls_a_parent_of_an_earlier_one():
-    parts = split(plan(image("a"), image("b", "a"), steps=3))
+    parts = split(*plan(image("a"), image("b", "a"), steps=3))
     assert tags(parts) == [["a"], ["b"]]
     assert [part.pulled for part in parts] == [(), ("a",)]
 
 
 def test_a_parent_is_pulled_once_for_all_of_its_children():
-    parts = split(plan(image("a"), image("b", "a"), image("c", "a"), image("d"), steps=5))
+    parts = split(*plan(image("a"), image("b", "a"), image("c", "a"), image("d"), steps=5))
     assert len(parts) == 2
     assert sum(len(part.pulled) for part in parts) <= 1
 
 
 def test_whole_trees_in_one_file_pull_nothing():
     chains = [image(f"{tree}{n}", f"{tree}{n - 1}" if n else None) for tree in "ab" for n in (0, 1)]
-    parts = split(plan(*chains, *map(image, "cd"), steps=6))
-    assert len(parts) == 2 == fewest(plan(*chains, *map(image, "cd"), steps=6))
+    parts = split(*plan(*chains, *map(image, "cd"), steps=6))
+    assert len(parts) == 2 == fewest(*plan(*chains, *map(image, "cd"), steps=6))
     assert [part.pulled for part in parts] == [(), ()]
     assert path_length(part.images for part in parts) == 4
 
 
 def test_tests_and_aliases_take_room():
     many = [image(tag, test=("t",), aliases=(f"{tag}{tag}",)) for tag in "abc"]
-    assert tags(split(plan(*many, steps=8))) == [["a", "b"], ["c"]]
-    assert fewest(plan(*many, steps=8)) == 2
+    assert tags(split(*plan(*many, steps=8))) == [["a", "b"], ["c"]]
+    assert fewest(*plan(*many, steps=8)) == 2
 
 
 def test_with_provenance_names_count_and_pushes_do_not():
     many = [image(tag, aliases=(f"{tag}{tag}",)) for tag in "abc"]
-    assert tags(split(plan(*many, publish="provenance", steps=3, images=4))) == [["a", "b"], ["c"]]
-    assert len(split(plan(*many, publish="provenance", steps=3))) == 1
+    assert tags(split(*plan(*many, publish="provenance", steps=3, images=4))) == [["a", "b"], ["c"]]
+    assert len(split(*plan(*many, publish="provenance", steps=3))) == 1
 
 
 def test_a_new_image_at_the_end_moves_no_other():
     before = [image(str(n)) for n in range(9)]
-    first = split(plan(*before, steps=6))
-    second = split(plan(*before, image("new"), steps=6))
+    first = split(*plan(*before, steps=6))
+    second = split(*plan(*before, image("new"), steps=6))
     assert tags(second)[:3] == tags(first)
 
 
@@ -79,4 +79,4 @@ def test_a_new_image_at_the_end_moves_no_other():
 )
 def test_what_no_split_can_mend(whole, message):
     with pytest.raises(LimitError, match=message):
-        split(whole)
+        split(*whole)

@@ -23,7 +23,8 @@ def planned(config_file):
         options = ", ".join(f"{key}: {value}" for key, value in more.items())
         trigger = f"trigger: {{repository: {repository}{', ' + options if options else ''}}}"
         text = CONFIG.format(url=url, more=f"{trigger}{', ' + whole if whole else ''}")
-        return imagekit.plan(imagekit.load(config_file(text)))
+        config = imagekit.load(config_file(text))
+        return imagekit.plan(config), config.cloudbuild
 
     return make
 
@@ -69,7 +70,7 @@ PUSH = {"push": {"branch": "^main$"}}
 )
 def test_what_a_trigger_listens_to(planned, repository, host_config, event):
     more = {"host_config": host_config} if host_config else {}
-    (found,) = triggers.documents(planned(repository, **more), ["c.json"], ["Dockerfile"])
+    (found,) = triggers.documents(*planned(repository, **more), ["c.json"], ["Dockerfile"])
     assert event.items() <= found.items()
     assert found["includedFiles"] == ["Dockerfile", "c.json"]
     assert found["filename"] == "c.json"
@@ -86,7 +87,7 @@ def test_what_the_config_says_more(planned):
         approval="true",
         whole="tags: [t], service_account: a@p.iam.gserviceaccount.com, logging: NONE",
     )
-    (found,) = triggers.documents(plan, ["c.json"], [])
+    (found,) = triggers.documents(*plan, ["c.json"], [])
     assert found["name"] == "nightly"
     assert found["repositoryEventConfig"]["push"] == {"branch": r"^release/1\.0$"}
     assert found["ignoredFiles"] == ["**/*.md"]
@@ -127,7 +128,7 @@ def test_what_the_config_says_more(planned):
 def test_a_schedule_is_a_second_trigger(planned, repository, host_config, source):
     more = {"host_config": host_config} if host_config else {}
     plan = planned(repository, schedule="0 4 * * 1", **more)
-    _, found = triggers.documents(plan, ["c.json"], ["Dockerfile"])
+    _, found = triggers.documents(*plan, ["c.json"], ["Dockerfile"])
     assert found["name"] == "imagekit-schedule"
     assert found["pubsubConfig"] == {"topic": "projects/p/topics/imagekit-schedule"}
     assert found["sourceToBuild"] == source | {"ref": "refs/heads/main"}
@@ -138,13 +139,13 @@ def test_a_schedule_is_a_second_trigger(planned, repository, host_config, source
 def test_a_schedule_may_arrive_through_a_webhook(planned):
     secret = "projects/p/secrets/s/versions/1"  # noqa: S105 - the name of one
     plan = planned(CONNECTED, schedule="0 4 * * 1", secret=secret)
-    assert triggers.documents(plan, ["c.json"], [])[1]["webhookConfig"] == {"secret": secret}
-    job, imported = triggers.commands(plan, "t.yaml")
+    assert triggers.documents(*plan, ["c.json"], [])[1]["webhookConfig"] == {"secret": secret}
+    job, imported = triggers.commands(*plan, "t.yaml")
     address = "https://cloudbuild.googleapis.com/v1/projects/p/locations/l/triggers/"
     assert f"'--uri={address}imagekit-schedule:webhook?key=API_KEY&secret=SECRET'" in job
     assert "'--schedule=0 4 * * 1'" in job
     assert imported == "gcloud builds triggers import --source=t.yaml --project=p --region=l"
-    found = json.loads(terraform.render(plan, triggers.documents(plan, ["c.json"], [])))
+    found = json.loads(terraform.render(*plan, triggers.documents(*plan, ["c.json"], [])))
     assert list(found["variable"]) == ["cloud_build_api_key", "webhook_secret"]
     (made,) = found["resource"]["google_cloud_scheduler_job"].values()
     assert made["http_target"]["uri"].endswith(
@@ -153,7 +154,7 @@ def test_a_schedule_may_arrive_through_a_webhook(planned):
 
 
 def test_several_build_files_are_submitted_in_order(planned):
-    (found,) = triggers.documents(planned(CONNECTED), ["x/c-01.json", "x/c-02.json"], [])
+    (found,) = triggers.documents(*planned(CONNECTED), ["x/c-01.json", "x/c-02.json"], [])
     assert found["includedFiles"] == ["x/c-01.json", "x/c-02.json"]
     first, second = found["build"]["steps"]
     assert first["args"][2:5] == ["submit", ".", "--config=x/c-01.json"]
@@ -165,19 +166,19 @@ GITHUB = "https://github.com/o/n"
 
 def test_what_is_left_to_do(planned):
     plan = planned(GITHUB, schedule="0 4 * * 1", topic="weekly", whole="region: europe-west1")
-    assert triggers.commands(plan, "a file.yaml") == [
+    assert triggers.commands(*plan, "a file.yaml") == [
         "gcloud pubsub topics create weekly --project=p",
         "gcloud scheduler jobs create pubsub weekly --topic=weekly --message-body=build "
         "'--schedule=0 4 * * 1' --time-zone=Etc/UTC --location=europe-west1 --project=p",
         "gcloud builds triggers import '--source=a file.yaml' --project=p --region=europe-west1",
     ]
     plan = planned(GITHUB, url="example.com/x")
-    assert triggers.commands(plan, "t") == ["gcloud builds triggers import --source=t"]
+    assert triggers.commands(*plan, "t") == ["gcloud builds triggers import --source=t"]
 
 
 def test_a_trigger_is_where_its_repository_is_connected(planned):
-    assert triggers.commands(planned(CONNECTED), "t")[0].endswith(" --region=l")
-    text = terraform.render(planned(CONNECTED), triggers.documents(planned(CONNECTED), ["c"], []))
+    assert triggers.commands(*planned(CONNECTED), "t")[0].endswith(" --region=l")
+    text = terraform.render(*planned(CONNECTED), triggers.documents(*planned(CONNECTED), ["c"], []))
     assert json.loads(text)["resource"]["google_cloudbuild_trigger"]["imagekit"]["location"] == "l"
     with pytest.raises(ConfigError, match="the trigger's repository is connected in l, not in"):
         planned(CONNECTED, whole="region: us-west1")
@@ -218,38 +219,38 @@ def test_a_page_of_a_repository_is_none(planned):
 
 @pytest.mark.parametrize("schedule", ["0 4 * * 1", "*/15 0-6,20 1,15 JAN-MAR mon-fri", "0 0 1 1 7"])
 def test_schedules(planned, schedule):
-    assert planned(GITHUB, schedule=f"'{schedule}'").cloudbuild.trigger.schedule == schedule
+    assert planned(GITHUB, schedule=f"'{schedule}'")[1].trigger.schedule == schedule
 
 
 def test_a_path_is_no_glob(planned):
-    (found,) = triggers.documents(planned(GITHUB), ["c.json"], ["d/a[1]*.txt"])
+    (found,) = triggers.documents(*planned(GITHUB), ["c.json"], ["d/a[1]*.txt"])
     assert found["includedFiles"] == ["c.json", r"d/a\[1]\*.txt"]
 
 
 def test_builds_that_are_submitted_by_a_build_are_in_its_region_and_know_the_commit(planned):
     plan = planned(GITHUB, whole="region: us-west1")
-    (found,) = triggers.documents(plan, ["a.json", "b.json"], [])
+    (found,) = triggers.documents(*plan, ["a.json", "b.json"], [])
     assert found["build"]["steps"][0]["args"][-1] == "--region=us-west1"
-    (found,) = triggers.documents(
-        msgspec.structs.replace(plan, source="https://example.com"), ["a.json", "b.json"], []
-    )
+    whole = msgspec.structs.replace(plan[0], source="https://example.com")
+    (found,) = triggers.documents(whole, plan[1], ["a.json", "b.json"], [])
     assert found["build"]["steps"][0]["args"][-1] == "--substitutions=COMMIT_SHA=$COMMIT_SHA"
 
 
 def test_a_config_without_a_trigger(config_file):
-    plan = imagekit.plan(imagekit.load(config_file(CONFIG.format(url="h/r", more=""))))
+    config = imagekit.load(config_file(CONFIG.format(url="h/r", more="")))
+    plan = imagekit.plan(config), config.cloudbuild
     with pytest.raises(LimitError, match="the config says nothing of a trigger; name its"):
-        triggers.documents(plan, ["c.json"], [])
+        triggers.documents(*plan, ["c.json"], [])
 
 
 def test_a_schedule_without_a_project(planned):
     plan = planned(GITHUB, url="example.com/x", schedule="0 4 * * 1")
     with pytest.raises(LimitError, match="a schedule needs the project"):
-        triggers.documents(plan, ["c.json"], [])
+        triggers.documents(*plan, ["c.json"], [])
 
 
 def test_as_yaml_everything_stays_text(planned):
-    found = triggers.documents(planned("https://github.com/y/n"), ["c.json"], [])
+    found = triggers.documents(*planned("https://github.com/y/n"), ["c.json"], [])
     assert list(yaml.safe_load_all(triggers.render(found))) == found
 
 
@@ -258,8 +259,8 @@ def test_as_yaml_everything_stays_text(planned):
 
 def test_terraform_s_names_and_references(planned):
     plan = planned(CONNECTED, schedule="0 4 * * 1")
-    found = triggers.documents(plan, ["c.json"], ["${x}"])
-    resources = json.loads(terraform.render(plan, found))["resource"]
+    found = triggers.documents(*plan, ["c.json"], ["${x}"])
+    resources = json.loads(terraform.render(*plan, found))["resource"]
     pushed = resources["google_cloudbuild_trigger"]["imagekit"]
     assert pushed["location"] == "l"
     assert pushed["project"] == "p"
@@ -276,7 +277,7 @@ def test_terraform_s_names_and_references(planned):
 
 def test_terraform_repeats_a_block_for_each_step(planned):
     plan = planned("https://github.com/o/n", url="example.com/x")
-    text = terraform.render(plan, triggers.documents(plan, ["a.json", "b.json"], []))
+    text = terraform.render(*plan, triggers.documents(*plan, ["a.json", "b.json"], []))
     (trigger,) = json.loads(text)["resource"]["google_cloudbuild_trigger"].values()
     assert [step["wait_for"] for step in trigger["build"]["step"]] == [["-"], ["a.json"]]
     assert "project" not in trigger
@@ -285,17 +286,17 @@ def test_terraform_repeats_a_block_for_each_step(planned):
 def test_what_terraform_s_provider_does_not_know(planned):
     plan = planned("https://git.example.com/g/n", host_config=GITLAB)
     with pytest.raises(UsageError, match="use --format yaml"):
-        terraform.render(plan, triggers.documents(plan, ["c.json"], []))
+        terraform.render(*plan, triggers.documents(*plan, ["c.json"], []))
 
 
 def test_terraform_without_a_project(planned):
     plan = planned(GITHUB, url="example.com/x")
-    text = terraform.render(plan, triggers.documents(plan, ["c.json"], []))
+    text = terraform.render(*plan, triggers.documents(*plan, ["c.json"], []))
     (trigger,) = json.loads(text)["resource"]["google_cloudbuild_trigger"].values()
     assert {"project", "location"}.isdisjoint(trigger)
 
 
 def test_approval_stays_a_truth_value(planned):
     plan = planned(GITHUB, approval="true")
-    text = terraform.render(plan, triggers.documents(plan, ["c.json"], []))
+    text = terraform.render(*plan, triggers.documents(*plan, ["c.json"], []))
     assert '"approval_required": true' in text

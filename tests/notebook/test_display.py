@@ -116,16 +116,16 @@ def test_images_are_in_build_order_with_parents(plan):
     assert list(frame.index) == list(range(1, len(plan.images) + 1))
 
 
-def test_changes_are_told_with_a_word_and_not_by_a_sign_alone(plan):
-    found = compare_files(None, imagekit.render(plan))
+def test_changes_are_told_with_a_word_and_not_by_a_sign_alone(plan, loaded):
+    found = compare_files(None, imagekit.render(plan, loaded))
     frame = tables.changes(found).frame
     assert frame.index[0] == "+ added"
     assert frame.index[-1] == "~ build"
 
 
-def test_checks_read_the_file_that_was_written(plan, tmp_path):
-    imagekit.write(imagekit.render(plan), "out.json")
-    frame = tables.checks("out.json", plan).frame
+def test_checks_read_the_file_that_was_written(plan, loaded, tmp_path):
+    imagekit.write(imagekit.render(plan, loaded), "out.json")
+    frame = tables.checks("out.json", plan, loaded).frame
     assert set(frame["checked"]) == {"✓ holds", "! look at this"}
     assert "Dockerfile.gpu: No such file" in " ".join(frame.loc["Dockerfiles", "found"])
     assert frame.loc["steps", "found"] == f"{len(plan.images) * 2 + 1} of at most 100"
@@ -133,7 +133,7 @@ def test_checks_read_the_file_that_was_written(plan, tmp_path):
     build["steps"].append(build["steps"][0])
     (tmp_path / "out.json").write_text(json.dumps(build))
     with pytest.raises(LimitError, match="two steps are called"):
-        tables.checks("out.json", plan)
+        tables.checks("out.json", plan, loaded)
 
 
 def test_the_graph_is_a_picture_with_words(plan):
@@ -164,9 +164,10 @@ def test_boxes_of_the_graph_do_not_overlap_and_stay_inside(plan):
 
 
 @pytest.mark.edge
-def test_the_result_is_data_for_machines_and_text_for_people(plan):
-    imagekit.write(imagekit.render(plan), "out.json")
-    found = result.of(plan, compare_files(None, "{}"), config="images.yaml", output="out.json")
+def test_the_result_is_data_for_machines_and_text_for_people(plan, loaded):
+    imagekit.write(imagekit.render(plan, loaded), "out.json")
+    changes = compare_files(None, "{}")
+    found = result.of(plan, loaded, changes, config="images.yaml", output="out.json")
     bundle = found._repr_mimebundle_()
     data = bundle[RESULT_TYPE]
     build = data.pop("build")

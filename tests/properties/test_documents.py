@@ -16,7 +16,7 @@ from tests.properties.strategies import EXTRA, combinations, configs, is_hit, va
 
 
 def steps_of(config):
-    return json.loads(api.render(api.plan(config)))["steps"]
+    return json.loads(api.render(api.plan(config), config))["steps"]
 
 
 def builds_of(text):
@@ -178,7 +178,7 @@ def test_a_selection_has_every_parent_and_keeps_the_order(config, data):
         assert hit <= set(tags)
     assert {image.parent for image in chosen} - {None} <= set(tags)
     assert chosen == tuple(image for image in plan.images if image.tag in tags)
-    api.render(api.plan(config, only=globs))
+    api.render(api.plan(config, only=globs), config)
 
 
 @given(configs(), st.data())
@@ -197,8 +197,8 @@ def test_skipping_an_image_that_none_stands_on_leaves_all_others(config, data):
 
 @given(configs())
 def test_a_document_does_not_differ_from_itself(config):
-    text = api.render(api.plan(config))
-    again = api.render(api.plan(config))
+    text = api.render(api.plan(config), config)
+    again = api.render(api.plan(config), config)
     assert again == text
     assert changes.compare_files(text, again) == changes.Changes()
     assert not changes.compare_files(text, again)
@@ -211,7 +211,7 @@ def short(text, config):
 
 @given(variants())
 def test_a_comparison_is_the_difference_of_the_two_sets_of_images(pair):
-    before, after = (api.render(api.plan(config)) for config in pair)
+    before, after = (api.render(api.plan(config), config) for config in pair)
     found = changes.compare_files(before, after)
     old, new = (short(*both) for both in zip((before, after), pair, strict=True))
     assert bool(found) == (before != after)
@@ -223,7 +223,7 @@ def test_a_comparison_is_the_difference_of_the_two_sets_of_images(pair):
 
 @given(variants())
 def test_what_is_rebuilt_stands_on_something_that_is_another_one(pair):
-    found = changes.compare_files(*(api.render(api.plan(config)) for config in pair))
+    found = changes.compare_files(*(api.render(api.plan(config), config) for config in pair))
     parents = {image.tag: image.parent for image in api.plan(pair[1]).images}
     others = {tag for tag, what in found.changed.items() if any(d.rebuilds for d in what)}
     others |= set(found.added)
@@ -235,7 +235,7 @@ def test_what_is_rebuilt_stands_on_something_that_is_another_one(pair):
 @given(configs())
 def test_a_plan_and_its_document_have_one_inventory(config):
     plan = api.plan(config)
-    assert inventory.of_plan(plan) == inventory.read(api.render(plan))
+    assert inventory.of_plan(plan, config.cloudbuild) == inventory.read(api.render(plan, config))
 
 
 def one_image(value):
@@ -247,7 +247,7 @@ def one_image(value):
 @example((one_image("a"), one_image("a\nb")))
 @example((one_image("a"), one_image("a\rb")))
 def test_a_comparison_shows_one_line_a_change(pair):
-    before, after = (api.render(api.plan(config)) for config in pair)
+    before, after = (api.render(api.plan(config), config) for config in pair)
     found = changes.compare_files(before, after)
     for line in [*found.lines(), found.summary()]:
         assert len(line.splitlines()) == 1, "a value's line break reads as another change"

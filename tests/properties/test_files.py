@@ -85,7 +85,7 @@ def problems_of(path, data):
     else:
         assert all(map(is_tag, checked.plan.names()))
         with contextlib.suppress(LimitError):
-            json_format.Parse(api.render(checked.plan), CloudBuild.pb()())
+            json_format.Parse(api.render(checked.plan, checked.config), CloudBuild.pb()())
         return checked.warnings
     assert "error" in {problem.severity for problem in found}, "refused for no error"
     return found

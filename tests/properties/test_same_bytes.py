@@ -26,5 +26,6 @@ def test_same_bytes_under_another_hash_seed_and_locale(root, tmp_path, name):
         environment = {**os.environ, "PYTHONPATH": str(root), **surroundings}
         subprocess.run(command, env=environment, cwd=tmp_path, check=True, capture_output=True)
         written.append(output.read_bytes())
-    here = api.render(api.plan(api.load(config))).encode()
+    loaded = api.load(config)
+    here = api.render(api.plan(loaded), loaded).encode()
     assert written == [here, here]

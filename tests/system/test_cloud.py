@@ -194,8 +194,9 @@ def test_the_client_library_does_the_same(checkout, cloud, registry):
 
 def one_image(folder):
     """A build file of one image, that is built at once."""
-    plan = imagekit.plan(imagekit.load(folder / "images.yaml"), only=["*py1"])
-    (folder / "one.json").write_text(imagekit.render(plan))
+    config = imagekit.load(folder / "images.yaml")
+    text = imagekit.render(imagekit.plan(config, only=["*py1"]), config)
+    (folder / "one.json").write_text(text)
     return "one.json"
 
 
@@ -509,7 +510,7 @@ def test_gcloud_imports_every_trigger(tmp_path, idle, kind, limit):
 def test_a_trigger_watches_exactly_what_the_images_are_made_of(root):
     config = imagekit.load(root / "config/images.yaml")
     plan = imagekit.plan(config)
-    files = [upload.BuildFile(pathlib.Path("cloudbuild.json"), imagekit.render(plan))]
+    files = [upload.BuildFile(pathlib.Path("cloudbuild.json"), imagekit.render(plan, config))]
     needed = upload.needed(files, root)
     assert needed == sorted(needed)
     assert needed == [
