@@ -107,14 +107,15 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(file, monkeypatch):
 def test_a_writer_that_is_killed_leaves_a_whole_file(file):
     # Large enough that the killing strikes in the middle of writing.
     program = (
-        "import pathlib, sys; from imagekit import output\n"
+        "import pathlib, sys; from imagekit.support.files import replace_file\n"
         "while True:\n"
         "    for letter in b'ab':\n"
-        "        output.replace(pathlib.Path(sys.argv[1]), bytes([letter]) * 3_000_000)\n"
+        "        replace_file(pathlib.Path(sys.argv[1]), bytes([letter]) * 3_000_000)\n"
     )
     for round_ in range(8):
         writer = subprocess.Popen([sys.executable, "-c", program, str(file)])
         while not file.exists():
+            assert writer.poll() is None, "the writer ended by itself"
             time.sleep(0.01)
         time.sleep(0.05 + 0.013 * round_)
         writer.send_signal(signal.SIGKILL)

@@ -1,7 +1,7 @@
 """Golden cases: what `imagekit generate` says and writes for a config.
 
-A case is a folder `tests/golden/<case>/` with a config (`config.yaml` or `config.json`), perhaps
-`args` (more arguments, one a line), and what came of it: `output` (the exit code, then standard
+A case is a folder `tests/golden/<subject>/<case>/` with a config (`config.yaml` or
+`config.json`), perhaps `args` (more arguments, one a line), and what came of it: `output` (the exit code, then standard
 output and standard error), and `cloudbuild.json` if one was written. `make goldens` rewrites
 those; the tests only compare.
 """
@@ -10,6 +10,7 @@ import contextlib
 import io
 import pathlib
 import shutil
+import sys
 import tempfile
 
 from imagekit.cli.app import main
@@ -17,7 +18,9 @@ from imagekit.cli.app import main
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "tests" / "golden"
 DOCKERFILES = ROOT / "dockerfiles"
-CASES = sorted(path for path in FOLDER.iterdir() if path.is_dir())
+CASES = sorted(path for path in FOLDER.glob("*/*") if path.is_dir())
+LIST = FOLDER / "cases.txt"
+"""Every case by name: one that vanishes, or that a glob no longer finds, is noticed."""
 WRITTEN = "cloudbuild*.json"
 INPUTS = ("config.yaml", "config.json", "args", "before.json")
 
@@ -54,8 +57,17 @@ def printed(args: list[str]) -> tuple[int, str, str]:
     return code, out.getvalue(), err.getvalue()
 
 
+def names() -> list[str]:
+    """The cases that are there, as the list has them."""
+    return [str(case.relative_to(FOLDER)) for case in CASES]
+
+
 def rewrite() -> None:
     """Make every golden what the code gives now. Look at the difference before committing it."""
+    listed = LIST.read_text(encoding="utf-8").split() if LIST.exists() else []
+    if gone := sorted(set(listed) - set(names())):
+        sys.exit(f"{', '.join(gone)}: no such case; take it out of {LIST.name} if that is meant")
+    LIST.write_text("\n".join(names()) + "\n", encoding="utf-8")
     for case in CASES:
         found = run(case)
         for path in (case / "output", *case.glob(WRITTEN)):

@@ -209,9 +209,7 @@ class LocalBuild:
     def _key(self, step: Step) -> str:
         """What a test says the same of: the image itself, the test's file, and its arguments."""
         images = [self._inspect(tag, "{{.Id}}") for tag in step.tags]
-        files = [
-            self.options.directory / step.dir / name for name in step.options("--config", "-c")
-        ]
+        files = [self.options.directory / step.dir / name for name in step.test_files]
         texts = [path.read_bytes() for path in files if path.is_file()]
         return hashlib.sha256(repr([images, texts, step.args]).encode()).hexdigest()
 

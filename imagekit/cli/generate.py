@@ -58,8 +58,8 @@ def generate(
     if check and output == "-":
         raise click.UsageError("--check compares with a file; name one with --output")
     checked, plan = planned(config, timeout=timeout_sec, **selection)
-    for warning in preflight.dockerfiles(plan, read_utf8):
-        click.echo(warning, err=True)
+    for warning in preflight.dockerfiles(plan, checked.config, read_utf8):
+        click.echo(checked.locate(warning), err=True)
     files = imagekit.files(plan, checked.config, output, target=target)
     if output == "-":
         if len(files) > 1:

@@ -269,7 +269,7 @@ def _pushed(document: Mapping[str, Any], steps: Iterable[Step]) -> set[str]:
 def _tests(step: Step, steps: Iterable[Step]) -> Iterator[str]:
     for test in steps:
         if test.kind == "test" and test.tags[:1] == step.tags[:1]:
-            yield from test.options("--config") or (" ".join(test.args),)
+            yield from test.test_files or (" ".join(test.args),)
 
 
 def _options(

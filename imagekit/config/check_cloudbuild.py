@@ -145,21 +145,26 @@ def _check_schedule(trigger: Trigger) -> Iterator[Problem]:
         yield Problem(message=message, path=(*at, "secret"), see=(*at, "topic"))
 
 
-RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
-"""Minutes, hours, days, months and days of the week in a schedule."""
-
-
 def _is_cron(text: str) -> bool:
-    """Whether a text is five fields of cron, each within its range."""
-    fields = text.split()
-    if len(fields) != len(RANGES):
+    """Whether Cloud Scheduler takes a text for a schedule: five fields of unix-cron.
+
+    Format: cloud.google.com/scheduler/docs/configuring/cron-job-schedules. What cronsim knows
+    beyond it (seconds, L, LW and #) is refused.
+    """
+    # Only a config with a schedule needs it.
+    import datetime
+
+    from cronsim import CronSim, CronSimError
+
+    fields = text.upper().split()
+    days_extended = any(re.search(r"#|L", field) for field in (fields + [""] * 5)[2:5:2])
+    if len(fields) != 5 or days_extended:
         return False
-    for field, (low, high) in zip(fields, RANGES, strict=True):
-        span, *step = field.split("/")
-        if not re.fullmatch(r"\*|[\w,-]+", span) or len(step) > 1:
-            return False
-        if not all(low <= int(number) <= high for number in re.findall(r"\d+", span)):
-            return False
+    try:
+        # The moment that it counts from plays no part in what is asked.
+        CronSim(text, datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC))
+    except CronSimError:
+        return False
     return True
 
 

@@ -21,8 +21,9 @@ from imagekit.support.yaml_reader import (
     elements,
     is_null,
     items,
-    kind,
+    no_value,
     scalar,
+    unexpected,
 )
 
 Axis = Literal["base_image", "python", "gpu"]
@@ -156,14 +157,11 @@ def dump(config: Config) -> str:
 
 def _build_args(node: yaml.Node, path: Path, report: Report) -> dict[str, str]:
     if isinstance(node, yaml.MappingNode):
-        pairs = [
-            (key, scalar(value, at, report), at) for key, value, at in items(node, path, report)
-        ]
+        pairs = list(_named_args(node, path, report))
     elif isinstance(node, yaml.SequenceNode):
         pairs = list(_listed_args(node, path, report))
     else:
-        message = f"expected NAME: VALUE, or a list of NAME=VALUE, found {kind(node)}"
-        report(Problem(message=message, path=path))
+        report(unexpected("NAME: VALUE, or a list of NAME=VALUE", node, path))
         return {}
     args: dict[str, str] = {}
     for name, value, at in pairs:
@@ -176,12 +174,23 @@ def _build_args(node: yaml.Node, path: Path, report: Report) -> dict[str, str]:
     return args
 
 
+def _named_args(
+    node: yaml.MappingNode, path: Path, report: Report
+) -> Iterator[tuple[str, str | None, Path]]:
+    for name, value, at in items(node, path, report):
+        if is_null(value):
+            # The image would be built with the Dockerfile's default, or with the word "null".
+            report(no_value(name, value, at))
+        else:
+            yield name, scalar(value, at, report), at
+
+
 def _listed_args(
     node: yaml.SequenceNode, path: Path, report: Report
 ) -> Iterator[tuple[str, str | None, Path]]:
     for child, at in elements(node, path, report):
         if not isinstance(child, yaml.ScalarNode):
-            report(Problem(message=f"expected NAME=VALUE, found {kind(child)}", path=at))
+            report(unexpected("NAME=VALUE", child, at))
             continue
         text = scalar(child, at, report)
         if text is None:

@@ -84,6 +84,17 @@ def declared_args(dockerfile: str) -> set[str]:
     return names | PREDEFINED_ARGS
 
 
+def default_args(dockerfile: str) -> dict[str, str]:
+    """The defaults of a Dockerfile's build args, by name; those without one are left out."""
+    pairs = (
+        words.partition("=")
+        for word, rest in instructions(dockerfile)
+        if word == "ARG"
+        for words in _split(rest)
+    )
+    return {name: default for name, equals, default in pairs if equals}
+
+
 def base_of(dockerfile: str, args: Mapping[str, str]) -> str | None:
     """The image that a Dockerfile's last stage stands on, with its build args filled in."""
     values: dict[str, str] = {}

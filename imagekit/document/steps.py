@@ -82,6 +82,11 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(found)
 
     @property
+    def test_files(self) -> tuple[str, ...]:
+        """The configuration files of a test step, as given, from the step's directory."""
+        return self.options("--config", "-c")
+
+    @property
     def build_args(self) -> dict[str, str]:
         """The build args of a build step."""
         pairs = (text.partition("=") for text in self.options("--build-arg"))

@@ -127,7 +127,7 @@ def checks(path: str, plan: Plan, config: Config) -> Table:
         for part in parts
         for line in _rules(part, config.cloudbuild.limits, several=len(parts) > 1)
     ]
-    warnings = [problem.message for problem in preflight.dockerfiles(plan, read_utf8)]
+    warnings = [problem.message for problem in preflight.dockerfiles(plan, config, read_utf8)]
     lines += [("Dockerfiles", "! look at this", what) for what in warnings]
     if not warnings:
         lines.append(("Dockerfiles", "✓ holds", "all there, and declare every build arg"))

@@ -23,6 +23,11 @@ class Checked(msgspec.Struct, frozen=True):
     matrix: Matrix
     plan: Plan
     warnings: tuple[Problem, ...] = ()
+    source: Source | None = None
+
+    def locate(self, problem: Problem) -> Problem:
+        """A problem with its place in the config's file, where it has a path into that."""
+        return self.source.locate(problem) if self.source and problem.path else problem
 
 
 def check_text(
@@ -65,7 +70,7 @@ def derive(
     errors = _in_order(problem for problem in located if problem.severity == "error")
     if errors:
         raise ConfigError(errors)
-    return Checked(loaded, matrix_, plan_, tuple(_in_order(located)))
+    return Checked(loaded, matrix_, plan_, tuple(_in_order(located)), source)
 
 
 def _in_order(problems: Iterable[Problem]) -> list[Problem]:

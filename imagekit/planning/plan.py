@@ -81,7 +81,8 @@ def build_plan(matrix: Matrix) -> tuple[Plan, list[Problem]]:
         source=matrix.config.source,
         images=tuple(_in_order(matrix, _with_aliases(matrix, by_combination, problems))),
     )
-    return plan, [*problems, *_check_names(plan), *_check_excluded(matrix, plan)]
+    patterns = {name: recipe.tag for name, recipe in matrix.recipes.items()}
+    return plan, [*problems, *_check_names(plan, patterns), *_check_excluded(matrix, plan)]
 
 
 def _is_valid(matrix: Matrix, combination: Combination) -> bool:
@@ -195,9 +196,10 @@ def _with_aliases(
     return list(images.values())
 
 
-def _check_names(plan: Plan) -> Iterator[Problem]:
+def _check_names(plan: Plan, patterns: Mapping[str, str]) -> Iterator[Problem]:
     owners: dict[str, tuple[str, Image]] = {}
-    patterns: set[Path] = set()
+    told: set[Path] = set()
+    kinds = ("recipes", *SECTION.values())
     for image in plan.images:
         for name in (image.tag, *image.aliases):
             if not is_tag(name):
@@ -205,11 +207,11 @@ def _check_names(plan: Plan) -> Iterator[Problem]:
             # The steps of an image are called like it, with "-push" and the like behind.
             for step in (name, *(f"{name}-{verb}" for verb in ("push", "pull", "test"))):
                 if step in owners:
-                    problem = _collision(name, image, *owners[step])
+                    problem = _collision(name, image, *owners[step], patterns)
                     # One wrong pattern gives all images of its recipe one tag.
-                    if problem.path not in patterns:
+                    if problem.path not in told:
                         yield problem
-                    patterns |= {problem.path} if problem.path[0] == "recipes" else set()
+                    told |= {problem.path} if problem.path[0] in kinds else set()
                 owners.setdefault(step, (name, image))
 
 
@@ -229,7 +231,9 @@ def _illegal(name: str, image: Image) -> Problem:
     )
 
 
-def _collision(name: str, image: Image, owner: str, other: Image) -> Problem:
+def _collision(
+    name: str, image: Image, owner: str, other: Image, patterns: Mapping[str, str]
+) -> Problem:
     ours, theirs = image.combination, other.combination
     path, on_key = _place_of(name, image), name in image.aliases
     if owner in other.aliases and name == image.tag:
@@ -239,12 +243,29 @@ def _collision(name: str, image: Image, owner: str, other: Image) -> Problem:
     elif image is other:
         message = f"alias {name!r} is the tag of that image already; remove it"
     elif ours.recipe == theirs.recipe and name == image.tag and owner == other.tag:
-        missing = [axis for axis in AXES if getattr(ours, axis) != getattr(theirs, axis)]
-        path, on_key = ("recipes", str(ours.recipe), "tag"), False
-        message = f"{name!r} is the tag of both {theirs} and {ours}: put {{{missing[0]}}} into it"
+        return _one_pattern(name, ours, theirs, patterns[str(ours.recipe)])
     else:
         message = f"{name!r} would name both {theirs} and {ours}; change one"
     return Problem(message=message, path=path, on_key=on_key, follows=(("recipes",),))
+
+
+def _one_pattern(name: str, ours: Combination, theirs: Combination, pattern: str) -> Problem:
+    """Two images of a recipe with one tag: an axis is missing from it, or values run together."""
+    recipe = str(ours.recipe)
+    differing = [axis for axis in AXES if getattr(ours, axis) != getattr(theirs, axis)]
+    message = f"{name!r} is the tag of both {theirs} and {ours}"
+    missing = [axis for axis in differing if f"{{{axis}}}" not in pattern]
+    if missing:
+        message += f": put {{{missing[0]}}} into it"
+        return Problem(message=message, path=("recipes", recipe, "tag"), follows=(("recipes",),))
+    axis = differing[0]
+    values = [str(getattr(combination, axis)) for combination in (theirs, ours)]
+    message += (
+        f", because the names of their values run together in {pattern!r}; rename "
+        f"{' or '.join(map(repr, values))}, or give recipe {recipe!r} a 'tag' that sets them "
+        "apart with another sign, such as '_' or '.'"
+    )
+    return Problem(message=message, path=(SECTION[axis], values[0]), on_key=True)
 
 
 def _check_excluded(matrix: Matrix, plan: Plan) -> Iterator[Problem]:

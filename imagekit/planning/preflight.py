@@ -5,31 +5,37 @@ from __future__ import annotations
 import collections
 from collections.abc import Callable, Iterator
 
-from imagekit.docker.dockerfile import declared_args
+from imagekit.config.schema import AXES, SECTION, Config
+from imagekit.docker.dockerfile import declared_args, default_args
 from imagekit.errors import Problem, counted, did_you_mean
-from imagekit.planning.plan import Plan
+from imagekit.planning.plan import Image, Plan
+from imagekit.planning.recipes import recipes_of
 
 
-def dockerfiles(plan: Plan, read: Callable[[str], str]) -> Iterator[Problem]:
-    """Warnings of Dockerfiles that are not in the context, and of build args they do not declare.
+def dockerfiles(plan: Plan, config: Config, read: Callable[[str], str]) -> Iterator[Problem]:
+    """Warnings of Dockerfiles that are not in the context or that do not fit their build args.
 
-    `read` gives a Dockerfile's text by its path, and raises OSError or ValueError where it cannot.
-    docker ignores an undeclared build arg: the image would not be what its tag says.
+    Docker ignores a build arg that a Dockerfile does not declare, and takes the Dockerfile's
+    default for one that an axis value does not give: either way, the image would not be what its
+    tag says. `read` gives a Dockerfile's text by its path, and raises OSError or ValueError where
+    it cannot. The config is the plan's.
     """
-    users = collections.Counter(image.dockerfile for image in plan.images)
-    for name, number in users.items():
+    users: dict[str, list[Image]] = {}
+    for image in plan.images:
+        users.setdefault(image.dockerfile, []).append(image)
+    for name, images in users.items():
         try:
-            declared = declared_args(read(name))
+            text = read(name)
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or "it cannot be read"
-            message = f"{name}: {why}; {counted(number, 'image')} would be built with it"
+            message = f"{name}: {why}; {counted(len(images), 'image')} would be built with it"
             yield Problem(message=message, severity="warning")
             continue
-        yield from _undeclared(plan, name, declared)
+        yield from _undeclared(name, images, declared_args(text))
+        yield from _defaults(name, images, config, default_args(text))
 
 
-def _undeclared(plan: Plan, name: str, declared: set[str]) -> Iterator[Problem]:
-    images = [image for image in plan.images if image.dockerfile == name]
+def _undeclared(name: str, images: list[Image], declared: set[str]) -> Iterator[Problem]:
     given = collections.Counter(arg for image in images for arg in image.build_args)
     for arg, number in given.items():
         if arg not in declared:
@@ -38,3 +44,31 @@ def _undeclared(plan: Plan, name: str, declared: set[str]) -> Iterator[Problem]:
                 f"ignore it ({counted(number, 'image')})"
             )
             yield Problem(message=message, severity="warning")
+
+
+def _defaults(
+    name: str, images: list[Image], config: Config, defaults: dict[str, str]
+) -> Iterator[Problem]:
+    """Axis values without build args, for whose images the Dockerfile has a default."""
+    recipes, _ = recipes_of(config)
+    users: dict[tuple[str, str], list[Image]] = {}
+    for image in images:
+        read = recipes[str(image.combination.recipe)].axes
+        for axis, value in image.combination.values().items():
+            if axis in read and not config.axis(axis)[value]:
+                users.setdefault((axis, value), []).append(image)
+    for axis in AXES:
+        # What the axis's other values say tells which build args are the axis's.
+        usual = {arg for args in config.axis(axis).values() for arg in args}
+        for value in config.axis(axis):
+            taken = users.get((axis, value), [])
+            given = {arg for image in taken for arg in image.build_args}
+            left = [arg for arg in defaults if arg in (usual or defaults) and arg not in given]
+            if taken and left:
+                listed = ", ".join(f"{arg}={defaults[arg]}" for arg in left)
+                message = (
+                    f"{value!r} has no build args, so {name} builds with its own default "
+                    f"{listed} ({counted(len(taken), 'image')}); write the build args out"
+                )
+                path = (SECTION[axis], value)
+                yield Problem(message=message, path=path, on_key=True, severity="warning")

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import msgspec
 import yaml
 
-from imagekit.errors import ConfigError, Path, Place, Problem, closest, did_you_mean
+from imagekit.errors import ConfigError, Path, Place, Problem, closest, did_you_mean, show_path
 
 Report = Callable[[Problem], None]
 Decoder = Callable[[yaml.Node, Path, Report], Any]
@@ -22,6 +22,9 @@ PLAIN_TAGS = {YAML + kind for kind in ("str", "int", "float", "bool", "null", "t
 
 LINE_BREAKS = re.compile("\r(?!\n)|[\x85\u2028\u2029]")
 """What YAML 1.1 takes for the end of a line, and git, grep and most editors do not."""
+
+SHOWN = 40
+"""Characters of a text that a message repeats."""
 
 HINTS = {
     "'\\t'": "indent with blanks, not with tabs",
@@ -156,6 +159,15 @@ def kind(node: yaml.Node) -> str:
     return "nothing" if is_null(node) else KIND[type(node)]
 
 
+def unexpected(expected: str, node: yaml.Node, path: Path) -> Problem:
+    """The problem of a node of the wrong kind: the key, what it takes, and what stands there."""
+    found = kind(node)
+    if found == "text":
+        text = str(node.value)
+        found += f" {text if len(text) <= SHOWN else text[:SHOWN] + '…'!r}"
+    return Problem(message=f"{show_path(path)}: expected {expected}, found {found}", path=path)
+
+
 def _text(node: yaml.Node) -> str | None:
     """A scalar's characters. JSON writes one above U+FFFF as two escapes, which YAML leaves."""
     if not isinstance(node, yaml.ScalarNode):
@@ -167,7 +179,7 @@ def scalar(node: yaml.Node, path: Path, report: Report) -> str | None:
     """The text that stands in the file, so that 3.10 stays "3.10" and no stays "no"."""
     text = _text(node)
     if text is None:
-        report(Problem(message=f"expected text, found {kind(node)}", path=path))
+        report(unexpected("text", node, path))
     elif node.tag not in PLAIN_TAGS:
         tag = node.tag.replace(YAML, "!!")
         report(Problem(message=f"the tag {tag} is not supported; write the text itself", path=path))
@@ -182,7 +194,7 @@ def scalar(node: yaml.Node, path: Path, report: Report) -> str | None:
 def items(node: yaml.Node, path: Path, report: Report) -> Iterator[tuple[str, yaml.Node, Path]]:
     """A mapping's keys and values; a key that is given twice or is no text is a problem."""
     if not isinstance(node, yaml.MappingNode):
-        report(Problem(message=f"expected a mapping, found {kind(node)}", path=path))
+        report(unexpected("a mapping", node, path))
         return
     seen: set[str] = set()
     for key_node, value in node.value:
@@ -193,6 +205,10 @@ def items(node: yaml.Node, path: Path, report: Report) -> Iterator[tuple[str, ya
 
         if key_node.tag == YAML + "merge":
             message = "merge keys are not supported; write the keys out"
+            report_key(Problem(message=message, path=path))
+            continue
+        if not isinstance(key_node, yaml.ScalarNode):
+            message = f"a key has to be text, not {kind(key_node)}"
             report_key(Problem(message=message, path=path))
             continue
         key = scalar(key_node, path, report_key)
@@ -206,10 +222,16 @@ def items(node: yaml.Node, path: Path, report: Report) -> Iterator[tuple[str, ya
         yield key, value, (*path, key)
 
 
+def no_value(key: str, node: yaml.Node, path: Path) -> Problem:
+    """The problem of a name that is given no value, where it would silently become another."""
+    quoted = f", or quote {node.value!r} for the word" if node.value else ""
+    return Problem(message=f"{key!r} has no value; write '' for an empty one{quoted}", path=path)
+
+
 def elements(node: yaml.Node, path: Path, report: Report) -> Iterator[tuple[yaml.Node, Path]]:
     """A list's elements."""
     if not isinstance(node, yaml.SequenceNode):
-        report(Problem(message=f"expected a list, found {kind(node)}", path=path))
+        report(unexpected("a list", node, path))
         return
     for index, child in enumerate(node.value):
         yield child, (*path, index)
@@ -230,8 +252,12 @@ def decode(
     if origin in (Union, types.UnionType):
         return None if is_null(node) else decode(node, args[0], path, report, special)
     if origin is dict:
-        pairs = items(node, path, report)
-        found = {key: decode(child, args[1], at, report, special) for key, child, at in pairs}
+        found = {}
+        for key, child, at in items(node, path, report):
+            if args[1] is str and is_null(child):
+                report(no_value(key, child, at))
+            else:
+                found[key] = decode(child, args[1], at, report, special)
         return {key: value for key, value in found.items() if value is not None}
     if origin is tuple:
         members = elements(node, path, report)

@@ -9,7 +9,7 @@ import sys
 import fsspec
 import pytest
 
-from imagekit.cli import diff
+from imagekit.cli import runs as cli_runs
 from imagekit.cli.app import main
 from imagekit.runs.store import Store
 from imagekit.support.workspace import root, runs
@@ -203,7 +203,7 @@ def test_a_bar_for_who_would_wait(address, number, shown, project, monkeypatch):
     for stream, seen in ((Terminal(), shown), (io.StringIO(), False)):
         monkeypatch.setattr(sys, "stderr", stream)
         monkeypatch.setenv("XDG_CACHE_HOME", str(project / f"cache-{id(stream)}"))
-        assert len(diff._history(store).entries) == number
+        assert len(cli_runs._history(store).entries) == number
         assert ("reading runs" in stream.getvalue()) == seen
     fsspec.filesystem("memory").store.clear()
 

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-import imagekit
 from imagekit.cli import sides
 from imagekit.cli.app import main
+from imagekit.compare.changes import compare
 from imagekit.errors import ConfigError, UsageError
 from imagekit.runs.store import Store
 from tests.support.test_checkout import commit, git
@@ -56,7 +56,7 @@ def test_a_revision_has_its_own_dockerfiles(project):
     (project / "dockerfiles/Dockerfile").write_text("FROM other\n")
     (project / "images.yaml").write_text(CONFIG.replace("3.12}", "3.13}"))
     before, after = read("HEAD:images.yaml"), read(sides.other_side("HEAD:images.yaml"))
-    changes = imagekit.changes.compare(before, after)
+    changes = compare(before, after)
     assert [str(difference) for difference in changes.changed["cpu-py312"]] == [
         "PYTHON_VERSION 3.12 → 3.13",
         "dockerfiles/Dockerfile changed",

@@ -12,12 +12,14 @@ images: [{python: [py311, py312]}, {python: py312, gpu: cuda1}]
 """
 
 
-def found(config_file, **dockerfiles):
-    plan = imagekit.plan(imagekit.load(config_file(CONFIG)))
+def found(config_file, text=CONFIG, **dockerfiles):
+    config = imagekit.load(config_file(text))
     pathlib.Path("dockerfiles").mkdir()
-    for name, text in dockerfiles.items():
-        pathlib.Path("dockerfiles", name.replace("_", ".")).write_text(text)
-    return [str(problem) for problem in preflight.dockerfiles(plan, read_utf8)]
+    for name, lines in dockerfiles.items():
+        pathlib.Path("dockerfiles", name.replace("_", ".")).write_text(lines)
+    return [
+        str(problem) for problem in preflight.dockerfiles(imagekit.plan(config), config, read_utf8)
+    ]
 
 
 def test_nothing_is_said_of_what_is_right(config_file):
@@ -37,9 +39,38 @@ def test_a_missing_dockerfile_and_an_undeclared_build_arg_are_said(config_file):
 def test_what_is_no_text_is_said(config_file):
     found(config_file, Dockerfile_gpu="ARG CUDA")
     pathlib.Path("dockerfiles/Dockerfile").write_bytes(b"\xff")
-    plan = imagekit.plan(imagekit.load("images.yaml"))
-    (problem,) = preflight.dockerfiles(plan, read_utf8)
+    config = imagekit.load("images.yaml")
+    (problem,) = preflight.dockerfiles(imagekit.plan(config), config, read_utf8)
     assert (
         problem.message
         == "dockerfiles/Dockerfile: it cannot be read; 3 images would be built with it"
     )
+
+
+EMPTY = CONFIG.replace("py312: {PYTHON_VERSION: 3.12}", "py312: {}").replace("VERSON", "VERSION")
+
+
+def test_an_axis_value_without_build_args_is_built_with_the_default(config_file):
+    text = "ARG BASE_IMAGE=b\nARG PYTHON_VERSION=3.13\nARG OTHER=1\nARG HTTP_PROXY"
+    told = (
+        "python_versions.py312: warning: 'py312' has no build args, so dockerfiles/Dockerfile "
+        "builds with its own default PYTHON_VERSION=3.13 (2 images); write the build args out"
+    )
+    assert found(config_file, EMPTY, Dockerfile=text, Dockerfile_gpu="ARG CUDA=1") == [told]
+
+
+def test_of_an_axis_without_any_build_args_every_default_is_told(config_file):
+    text = EMPTY.replace("py311: {PYTHON_VERSION: 3.11, HTTP_PROXY: p}", "py311: {}")
+    said = found(
+        config_file,
+        text,
+        Dockerfile="ARG BASE_IMAGE=b\nARG A=1\nARG B=2",
+        Dockerfile_gpu="ARG CUDA",
+    )
+    assert ["default A=1, B=2 (1 image)" in line for line in said] == [True, False]
+    assert "'py312' has no build args" in said[1]
+
+
+def test_a_dockerfile_without_a_default_says_it_itself(config_file):
+    text = "ARG BASE_IMAGE=b\nARG PYTHON_VERSION\nARG HTTP_PROXY"
+    assert found(config_file, EMPTY, Dockerfile=text, Dockerfile_gpu="ARG CUDA") == []

@@ -78,7 +78,7 @@ def test_each_end_is_recorded_as_what_it_was(name, outcome, code, cell, tmp_path
 )
 def test_sys_exit_ends_as_it_would_in_a_shell(status, code):
     cell = CellError(number=1, error="SystemExit", message=status)
-    assert execute._exit_code("exited", cell) == code
+    assert runner._exit_code("exited", cell) == code
 
 
 def test_a_cell_that_takes_too_long(tmp_path):
@@ -152,7 +152,7 @@ def test_a_kernel_that_does_not_exist_is_a_failed_run(tmp_path):
     notebook.metadata.kernelspec.name = "nonsense"
     path = tmp_path / "other.ipynb"
     nbformat.write(notebook, path)
-    ended = execute.execute(path, {}, store=Store(tmp_path / "runs"))
+    ended = runner.execute(path, {}, store=Store(tmp_path / "runs"))
     assert ended.record.outcome == "failed"
     assert ended.record.cell.message == "No such kernel named nonsense"
 
@@ -161,7 +161,7 @@ def test_the_kernel_is_told_which_run_it_is_in(tmp_path):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(ASKS)])
     notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
     nbformat.write(notebook, tmp_path / "asks.ipynb")
-    ended = execute.execute(tmp_path / "asks.ipynb", {}, store=Store(tmp_path / "runs"))
+    ended = runner.execute(tmp_path / "asks.ipynb", {}, store=Store(tmp_path / "runs"))
     assert ended.shown == (f"{tmp_path}/runs/{ended.record.run}",)
 
 
@@ -180,7 +180,7 @@ def test_braces_in_a_path_are_only_braces(tmp_path):
 def test_the_record_holds_what_came_in_and_what_came_out(tmp_path, root, monkeypatch):
     monkeypatch.chdir(root)
     parameters = {"output": str(tmp_path / "c.json"), "only": ["cpu"]}
-    ended = execute.execute(
+    ended = runner.execute(
         root / "notebooks/generate.ipynb", parameters, store=Store(tmp_path / "runs")
     )
     record, _ = stored(tmp_path / "runs")
@@ -222,7 +222,7 @@ def test_what_a_bucket_refuses_at_the_end_is_kept_here(lost, writable, tmp_path,
     with pytest.raises(
         StoreError, match=r"does not answer: the line is cut; the run \(failed\)"
     ) as said:
-        execute.execute(HERE / "raises.ipynb", {}, store=store)
+        runner.execute(HERE / "raises.ipynb", {}, store=store)
     fsspec.filesystem("memory").store.clear()
     assert len(str(said.value).splitlines()) == 1
     kept = pathlib.Path(re.search(r"is kept in (.*?\.ipynb);", str(said.value))[1])
@@ -235,7 +235,7 @@ def test_a_bucket_gets_the_same_two_files():
     from imagekit.runs import history
 
     store = Store("memory://bucket/runs")
-    ended = execute.execute(HERE / "raises.ipynb", {}, store=store)
+    ended = runner.execute(HERE / "raises.ipynb", {}, store=store)
     assert ended.left == f"memory://bucket/runs/{ended.record.run}.ipynb"
     assert len(store.files()) == 2
     (entry,) = history.read(store).entries

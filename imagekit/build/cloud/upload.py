@@ -65,8 +65,7 @@ def needed(files: Sequence[BuildFile], root: pathlib.Path) -> list[str]:
             found |= made.keys() | set(ignore_file(tree, step.dockerfile, step.context))
             absent |= set() if made else {step.dockerfile}
         elif step.kind == "test":
-            named = step.options("--config", "-c")
-            tests = {posixpath.normpath(posixpath.join(step.dir, name)) for name in named}
+            tests = {posixpath.normpath(posixpath.join(step.dir, name)) for name in step.test_files}
             found |= tests
             absent |= {name for name in tests if not (root / name).is_file()}
     if absent:
