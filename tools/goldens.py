@@ -1,9 +1,9 @@
 """Golden cases: what `imagekit generate` says and writes for a config.
 
 A case is a folder `tests/golden/<subject>/<case>/` with a config (`config.yaml` or
-`config.json`), perhaps `args` (more arguments, one a line), and what came of it: `output` (the exit code, then standard
-output and standard error), and `cloudbuild.json` if one was written. `make goldens` rewrites
-those; the tests only compare.
+`config.json`), perhaps `args` (more arguments, one a line), and what came of it: `output` (the
+exit code, then standard output and standard error), and `cloudbuild.json` if one was written.
+`make goldens` rewrites those; the tests only compare.
 """
 
 import contextlib
