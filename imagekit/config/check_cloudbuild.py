@@ -14,15 +14,13 @@ from imagekit.config.cloudbuild import (
     SOURCE,
     SUBSTITUTION,
     CloudBuild,
+    Limits,
     Trigger,
     account_name,
     trigger_region,
 )
 from imagekit.errors import Path, Problem
 
-MAX_TAGS, MAX_SUBSTITUTIONS, MAX_KEY, MAX_VALUE = 64, 100, 100, 4_000
-"""Tags and substitutions of a build, and characters of a substitution's name and value
-(GoogleCloudPlatform/cloud-build-local, validate/validate.go)."""
 MAX_DISK = 4_000
 """Gigabytes (cloud.google.com/build/docs/build-config-file-schema#options)."""
 
@@ -45,8 +43,8 @@ def check(options: CloudBuild) -> Iterator[Problem]:
             "a 'logs_bucket'; Cloud Build refuses the build otherwise"
         )
         yield Problem(message=message, path=(*at, "service_account"))
-    yield from _check_tags(options.tags)
-    yield from _check_substitutions(options.substitutions)
+    yield from _check_tags(options.tags, options.limits)
+    yield from _check_substitutions(options.substitutions, options.limits)
     if options.trigger is not None:
         yield from _check_trigger(options.trigger)
         where, there = options.region, trigger_region(options)
@@ -73,27 +71,28 @@ def _check_names(options: CloudBuild) -> Iterator[Problem]:
         yield Problem(message=message, path=("cloudbuild", "service_account"))
 
 
-def _check_tags(tags: tuple[str, ...]) -> Iterator[Problem]:
+def _check_tags(tags: tuple[str, ...], limits: Limits) -> Iterator[Problem]:
     at: Path = ("cloudbuild", "tags")
     for index, tag in enumerate(tags):
         if not re.fullmatch(r"\w[\w.-]{0,127}", tag, re.ASCII):
             message = f"{tag!r} is no tag of a build: use letters, digits, '_', '.' and '-'"
             yield Problem(message=message, path=(*at, index))
-    if len(tags) > MAX_TAGS:
-        yield Problem(message=f"{len(tags)} tags are more than {MAX_TAGS}", path=at)
+    if len(tags) > limits.tags:
+        yield Problem(message=f"{len(tags)} tags are more than {limits.tags}", path=at)
 
 
-def _check_substitutions(given: Mapping[str, str]) -> Iterator[Problem]:
+def _check_substitutions(given: Mapping[str, str], limits: Limits) -> Iterator[Problem]:
     at: Path = ("cloudbuild", "substitutions")
-    if len(given) > MAX_SUBSTITUTIONS:
-        message = f"{len(given)} substitutions are more than {MAX_SUBSTITUTIONS}"
+    if len(given) > limits.substitutions:
+        message = f"{len(given)} substitutions are more than {limits.substitutions}"
         yield Problem(message=message, path=at)
     for name, value in given.items():
-        if not SUBSTITUTION.fullmatch(name) or len(name) > MAX_KEY:
+        if not SUBSTITUTION.fullmatch(name) or len(name) > limits.name_length:
             message = f"{name!r} cannot be a substitution: '_', then capitals, digits and '_'"
             yield Problem(message=message, path=(*at, name), on_key=True)
-        if len(value) > MAX_VALUE:
-            message = f"the value has {len(value)} characters, at most {MAX_VALUE} are accepted"
+        if len(value) > limits.substitution_length:
+            most = limits.substitution_length
+            message = f"the value has {len(value)} characters, at most {most} are accepted"
             yield Problem(message=message, path=(*at, name))
 
 

@@ -23,17 +23,28 @@ Flag = Annotated[bool, Meta(description="true or false")]
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What Cloud Build refuses. Public sources differ; these are the smallest figures in them.
+    """What Cloud Build accepts at most (cloud.google.com/build/quotas)."""
 
-    Steps: GoogleContainerTools/distroless#435. Images, and arguments a step, 100 each, and 4,000
-    characters in an argument: Google's archived local builder
-    (GoogleCloudPlatform/cloud-build-local). Later reports have 10,000 characters.
-    """
-
-    steps: Count = 100
-    images: Count = 100
+    steps: Count = 300
+    """Steps of a build."""
+    images: Count = 700
+    """Names in the `images` of a build."""
     args: Count = 100
-    arg_length: Count = 4_000
+    """Arguments of a step."""
+    arg_length: Count = 10_000
+    """Characters of an argument."""
+    env: Count = 100
+    """Environment variables of a step, those of the build among them."""
+    env_length: Count = 65_536
+    """Characters of an environment variable, with its name."""
+    tags: Count = 64
+    """Tags of a build."""
+    substitutions: Count = 200
+    """Substitutions of a build."""
+    substitution_length: Count = 4_000
+    """Characters of a substitution's value."""
+    name_length: Count = 1_000
+    """Characters of a name: of a step, an image or a substitution."""
 
 
 class Trigger(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -34,7 +34,7 @@ def validate(build: Document, limits: Limits) -> dict[str, str]:
         "step ids": "each is there once",
         "waitFor": "names earlier steps only",
         "arguments in a step": f"{most} of at most {limits.args}",
-        "characters in an argument": f"{longest} of at most {limits.arg_length}",
+        "characters in an argument": f"{longest:,} of at most {limits.arg_length:,}",
         "time-out": f"{build['timeout']} of at most {MAX_TIMEOUT}s",
     }
     return found | ({"images": f"{len(images)} of at most {limits.images}"} if images else {})
@@ -59,27 +59,54 @@ REMEDY = "or raise 'cloudbuild.limits.{}' if your Cloud Build accepts more"
 
 
 def _over_limits(build: Document, limits: Limits) -> Iterator[Problem]:
-    steps = build["steps"]
+    steps, images = build["steps"], build.get("images", [])
     if len(steps) > limits.steps:
         yield Problem(
             message=f"{len(steps)} steps are more than the {limits.steps} that a build may have; "
             f"split the plan, {REMEDY.format('steps')}"
         )
-    if len(build.get("images", [])) > limits.images:
+    if len(images) > limits.images:
         yield Problem(
-            message=f"{len(build['images'])} images are more than the {limits.images} that a "
+            message=f"{len(images)} images are more than the {limits.images} that a "
             f"build may name; split the plan, {REMEDY.format('images')}"
         )
+    everywhere = build.get("options", {}).get("env", [])
     for step in steps:
-        if len(step["args"]) > limits.args:
+        env = [*everywhere, *step.get("env", [])]
+        yield from _too_many("arguments", step, step["args"], limits.args, "args")
+        yield from _too_many("environment variables", step, env, limits.env, "env")
+        yield from _too_long("an argument", step, step["args"], limits.arg_length, "arg_length")
+        yield from _too_long("a variable", step, env, limits.env_length, "env_length")
+    names = dict.fromkeys([*(step["id"] for step in steps), *images])
+    for name in names:
+        if len(name) > limits.name_length:
             yield Problem(
-                message=f"step {step['id']} has {len(step['args'])} arguments, at most "
-                f"{limits.args} are accepted; give fewer build args, {REMEDY.format('args')}"
+                message=f"the name {name[:SHOWN]!r}… has {len(name)} characters, at most "
+                f"{limits.name_length} are accepted; shorten it, {REMEDY.format('name_length')}"
             )
-        longest = max(step["args"], key=len)
-        if len(longest) > limits.arg_length:
-            yield Problem(
-                message=f"step {step['id']} has an argument of {len(longest)} characters, at most "
-                f"{limits.arg_length} are accepted; shorten what starts with {longest[:40]!r}, "
-                f"{REMEDY.format('arg_length')}"
-            )
+
+
+SHOWN = 40
+"""Characters of a long text that a message repeats."""
+
+
+def _too_many(
+    what: str, step: dict[str, Any], given: list[str], limit: int, key: str
+) -> Iterator[Problem]:
+    if len(given) > limit:
+        yield Problem(
+            message=f"step {step['id'][: SHOWN * 4]} has {len(given)} {what}, at most {limit} are "
+            f"accepted; give fewer build args, {REMEDY.format(key)}"
+        )
+
+
+def _too_long(
+    what: str, step: dict[str, Any], given: list[str], limit: int, key: str
+) -> Iterator[Problem]:
+    longest = max(given, key=len, default="")
+    if len(longest) > limit:
+        yield Problem(
+            message=f"step {step['id'][: SHOWN * 4]} has {what} of {len(longest)} characters, at "
+            f"most {limit} are accepted; shorten what starts with {longest[:SHOWN]!r}, "
+            f"{REMEDY.format(key)}"
+        )

@@ -1,7 +1,7 @@
 import pytest
 
 from imagekit.config import check_cloudbuild, cloudbuild
-from imagekit.config.cloudbuild import CloudBuild, Trigger
+from imagekit.config.cloudbuild import CloudBuild, Limits, Trigger
 
 NAMES = {"_A", "_LONG"}
 
@@ -69,17 +69,24 @@ def test_a_service_account_needs_its_own_logs(logging):
     ("options", "message"),
     [
         (CloudBuild(tags=tuple(map(str, range(65)))), "65 tags are more than 64"),
+        (CloudBuild(tags=("a", "b"), limits=Limits(tags=1)), "2 tags are more than 1"),
         (
-            CloudBuild(substitutions={f"_A{n}": "" for n in range(101)}),
-            "101 substitutions are more",
+            CloudBuild(substitutions={f"_A{n}": "" for n in range(201)}),
+            "201 substitutions are more",
         ),
         (CloudBuild(substitutions={"_A": "x" * 4_001}), "the value has 4001 characters"),
-        (CloudBuild(substitutions={"_" + "A" * 100: ""}), "cannot be a substitution"),
+        (CloudBuild(substitutions={"_" + "A" * 1_000: ""}), "cannot be a substitution"),
     ],
 )
 def test_what_there_may_not_be_more_of(options, message):
     (problem,) = check_cloudbuild.check(options)
     assert message in problem.message
+
+
+def test_what_there_may_be_just_so_much_of():
+    fits = {f"_A{n}": "x" * 4_000 for n in range(199)} | {"_" + "A" * 999: ""}
+    options = CloudBuild(tags=tuple(map(str, range(64))), substitutions=fits)
+    assert not list(check_cloudbuild.check(options))
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def test_the_number_of_files_is_at_least_the_lower_bound_and_at_most_twice_it(dr
 
 
 @given(plans(most=60, steps=(100, 100)))
-def test_with_the_real_limit_a_split_has_at_most_one_file_more_than_the_lower_bound(drawn):
+def test_with_a_limit_of_100_a_split_has_at_most_one_file_more_than_the_lower_bound(drawn):
     plan, options = drawn
     limits = Limits(steps=100, images=100)
     real = CloudBuild(limits=limits, publish=options.publish)
