@@ -130,6 +130,14 @@ class ProblemsError(ImagekitError):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
+class MissingExtraError(UsageError):
+    """An optional dependency is not installed."""
+
+
+class UnknownRunError(UsageError):
+    """No run has this name."""
+
+
 class ParametersError(ProblemsError, UsageError):
     """Parameters that a notebook does not have, or values that they do not take."""
 
@@ -191,6 +199,21 @@ class ConfigWarning(UserWarning):
 INTERRUPTED = 130
 """The exit code after Ctrl-C or SIGTERM."""
 
+
+def error_of(exit_code: int, message: str) -> ImagekitError:
+    """The error that a command which exited with this code would have raised, with its message.
+
+    BuildError for a code that is none of ours.
+    """
+    kind = _BY_EXIT_CODE.get(exit_code, BuildError)
+    return kind([Problem(message=message)]) if issubclass(kind, ProblemsError) else kind(message)
+
+
+_BY_EXIT_CODE: dict[int, type[ImagekitError]] = {
+    kind.exit_code: kind
+    for kind in (UsageError, ConfigError, DriftError, LimitError, EngineError, CloudError)
+}
+"""The error that stands for each exit code, where several have the same."""
 
 EXIT_CODES = {
     kind.__name__: kind.exit_code

@@ -94,6 +94,33 @@ def test_every_error_is_defined_here_so_that_its_name_is_known():
     assert {kind.__name__: kind.exit_code for kind in found} == errors.EXIT_CODES
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [
+        errors.UsageError,
+        errors.ConfigError,
+        errors.DriftError,
+        errors.LimitError,
+        errors.EngineError,
+        errors.CloudError,
+    ],
+)
+def test_an_exit_code_is_told_as_the_error_that_it_came_from(kind):
+    error = errors.error_of(kind.exit_code, "why\nin two lines")
+    assert type(error) is kind
+    assert str(error).startswith("why")
+    assert error.exit_code == kind.exit_code
+
+
+def test_every_exit_code_has_an_error():
+    assert set(errors.EXIT_CODES.values()) - {1} == set(errors._BY_EXIT_CODE)
+
+
+@pytest.mark.parametrize("code", [1, 130, -9])
+def test_another_exit_code_is_a_build_that_failed(code):
+    assert isinstance(errors.error_of(code, "x"), errors.BuildError)
+
+
 def test_jupyter_shows_the_message_and_no_traceback():
     error = errors.ConfigError([Problem(message="a"), Problem(message="b")])
     assert error._render_traceback_() == ["ConfigError: a\nb"]

@@ -65,8 +65,8 @@ def check_programs(build: Build) -> None:
     needed = {PROGRAMS[step.builder] for step in build.steps if step.entrypoint is None}
     missing = sorted(name for name in needed - {"docker"} if program(name) is None)
     if missing:
-        remedy = "pip install -e '.[build]'"
-        raise EngineError(f"there is no program {', '.join(missing)}; {remedy} brings it")
+        message = f"there is no program {', '.join(missing)}"
+        raise EngineError(f"{message}; run pip install 'imagekit[build]'")
 
 
 def check_engine(docker: str) -> None:

@@ -8,7 +8,7 @@ import click
 
 from imagekit.cli.options import store_option
 from imagekit.errors import UsageError
-from imagekit.support import workspace
+from imagekit.support import extras, workspace
 
 
 @click.command()
@@ -35,8 +35,9 @@ def run(
     succeeded, that of the error or of the sys.exit that it ended with, or else 1.
     """
     # papermill and what it brings take a second to load, which only this command should pay for.
-    from imagekit.runs import execute as runner
-    from imagekit.runs import parameters
+    with extras.needed("imagekit run", "run"):
+        from imagekit.runs import execute as runner
+        from imagekit.runs import parameters
     from imagekit.runs.store import Store
 
     if runs is not None and runs.startswith("memory:"):

@@ -11,7 +11,7 @@ import msgspec
 from imagekit.compare import inventory
 from imagekit.compare.inventory import Inventory, with_files
 from imagekit.document import build_files
-from imagekit.errors import UsageError
+from imagekit.errors import UnknownRunError, UsageError
 from imagekit.planning.load import check_text
 from imagekit.runs import history
 from imagekit.runs.store import Store
@@ -92,9 +92,7 @@ def _run(name: str, store: Store, inside: str) -> Side:
     found = history.read(store)
     try:
         return of_run(found, path.name if path.is_file() else name)
-    except UsageError as error:
-        if "no run is called" not in str(error):
-            raise
+    except UnknownRunError as error:
         where = "no such file in that git revision" if inside else "no such file"
         raise UsageError(f"{name}: {where}, and {error}") from None
 

@@ -16,17 +16,7 @@ from imagekit.build import timing
 from imagekit.build.cloud import submit
 from imagekit.build.progress import MARKS
 from imagekit.build.report import Report, StepReport
-from imagekit.errors import (
-    BuildError,
-    ConfigError,
-    EngineError,
-    ImagekitError,
-    LimitError,
-    Problem,
-    ProblemsError,
-    UsageError,
-    counted,
-)
+from imagekit.errors import BuildError, UsageError, counted, error_of
 from imagekit.notebook.display import CHARACTER, Picture, Result, Table, svg
 from imagekit.notebook.session import progress
 
@@ -39,10 +29,6 @@ FILLS = {"build": 0.75, "test": 0.45, "push": 0.2, "pull": 0.2, "other": 0.1}
 
 BUILT = pathlib.Path("runs/build/report.json")
 """Where `imagekit build` leaves its report."""
-
-REFUSALS: dict[int, type[ImagekitError]] = {2: UsageError, 6: EngineError}
-PROBLEMS: dict[int, type[ProblemsError]] = {3: ConfigError, 5: LimitError}
-"""What a run that comes to no build is told as, by its exit code."""
 
 
 def report_of(path: str, *, run: bool, config: str, options: list[str]) -> Report:
@@ -79,7 +65,7 @@ def _build(command: list[str]) -> None:
             said.append(line)
             _advance(bar, before)
     if _bytes(BUILT) == before:
-        raise _refusal(building.returncode, "".join(said[-20:]).strip() or "no build was made")
+        raise error_of(building.returncode, "".join(said[-20:]).strip() or "no build was made")
 
 
 def _advance(bar: Any, before: bytes | None) -> None:
@@ -94,13 +80,6 @@ def _advance(bar: Any, before: bytes | None) -> None:
 
 def _bytes(path: pathlib.Path) -> bytes | None:
     return path.read_bytes() if path.exists() else None
-
-
-def _refusal(code: int, said: str) -> ImagekitError:
-    """The error of a build that was not even begun, with its exit code."""
-    if code in PROBLEMS:
-        return PROBLEMS[code]([Problem(message=said)])
-    return REFUSALS.get(code, BuildError)(said)
 
 
 def verdict(report: Report) -> Result:

@@ -15,7 +15,7 @@ import msgspec
 
 from imagekit.compare.changes import Changes, compare
 from imagekit.compare.inventory import Inventory
-from imagekit.errors import UsageError, counted, did_you_mean
+from imagekit.errors import UnknownRunError, UsageError, counted, did_you_mean
 from imagekit.runs import entry as entries
 from imagekit.runs.entry import NO_RUN, OUTCOMES, Entry
 from imagekit.runs.index import Counts, Index
@@ -110,7 +110,7 @@ class History:
         found = next((found for found in self._named(plain) if found), [])
         if not found:
             near = did_you_mean(plain, [e.run for e in self.entries[-1000:]])
-            raise UsageError(f"no run is called {name!r} in {self.store.address}{near}")
+            raise UnknownRunError(f"no run is called {name!r} in {self.store.address}{near}")
         if len(found) > 1:
             named = ", ".join(entry.run for entry in found[:3])
             raise UsageError(f"{name!r} is the beginning of {len(found)} runs: {named} …")

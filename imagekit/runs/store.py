@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from imagekit.errors import StoreError, UsageError
+from imagekit.support import extras
 from imagekit.support.files import replace_file
 
 
@@ -229,11 +230,8 @@ def existing(address: str) -> Store:
 
 def _remote(address: str) -> tuple[Any, str]:
     # Only who has such a store waits for it to load.
-    try:
+    with extras.needed(f"the run store {address}", "run"):
         import fsspec
-    except ImportError:
-        message = f"{address}: this needs fsspec; pip install -e '.[run]'"
-        raise UsageError(message) from None
     try:
         system, root = fsspec.core.url_to_fs(address.rstrip("/"))
     except (ValueError, ImportError) as error:

@@ -199,6 +199,21 @@ def test_a_store_in_memory_is_refused(call):
 # ---- the program as it is installed
 
 
+@pytest.mark.edge
+@pytest.mark.parametrize("package", ["papermill", "nbformat", "jupyter_client", "nbclient"])
+def test_without_the_extra_a_run_says_what_to_install(package):
+    code = (
+        f"import sys; sys.modules[{package!r}] = None\n"
+        "from imagekit.cli.app import main; main(['run', 'generate'])"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"imagekit run needs {package}")
+    assert done.stderr.endswith("which is not installed; run pip install 'imagekit[run]'\n")
+    assert done.stderr.count("\n") == 1
+
+
 def program(*args, **options):
     command = [sys.executable, "-m", "imagekit", *args]
     return subprocess.run(command, capture_output=True, text=True, check=False, **options)

@@ -1,6 +1,6 @@
 """Cloud Build through Google's client library, for machines without `gcloud`.
 
-It needs `pip install -e '.[cloud]'` and application default credentials. Like gcloud, it
+It needs `pip install 'imagekit[cloud]'` and application default credentials. Like gcloud, it
 heeds CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDBUILD and CLOUDSDK_AUTH_DISABLE_CREDENTIALS, and, as
 Google's library for Cloud Storage does, STORAGE_EMULATOR_HOST.
 """
@@ -24,6 +24,7 @@ from imagekit.build.cloud.service import Remote, parse
 from imagekit.docker.names import Registry
 from imagekit.document.steps import references
 from imagekit.errors import CloudError, one_line
+from imagekit.support import extras
 
 Answer = TypeVar("Answer")
 
@@ -65,12 +66,9 @@ class Library:
         self.bucket = (staging or f"gs://{self.project}_cloudbuild").removeprefix("gs://")
 
     def _load(self, project: str | None) -> None:
-        try:
+        with extras.needed("--via library", "cloud"):
             from google.cloud import storage
             from google.cloud.devtools import cloudbuild_v1
-        except ImportError:
-            message = "--via library needs Google's libraries; pip install -e '.[cloud]'"
-            raise CloudError(message) from None
         self.types = cloudbuild_v1
         credentials, found = _call(_credentials)
         self.project = project or found
