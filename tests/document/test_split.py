@@ -80,3 +80,46 @@ def test_a_new_image_at_the_end_moves_no_other():
 def test_what_no_split_can_mend(whole, message):
     with pytest.raises(LimitError, match=message):
         split(*whole)
+
+
+def of_spec(*spec, steps):
+    """A plan of (parent, aliases, tests), each image called by its place."""
+    images = [
+        image(
+            str(n), parent, aliases=tuple(f"{n}-{a}" for a in range(aliases)), test=("t",) * tests
+        )
+        for n, (parent, aliases, tests) in enumerate(spec)
+    ]
+    return plan(*images, steps=steps)
+
+
+@pytest.mark.parametrize(
+    ("way", "whole", "cost"),
+    [
+        (
+            "as listed",
+            of_spec((None, 0, 0), ("0", 0, 0), ("0", 2, 1), ("2", 2, 0), (None, 0, 1), steps=11),
+            (2, 3),
+        ),
+        ("by parent", of_spec((None, 0, 0), ("0", 2, 0), (None, 0, 0), steps=6), (2, 2)),
+        (
+            "by tree",
+            of_spec((None, 0, 0), ("0", 0, 1), (None, 0, 0), ("2", 1, 0), ("2", 0, 0), steps=5),
+            (3, 4),
+        ),
+        (
+            "whole trees",
+            of_spec((None, 0, 0), ("0", 0, 0), (None, 0, 0), ("2", 1, 1), (None, 0, 0), steps=6),
+            (2, 4),
+        ),
+        (
+            "by size",
+            of_spec((None, 1, 1), (None, 0, 1), (None, 2, 0), ("2", 1, 0), steps=9),
+            (2, 2),
+        ),
+    ],
+)
+def test_each_way_to_split_is_the_best_for_some_plan(way, whole, cost):
+    """Files and critical path; without this way, the split of this plan would be worse."""
+    parts = split(*whole)
+    assert (len(parts), path_length(part.images for part in parts)) == cost
