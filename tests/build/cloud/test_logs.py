@@ -5,6 +5,7 @@ import json
 import pytest
 
 from imagekit.build.cloud.logs import Log
+from imagekit.build.cloud.service import parse
 from imagekit.build.report import StepReport
 
 SAID = (
