@@ -123,3 +123,21 @@ def test_each_way_to_split_is_the_best_for_some_plan(way, whole, cost):
     """Files and critical path; without this way, the split of this plan would be worse."""
     parts = split(*whole)
     assert (len(parts), path_length(part.images for part in parts)) == cost
+
+
+def test_a_file_is_filled_to_the_last_step_and_to_the_last_name():
+    two = [image("a"), image("b", aliases=("c",))]
+    assert len(split(*plan(*two, steps=5))) == 1
+    assert len(split(*plan(*two, steps=4))) == 2
+    assert len(split(*plan(*two, publish="provenance", images=3))) == 1
+    assert len(split(*plan(*two, publish="provenance", images=2))) == 2
+    three = [image("a"), image("b"), image("c")]
+    assert tags(split(*plan(*three, publish="provenance", images=2))) == [["a", "b"], ["c"]]
+    assert fewest(*plan(*three, publish="provenance", images=2)) == 2
+    assert fewest(*plan(*three, publish="provenance", images=3)) == 1
+
+
+def test_an_image_may_need_just_what_a_build_may_have():
+    assert len(split(*plan(image("a"), image("b", "a"), steps=3))) == 2
+    whole = plan(image("a", aliases=("b",)), image("c"), publish="provenance", images=2)
+    assert tags(split(*whole)) == [["a"], ["c"]]
