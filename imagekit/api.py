@@ -88,11 +88,11 @@ def files(
 
 def _read(path: str | pathlib.Path) -> bytes:
     if not isinstance(path, str | pathlib.Path):
-        raise UsageError(f"{path!r} is no path of a config; write it in quotes")
+        raise UsageError(f"{path!r} is not a path; write it in quotes")
     try:
         return pathlib.Path(path).read_bytes()
     except OSError as error:
-        message = f"{path}: cannot be read: {error.strerror}; name an existing config"
+        message = f"{path}: cannot be read: {error.strerror}"
         raise ConfigError([Problem(message=message)]) from None
 
 
@@ -106,7 +106,7 @@ def write(document: str | Files, path: str | pathlib.Path, *, check: bool = Fals
     target = pathlib.Path(path)
     new = {str(path): document} if isinstance(document, str) else document
     if {str(path), build_files.manifest_path(str(path))}.isdisjoint(new):
-        raise UsageError(f"{path}: these build files were made for {next(iter(new))}; name that")
+        raise UsageError(f"{path}: these build files are for {next(iter(new))}; use that path")
     if target.is_dir():
         raise UsageError(f"{path}: cannot be written: it is a folder")
     if is_special(target) and len(new) > 1:

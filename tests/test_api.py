@@ -123,7 +123,7 @@ def test_what_is_no_glob_is_refused(config_file, globs):
 
 
 def test_what_is_no_path_is_refused():
-    with pytest.raises(UsageError, match="5 is no path of a config"):
+    with pytest.raises(UsageError, match="5 is not a path"):
         imagekit.load(5)
 
 

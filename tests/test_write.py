@@ -51,7 +51,7 @@ def test_check_refuses_what_is_out_of_date_and_writes_nothing(file, before):
 
 def test_what_is_no_utf8_is_replaced(file):
     file.write_bytes(b"\xff\xfe")
-    assert "the file held no Cloud Build document" in api.write(BUILD, file).summary()
+    assert "the old file was not a Cloud Build file" in api.write(BUILD, file).summary()
     assert file.read_text() == BUILD
 
 
@@ -236,7 +236,7 @@ def test_a_device_takes_no_set(here):
 
 
 def test_a_set_goes_where_it_was_made_for(here):
-    with pytest.raises(UsageError, match=r"these build files were made for cloudbuild-01.json"):
+    with pytest.raises(UsageError, match=r"these build files are for cloudbuild-01.json"):
         api.write(a_set(1, 2), "other.json")
     assert names(here) == []
 

@@ -65,22 +65,24 @@ def check_programs(build: Build) -> None:
     needed = {PROGRAMS[step.builder] for step in build.steps if step.entrypoint is None}
     missing = sorted(name for name in needed - {"docker"} if program(name) is None)
     if missing:
-        message = f"there is no program {', '.join(missing)}"
+        message = f"program not found: {', '.join(missing)}"
         raise EngineError(f"{message}; run pip install 'imagekit[build]'")
 
 
 def check_engine(docker: str) -> None:
     """Raise EngineError, with the remedy, where there is no engine that can build."""
     if shutil.which(docker) is None:
-        raise EngineError(f"there is no program {docker!r}; install Docker, or name it: --docker")
+        raise EngineError(f"program {docker!r} not found; install Docker, or use --docker")
     asked = [docker, "version", "--format", "{{.Client.Version}} {{.Server.Version}}"]
     said = subprocess.run(asked, capture_output=True, text=True, check=False)
     if said.returncode:
         reason = said.stderr.strip().splitlines()[-1] if said.stderr else "no answer"
-        raise EngineError(f"the Docker engine does not answer ({reason}); start it, or DOCKER_HOST")
+        raise EngineError(
+            f"the Docker engine does not answer ({reason}); start it, or set DOCKER_HOST"
+        )
     version = re.match(r"\d+", said.stdout)
     if version is None:
-        raise EngineError(f"{docker} says no version of Docker; name the client: --docker")
+        raise EngineError(f"{docker} reports no Docker version; name the client with --docker")
     client = int(version[0])
     buildx = subprocess.run([docker, "buildx", "version"], capture_output=True, check=False)
     if client >= 23 and buildx.returncode:
@@ -156,12 +158,12 @@ class LocalBuild:
             async with asyncio.timeout(self.build.timeout):
                 await self._all(tasks)
         except TimeoutError:
-            self._end_rest("timed out", "the build's time-out passed")
+            self._end_rest("timed out", "the build timed out")
         finally:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)
         if interrupted.is_set():
-            self._end_rest("interrupted", "stopped from outside")
+            self._end_rest("interrupted", "interrupted")
         self._end_rest("blocked", "another step failed")
         return self._finish(interrupted.is_set())
 
@@ -189,9 +191,9 @@ class LocalBuild:
         if missing:
             self._end(entry, "blocked", f"{missing[0]} did not succeed")
         elif step.kind == "push" and not self.options.push:
-            self._end(entry, "not pushed", "give --push to push")
+            self._end(entry, "not pushed", "use --push to push")
         elif self._is_standing(step):
-            passed = "this image has passed it" if step.kind == "test" else "it stands already"
+            passed = "already passed for this image" if step.kind == "test" else "already built"
             self._end(entry, "up to date", passed)
         else:
             async with slots:
@@ -228,10 +230,10 @@ class LocalBuild:
                 async with asyncio.timeout(step.timeout):
                     entry.exit_code = await process.wait()
             except TimeoutError:
-                self._end(entry, "timed out", f"no end after {step.timeout:g} s")
+                self._end(entry, "timed out", f"timed out after {step.timeout:g} s")
                 return
             except asyncio.CancelledError:
-                self._end(entry, "interrupted", "stopped before its end")
+                self._end(entry, "interrupted", "stopped")
                 raise
             finally:
                 await _stop(process)

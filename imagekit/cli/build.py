@@ -83,24 +83,24 @@ def labels(directory: pathlib.Path) -> dict[str, str]:
     metavar="N",
     default=os.cpu_count(),
     show_default="number of cores",
-    help="Steps that may run at once.",
+    help="Number of steps to run in parallel.",
 )
-@click.option("--push", is_flag=True, help="Push, too; without it, nothing leaves the machine.")
-@click.option("--force", is_flag=True, help="Build images that stand already, too.")
-@click.option("--fail-fast", is_flag=True, help="Stop everything when a step fails.")
-@click.option("--network", metavar="MODE", help="Network of the builds, such as host.")
+@click.option("--push", is_flag=True, help="Push the images. [default: push nothing]")
+@click.option("--force", is_flag=True, help="Rebuild images that are up to date, too.")
+@click.option("--fail-fast", is_flag=True, help="Stop all steps when one fails.")
+@click.option("--network", metavar="MODE", help="Network mode of the builds, such as host.")
 @click.option(
     "--secret",
     "secrets",
     multiple=True,
     metavar="SPEC",
-    help="Secret of the builds, as docker build takes it.",
+    help="Secret for the builds, in the syntax of docker build.",
 )
 @click.option(
     *("--substitution", "given"),
     multiple=True,
     metavar="NAME=VALUE",
-    help="Value of a substitution such as _TAG, in place of the file's; repeatable.",
+    help="Set a substitution such as _TAG, instead of the file's value; repeatable.",
 )
 @click.option(
     "--docker",
@@ -108,14 +108,14 @@ def labels(directory: pathlib.Path) -> dict[str, str]:
     envvar="IMAGEKIT_DOCKER",
     show_default=True,
     metavar="PROGRAM",
-    help="The client of the Docker engine; IMAGEKIT_DOCKER says it, too.",
+    help="The Docker client. [env: IMAGEKIT_DOCKER]",
 )
 @click.option(
     "--logs",
     default="runs/build",
     show_default=True,
     metavar="FOLDER",
-    help="Where the report and a log of each step are left.",
+    help="Folder for the report and the log of each step.",
 )
 def build(
     config: str,
@@ -135,7 +135,7 @@ def build(
         text = cloudbuild.text_of(cloudbuild.assemble(plan, checked.config.cloudbuild))
     elif any(selection.values()):
         raise click.UsageError(
-            "--file is built as it is; --only, --skip, --base-url go with --config"
+            "--file is built as it is; --only, --skip and --base-url need --config"
         )
     else:
         text = api.read_build(build_file)

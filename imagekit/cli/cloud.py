@@ -42,16 +42,18 @@ _config = click.option(
     help="Submit this build file, or the files of this manifest, as they are, whatever the "
     f"config says. [default: {DEFAULT_BUILD_FILE}, if it is what the config gives]",
 )
-@click.option("--project", metavar="ID", help="The project that builds. [default: the config's]")
+@click.option("--project", metavar="ID", help="The project to build in. [default: the config's]")
 @click.option("--region", metavar="NAME", help="Where to build. [default: the config's]")
 @click.option(
     "--substitution",
     "given",
     multiple=True,
     metavar="NAME=VALUE",
-    help="A value for the build's ${NAME}; repeatable.",
+    help="Set the substitution ${NAME}; repeatable.",
 )
-@click.option("--staging", metavar="GS", help="Where to upload to, such as gs://bucket/source.")
+@click.option(
+    "--staging", metavar="GS", help="Where to upload the source, such as gs://bucket/source."
+)
 @click.option(
     "--via",
     type=click.Choice(["gcloud", "library"]),
@@ -62,22 +64,22 @@ _config = click.option(
 @click.option(
     "--gcloud", default="gcloud", envvar="IMAGEKIT_GCLOUD", show_default=True, help="The program."
 )
-@click.option("--dry-run", is_flag=True, help="Print the commands, and do nothing.")
-@click.option("--stream", is_flag=True, help="Print the logs as they come.")
-@click.option("--cancel", is_flag=True, help="On Ctrl-C, end the build too.")
+@click.option("--dry-run", is_flag=True, help="Print the commands without running them.")
+@click.option("--stream", is_flag=True, help="Stream the logs.")
+@click.option("--cancel", is_flag=True, help="On Ctrl-C, cancel the build, too.")
 @click.option(
     "--resume",
     is_flag=False,
     flag_value="latest",
     metavar="[BUILD]",
-    help="Go on where the last submission was left, or watch a build by its id.",
+    help="Resume the last submission, or watch a build by its id.",
 )
 @click.option(
     "--interval",
     type=click.FloatRange(0.1),
     default=5.0,
     show_default=True,
-    help="Seconds between two looks at the build.",
+    help="Seconds between status requests.",
 )
 @click.option(
     "--logs",
@@ -94,7 +96,7 @@ def submit(config: str, build_file: str | None, given: tuple[str, ...], **option
     """
     resume = options["resume"]
     if resume and options["dry_run"]:
-        raise click.UsageError("--dry-run begins nothing, and --resume goes on; give one")
+        raise click.UsageError("--dry-run and --resume cannot be combined")
     by_id = resume not in (None, "latest")
     checked = _checked(config, needed=not by_id and build_file is None)
     service = _service(checked, _substitutions(given), options)
@@ -138,10 +140,10 @@ def _run(doing: engine.Submission, names: Sequence[str], again: str = "") -> int
     # Lines of a log would tear a live display apart.
     if sys.stdout.isatty() and doing.options.show is None:
         with progress.Live(lambda: doing.report) as shown:
-            doing.begun = lambda entry: shown.say(engine.told(entry))
+            doing.begun = lambda entry: shown.say(engine.summary_line(entry))
             report = doing.run(names)
     else:
-        doing.begun = lambda entry: click.echo(engine.told(entry))
+        doing.begun = lambda entry: click.echo(engine.summary_line(entry))
         report = doing.run(names)
     for line in progress.summary(report, logs):
         click.echo(line)
@@ -153,12 +155,12 @@ def _run(doing: engine.Submission, names: Sequence[str], again: str = "") -> int
     going = [e.id for e in report.builds if e.id and e.status not in OVER]
     if report.outcome == "running" and going:
         click.echo(
-            f"build {going[0]} goes on; imagekit submit{again} --resume watches it, and "
-            f"{doing.service.cancelling(going[0])} ends it",
+            f"build {going[0]} is still running; imagekit submit{again} --resume watches it, and "
+            f"{doing.service.cancel_command(going[0])} ends it",
             err=True,
         )
     elif report.outcome == "interrupted" and not going:
-        click.echo(f"imagekit submit{again} --resume goes on with what is left", err=True)
+        click.echo(f"imagekit submit{again} --resume continues with what is left", err=True)
     if report.outcome in ("running", "interrupted"):
         return INTERRUPTED
     return 0 if report.outcome == "succeeded" else BuildError.exit_code
@@ -211,7 +213,7 @@ def _substitutions(given: Sequence[str]) -> dict[str, str]:
     pairs = [text.partition("=") for text in given]
     for name, equals, _ in pairs:
         if not equals or not (cloudbuild.SUBSTITUTION.fullmatch(name) or name in SETTABLE):
-            message = f"{name!r} is no substitution: write _NAME=VALUE, in capitals"
+            message = f"{name!r} is not a valid substitution; write _NAME=VALUE, in capitals"
             raise UsageError(f"--substitution: {message}")
     return {name: value for name, _, value in pairs}
 
@@ -253,7 +255,7 @@ def trigger(config: str, build_file: str, output: str, kind: str) -> None:
     if kind == "terraform" and output != "-" and not output.endswith(".tf.json"):
         raise click.UsageError(f"{output}: Terraform reads JSON from files that end with .tf.json")
     if not is_inside_context(build_file):
-        raise click.UsageError(f"--build-file: {build_file!r} is no path inside the repository")
+        raise click.UsageError(f"--build-file: {build_file!r} is not a path inside the repository")
     checked = api.check(config)
     options = checked.config.cloudbuild
     files = imagekit.files(checked.plan, checked.config, build_file)

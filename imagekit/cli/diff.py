@@ -58,7 +58,7 @@ def print_changes(
 ) -> None:
     """Print changes as a table, Markdown or JSON. Exits with 1 if `exit_code` and there are any."""
     if markdown and as_json:
-        raise click.UsageError("--markdown and --json exclude each other")
+        raise click.UsageError("--markdown and --json cannot be combined")
     if markdown:
         click.echo(differences.markdown(found, before, after), nl=False)
     elif as_json:

@@ -32,7 +32,7 @@ from imagekit.support.workspace import DEFAULT_BUILD_FILE
     "--timeout_sec",
     type=click.IntRange(1, MAX_TIMEOUT),
     metavar="N",
-    help="Seconds until Cloud Build gives the build up, in place of the config's.",
+    help="Timeout of the build in seconds, instead of the config's.",
 )
 @click.option(
     "--target",
@@ -44,7 +44,7 @@ from imagekit.support.workspace import DEFAULT_BUILD_FILE
     help="The format to write.",
 )
 @click.option(
-    "--check", is_flag=True, help="Write nothing; exit 4 and show why if the file is out of date."
+    "--check", is_flag=True, help="Write nothing; exit 4 if the file is out of date, and show why."
 )
 def generate(
     config: str,
@@ -56,7 +56,7 @@ def generate(
 ) -> None:
     """Write cloudbuild.json from the config."""
     if check and output == "-":
-        raise click.UsageError("--check compares with a file; name one with --output")
+        raise click.UsageError("--check needs a file to compare with; use --output")
     checked, plan = planned(config, timeout=timeout_sec, **selection)
     for warning in preflight.dockerfiles(plan, checked.config, read_utf8):
         click.echo(checked.locate(warning), err=True)

@@ -43,5 +43,5 @@ def _print_table(found: list[Row]) -> None:
         )
         for row in found
     )
-    columns = ("status", "tag", "aliases", "stands on", "why")
-    table.show(columns, lines, unbroken="tag", wide_only=("stands on",))
+    columns = ("status", "tag", "aliases", "parent", "why")
+    table.show(columns, lines, unbroken="tag", wide_only=("parent",))

@@ -24,19 +24,19 @@ def config_options(command: Command) -> Command:
             "--skip",
             multiple=True,
             metavar="GLOB",
-            help="Leave out the images whose tag or alias matches; repeatable.",
+            help="Skip the images whose tag or alias matches; repeatable.",
         ),
         click.option(
             "--only",
             multiple=True,
             metavar="GLOB",
-            help="Take the images whose tag or alias matches, with their parents; repeatable.",
+            help="Only the images whose tag or alias matches, and their parents; repeatable.",
         ),
         click.option(
             "--base-url",
             "--base_url",
             metavar="URL",
-            help="Repository that the tags belong to, in place of the config's.",
+            help="Repository to push to, instead of the config's.",
         ),
         click.option(
             "--config",
@@ -44,7 +44,7 @@ def config_options(command: Command) -> Command:
             default=DEFAULT_CONFIG,
             show_default=True,
             metavar="FILE",
-            help="The matrix, as YAML or JSON.",
+            help="The configuration, in YAML or JSON.",
         ),
     ):
         command = option(command)

@@ -23,16 +23,17 @@ Command = Callable[..., Any]
 _options = (
     click.argument("directory", metavar="[DIR]", default="."),
     click.option(
-        "--base", "wanted", metavar="NAME", help="A tag or glob of the matrix, or another."
+        "--base",
+        "wanted",
+        metavar="NAME",
+        help="Base image: a tag or glob of the matrix, or any image.",
     ),
-    click.option("--python", metavar="VERSION", help="The Python that is needed, such as 3.13."),
+    click.option("--python", metavar="VERSION", help="The Python version, such as 3.13."),
     click.option("--gpu/--cpu", default=None, help="With CUDA or without. [default: cpu]"),
     click.option("--config", "-c", metavar="FILE", help=f"The matrix. [default: {DEFAULT_CONFIG}]"),
     click.option("--apt", multiple=True, metavar="PACKAGE", help="A Debian package; repeatable."),
-    click.option("--extra", multiple=True, metavar="NAME", help="One of its extras; repeatable."),
-    click.option(
-        "--ignore", multiple=True, metavar="FILE", help="A file to leave aside; repeatable."
-    ),
+    click.option("--extra", multiple=True, metavar="NAME", help="An extra to install; repeatable."),
+    click.option("--ignore", multiple=True, metavar="FILE", help="A file to ignore; repeatable."),
     click.option("--module", metavar="NAME", help="What to run: python -m NAME."),
     click.option("--script", metavar="FILE", help="What to run: a file of the directory."),
     click.option("--cmd", metavar="WORDS", help="What to run: a command; no shell reads it."),
@@ -45,14 +46,18 @@ _options = (
         show_default=True,
         help="JupyterLab's port.",
     ),
-    click.option("--uid", type=click.IntRange(0), help="Who runs it. [default: you]"),
-    click.option("--gid", type=click.IntRange(0), help="Whose group. [default: yours]"),
+    click.option(
+        "--uid", type=click.IntRange(0), help="User ID in the container. [default: yours]"
+    ),
+    click.option(
+        "--gid", type=click.IntRange(0), help="Group ID in the container. [default: yours]"
+    ),
     click.option(
         "--uv-image",
         default=UV_IMAGE,
         show_default=True,
         metavar="NAME",
-        help="Where uv comes from, for lock files.",
+        help="Image to copy uv from, for lock files.",
     ),
 )
 
@@ -89,7 +94,7 @@ def project() -> None:
 @project.command()
 @_project_options
 @click.option("--tag", "-t", metavar="NAME", help="The image's name. [default: the directory's]")
-@click.option("--network", metavar="MODE", help="Network of the build, such as host.")
+@click.option("--network", metavar="MODE", help="Network mode of the build, such as host.")
 @click.option("--secret", "secrets", multiple=True, metavar="SPEC", help="A secret of the build.")
 @click.option(
     "--docker", default="docker", envvar="IMAGEKIT_DOCKER", show_default=True, help="The client."
@@ -114,7 +119,7 @@ def build(
     local.check_engine(docker)
     name = tag or _name_of(folder)
     if not REFERENCE.fullmatch(name):
-        raise UsageError(f"--tag: {name!r} is no name of an image; write NAME:TAG in lower case")
+        raise UsageError(f"--tag: {name!r} is not a valid image name; write NAME:TAG in lower case")
     command = [docker, "build", "-t", name, "-f", "-"]
     command += [] if network is None else ["--network", network]
     command += [part for secret in secrets for part in ("--secret", secret)]

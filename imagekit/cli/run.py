@@ -24,7 +24,7 @@ from imagekit.support import extras, workspace
 )
 @store_option
 @click.option(
-    "--cell-timeout", type=click.IntRange(1), metavar="N", help="Seconds that a cell may take."
+    "--cell-timeout", type=click.IntRange(1), metavar="N", help="Timeout of each cell in seconds."
 )
 def run(
     notebook: str, given: tuple[tuple[str, str], ...], runs: str | None, cell_timeout: int | None
@@ -41,7 +41,7 @@ def run(
     from imagekit.runs.store import Store
 
     if runs is not None and runs.startswith("memory:"):
-        message = f"{runs}: memory is gone when this command ends; name a folder or a bucket"
+        message = f"{runs}: memory does not outlive this command; name a folder or a bucket"
         raise UsageError(message)
     root = workspace.root()
     path = runner.find(notebook, root)

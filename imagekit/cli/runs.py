@@ -51,9 +51,14 @@ FEW, FEW_FAR = 200, 24
     "--since",
     default="",
     metavar="TIME",
-    help="Began at 2026-11-01, 2026-11-01T12:00 (UTC), 7d ago, or later.",
+    help="Started at or after 2026-11-01, 2026-11-01T12:00 (UTC), or 7d ago.",
 )
-@click.option("--until", default="", metavar="TIME", help="Like --since; the time itself is out.")
+@click.option(
+    "--until",
+    default="",
+    metavar="TIME",
+    help="Started before this time (exclusive); same formats as --since.",
+)
 @click.option(
     "--outcome",
     multiple=True,
@@ -91,7 +96,7 @@ def _refuse_filters(context: click.Context) -> None:
             continue
         remedy = f"write {command} … --json" if name == "as_json" else "leave it out"
         raise UsageError(
-            f"{option.opts[0]}: here it belongs to the list of runs and not to {command}; {remedy}"
+            f"{option.opts[0]}: this option belongs to the list of runs, not to {command}; {remedy}"
         )
 
 

@@ -44,9 +44,9 @@ def read(name: str, store: Store) -> Side:
     if colon and (data := git.blob(here, name)) is not None:
         return Side(name, _inventory(data, name, Revision(here, revision)))
     if path.is_dir():
-        raise UsageError(f"{name}: this is a folder; name a file in it")
+        raise UsageError(f"{name} is a folder; name a file in it")
     if colon and revision and "//" not in name and _is_no_revision(here, revision):
-        raise UsageError(f"{name}: git knows no revision {revision!r}; see git log")
+        raise UsageError(f"{name}: unknown git revision {revision!r}; see git log")
     return _run(name, store, colon and inside)
 
 
@@ -68,9 +68,13 @@ def other_side(name: str) -> str:
         if colon and inside and pathlib.Path(other).is_file():
             return other
     if colon and inside:
-        raise UsageError(f"{name}: there is no {inside} now; name what it is to be compared with")
+        raise UsageError(
+            f"{name}: {inside} no longer exists; give a second argument to compare with"
+        )
     if not colon or not inside:
-        message = f"{name}: name what it is to be compared with; only of REVISION:PATH it is clear"
+        message = (
+            f"{name}: give a second argument to compare with; only REVISION:PATH has a default"
+        )
         raise UsageError(message)
     return inside
 
@@ -81,7 +85,7 @@ def of_run(found: history.History, name: str) -> Side:
     build = found.build(entry)
     if build is None:
         ended = f" ({entry.outcome})" if entry.outcome != "succeeded" else ""
-        raise UsageError(f"{entry.run}: its files say nothing of images{ended}")
+        raise UsageError(f"{entry.run}: its files record no images{ended}")
     return Side(entry.run, build)
 
 
@@ -108,12 +112,12 @@ def _inventory(data: bytes, name: str, tree: Tree) -> Inventory:
         try:
             found: Inventory | None = inventory.of_rows(document)
         except (KeyError, TypeError, ValueError) as error:
-            raise UsageError(f"{name}: no plan of imagekit matrix --json: {error}") from None
+            raise UsageError(f"{name}: not the output of imagekit matrix --json: {error}") from None
     elif (parts := build_files.listed(document)) is not None:
         found = inventory.read(*_parts(name, parts, tree))
         if found is None:
             raise UsageError(
-                f"{name}: one of its files is no Cloud Build file; generate them again"
+                f"{name}: one of its files is not a Cloud Build file; generate them again"
             )
     else:
         found = inventory.read(text)
@@ -133,7 +137,7 @@ def _parts(name: str, parts: list[str], tree: Tree) -> list[str]:
     found = {part: tree.read(part) for part in build_files.paths(path, parts)}
     for part, data in found.items():
         if data is None:
-            raise UsageError(f"{name}: {part}, which it names, is missing; generate them again")
+            raise UsageError(f"{name}: its file {part} is missing; generate them again")
     return [data.decode(errors="replace") for data in found.values() if data is not None]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from imagekit.compare.inventory import Inventory, Made, read
+from imagekit.compare.inventory import ImageSpec, Inventory, read
 from imagekit.errors import one_line
 
 NOTHING = "(none)"
@@ -71,7 +71,7 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
             if own:
                 yield one_line(f"~ {name}: {'; '.join(own)}")
         for cause, names in self.consequences().items():
-            yield one_line(f"↻ {', '.join(names)}: standing on {cause}")
+            yield one_line(f"↻ {', '.join(names)}: parent {cause} changed")
         yield from (one_line(f"~ {difference}") for difference in self.whole)
 
     def common(self) -> dict[str, list[str]]:
@@ -142,14 +142,14 @@ def compare_files(before: Texts | None, after: Texts) -> Changes:
     new = read(*new_texts) or Inventory()
     old = read(*old_texts) if old_texts else None
     if old is None:
-        what = "the file is new" if before is None else "the file held no Cloud Build document"
+        what = "new file" if before is None else "the old file was not a Cloud Build file"
         return Changes(added=tuple(new.images), whole=(Difference(what),))
     found = compare(old, new)
     before_number, after_number = str(len(old_texts)), str(len(new_texts))
     if before_number != after_number:
         number = Difference("build files", before_number, after_number)
         return msgspec.structs.replace(found, whole=(*found.whole, number))
-    return found or Changes(whole=(Difference("only the layout differs"),))
+    return found or Changes(whole=(Difference("only the formatting differs"),))
 
 
 def _listed(texts: Texts | None) -> list[str]:
@@ -165,7 +165,9 @@ def _whole_changes(before: Inventory, after: Inventory) -> Iterator[Difference]:
         yield from _mapping("", before.options, after.options)
 
 
-def _differences(old: Made, new: Made, before: Inventory, after: Inventory) -> Iterator[Difference]:
+def _differences(
+    old: ImageSpec, new: ImageSpec, before: Inventory, after: Inventory
+) -> Iterator[Difference]:
     if old.dockerfile != new.dockerfile:
         yield Difference("Dockerfile", old.dockerfile, new.dockerfile, rebuilds=True)
     if old.parent != new.parent:

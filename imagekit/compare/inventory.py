@@ -25,7 +25,7 @@ from imagekit.planning.plan import Plan
 from imagekit.support.tree import Tree
 
 
-class Made(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ImageSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What one image is made from. Names of images are short where their repository is known.
 
     `options` is what else its build step says, None where that is not known; `files` names what
@@ -52,7 +52,7 @@ class Inventory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     repository: str | None = None
-    images: dict[str, Made] = {}
+    images: dict[str, ImageSpec] = {}
     options: dict[str, str] | None = None
     files: dict[str, str] = {}
     sequence: str | None = None
@@ -132,7 +132,7 @@ def of_rows(document: Mapping[str, Any]) -> Inventory:
     built = [row for row in document["rows"] if row["status"] == "built"]
     names = ("dockerfile", "build_args", "parent", "aliases", "test")
     images = {
-        row["tag"]: msgspec.convert({name: row[name] for name in names}, Made) for row in built
+        row["tag"]: msgspec.convert({name: row[name] for name in names}, ImageSpec) for row in built
     }
     repository = str(document["repository"])
     return Inventory(repository=repository, images=_without_parents(images, repository))
@@ -200,16 +200,16 @@ def _images(
     steps: list[Step],
     names: list[str],
     document: Mapping[str, Any],
-) -> dict[str, Made]:
+) -> dict[str, ImageSpec]:
     by_id = {step.id: step.tags[0] for step, _ in builds}
     by_id |= {step.id: step.tags[0] for step in steps if step.kind == "pull"}
     pushed = _pushed(document, steps)
-    images: dict[str, Made] = {}
+    images: dict[str, ImageSpec] = {}
     for step, fields in builds:
         parent = _parent(step, names, by_id)
         options = _joined(_options(step, fields, parent, by_id))
         options |= {} if pushed & set(step.tags) else {"pushed": "no"}
-        images[step.tags[0]] = Made(
+        images[step.tags[0]] = ImageSpec(
             dockerfile=step.dockerfile,
             build_args=_own_args(step),
             parent=parent,
@@ -313,7 +313,7 @@ def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     return found
 
 
-def _shortened(images: Mapping[str, Made], repository: str) -> dict[str, Made]:
+def _shortened(images: Mapping[str, ImageSpec], repository: str) -> dict[str, ImageSpec]:
     def short(name: str) -> str:
         return name.removeprefix(f"{repository}:")
 
@@ -327,7 +327,9 @@ def _shortened(images: Mapping[str, Made], repository: str) -> dict[str, Made]:
     }
 
 
-def _without_parents(images: Mapping[str, Made], repository: str | None) -> dict[str, Made]:
+def _without_parents(
+    images: Mapping[str, ImageSpec], repository: str | None
+) -> dict[str, ImageSpec]:
     """Images whose build args do not repeat the parent, which has a place of its own."""
     return {
         name: msgspec.structs.replace(

@@ -23,7 +23,7 @@ def validate(build: Document, limits: Limits) -> dict[str, str]:
     steps, images = build["steps"], build.get("images", [])
     problems = [*_disordered(steps), *_over_limits(build, limits)]
     if seconds(str(build["timeout"])) is None:
-        message = f"the time-out {build['timeout']} is not between 1s and {MAX_TIMEOUT}s"
+        message = f"the timeout {build['timeout']} is not between 1s and {MAX_TIMEOUT}s"
         problems.append(Problem(message=message))
     if problems:
         raise LimitError(problems)
@@ -31,11 +31,11 @@ def validate(build: Document, limits: Limits) -> dict[str, str]:
     most = max((len(step["args"]) for step in steps), default=0)
     found = {
         "steps": f"{len(steps)} of at most {limits.steps}",
-        "step ids": "each is there once",
-        "waitFor": "names earlier steps only",
+        "step ids": "unique",
+        "waitFor": "earlier steps only",
         "arguments in a step": f"{most} of at most {limits.args}",
         "characters in an argument": f"{longest:,} of at most {limits.arg_length:,}",
-        "time-out": f"{build['timeout']} of at most {MAX_TIMEOUT}s",
+        "timeout": f"{build['timeout']} of at most {MAX_TIMEOUT}s",
     }
     return found | ({"images": f"{len(images)} of at most {limits.images}"} if images else {})
 
@@ -46,16 +46,16 @@ def _disordered(steps: list[dict[str, Any]]) -> Iterator[Problem]:
     earlier: set[str] = set()
     for step in steps:
         if step["id"] in ("", "-"):
-            yield Problem(message=f"no step can be called {step['id']!r}")
+            yield Problem(message=f"invalid step id {step['id']!r}")
         if step["id"] in earlier:
-            yield Problem(message=f"two steps are called {step['id']}")
+            yield Problem(message=f"duplicate step id {step['id']}")
         for name in step["waitFor"]:
             if name != "-" and name not in earlier:
                 yield Problem(message=f"step {step['id']} waits for {name}, which is not earlier")
         earlier.add(step["id"])
 
 
-REMEDY = "or raise 'cloudbuild.limits.{}' if your Cloud Build accepts more"
+REMEDY = "or raise 'cloudbuild.limits.{}' if your project's quota is higher"
 
 
 def _over_limits(build: Document, limits: Limits) -> Iterator[Problem]:

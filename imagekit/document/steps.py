@@ -152,7 +152,7 @@ def parse(
         raise BuildFileError([Problem(message=f"{name}: not well-formed: {error}")]) from None
     raw = document.get("steps") if isinstance(document, dict) else None
     if not isinstance(raw, list) or not raw or not all(isinstance(s, dict) for s in raw):
-        raise BuildFileError([Problem(message=f"{name}: no Cloud Build file: it has no steps")])
+        raise BuildFileError([Problem(message=f"{name}: not a Cloud Build file: it has no steps")])
     problems = list(_malformed(document, name))
     if problems:
         raise BuildFileError(problems)
@@ -176,16 +176,16 @@ def _malformed(document: dict[str, Any], name: str) -> Iterator[Problem]:
     """What is of another type than the schema says, where reading on would stumble over it."""
     for field in ("substitutions", "options"):
         if not isinstance(document.get(field) or {}, dict):
-            yield Problem(message=f"{name}: {field!r} is no mapping")
+            yield Problem(message=f"{name}: {field!r} must be a mapping")
     if not isinstance(document.get("images") or [], list):
-        yield Problem(message=f"{name}: 'images' is no list")
+        yield Problem(message=f"{name}: 'images' must be a list")
     for number, step in enumerate(document["steps"], start=1):
         for field in ("args", "env", "waitFor", "allowExitCodes"):
             if not isinstance(step.get(field) or [], list):
-                yield Problem(message=f"{name}: {field!r} of step {number} is no list")
+                yield Problem(message=f"{name}: {field!r} of step {number} must be a list")
         codes = step.get("allowExitCodes") or []
         if isinstance(codes, list) and not all(isinstance(code, int) for code in codes):
-            yield Problem(message=f"{name}: 'allowExitCodes' of step {number} are no numbers")
+            yield Problem(message=f"{name}: 'allowExitCodes' of step {number} must be numbers")
 
 
 def references(text: str) -> set[str]:
@@ -255,11 +255,13 @@ class _Substitution:
         if dollar:
             return "$"
         if odd:
-            message = f"{found[0]}: bash's expansions are not supported here; write ${{NAME}}"
+            message = (
+                f"{found[0]}: bash-style substitutions are not supported here; write ${{NAME}}"
+            )
             self.problems.append(Problem(message=message))
         elif name not in self.values:
             near = did_you_mean(name, self.values)
-            message = f"substitution ${name} has no value{near}; give --substitution {name}=…"
+            message = f"substitution ${name} has no value{near}; use --substitution {name}=…"
             self.problems.append(Problem(message=message))
         return self.values.get(name, "")
 
@@ -270,7 +272,7 @@ UNSUPPORTED = ("script", "secretEnv", "volumes", "automapSubstitutions")
 def _check(step: Step, raw: dict[str, Any]) -> Iterator[Problem]:
     if step.builder not in PROGRAMS:
         can = " and ".join(PROGRAMS)
-        message = f"{step.called}: builder {step.builder!r} cannot run here; {can} can"
+        message = f"{step.called}: builder {step.builder!r} cannot run here; supported: {can}"
         yield Problem(message=message)
     for field in UNSUPPORTED:
         if raw.get(field):
@@ -281,7 +283,7 @@ def _check_order(steps: tuple[Step, ...]) -> Iterator[Problem]:
     earlier: set[str] = set()
     for step in steps:
         if step.id in earlier:
-            yield Problem(message=f"two steps are called {step.id}")
+            yield Problem(message=f"duplicate step id {step.id}")
         for name in step.needs:
             if name not in earlier:
                 yield Problem(message=f"{step.called} waits for {name}, which is not earlier")

@@ -77,7 +77,7 @@ def trigger_of(options: CloudBuild) -> Trigger:
     """What the config says of a trigger. Raises LimitError where it says nothing."""
     if options.trigger is None:
         message = (
-            "the config says nothing of a trigger; name its repository: "
+            "the config has no trigger; set its repository: "
             "cloudbuild: {trigger: {repository: https://github.com/OWNER/NAME}}"
         )
         raise LimitError([Problem(message=message)])

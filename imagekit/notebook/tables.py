@@ -94,7 +94,7 @@ def images(plan: Plan) -> Table:
     frame = pd.DataFrame(
         {
             "tag": [image.tag for image in plan.images],
-            "stands on": [image.parent or "" for image in plan.images],
+            "parent": [image.parent or "" for image in plan.images],
             "Dockerfile": [image.dockerfile for image in plan.images],
             "build args": [
                 " ".join(f"{key}={value}" for key, value in image.build_args.items())

@@ -42,7 +42,7 @@ def call(capsys, config_file):
 def test_generate_writes_the_file_and_says_so(call):
     code, out, err = call("generate", "-c", "images.yaml")
     assert (code, err) == (0, "")
-    assert out.endswith("cloudbuild.json written: 4 images; 4 added, the file is new\n")
+    assert out.endswith("cloudbuild.json written: 4 images; 4 added, new file\n")
     assert len(json.loads(pathlib.Path("cloudbuild.json").read_text())["steps"]) == 8
 
 
@@ -79,7 +79,7 @@ def test_check_exits_4_and_shows_the_difference(call):
     code, _, err = call("generate", "-c", "images.yaml", "--check")
     assert code == 4
     assert "  ~ gpu-base-cuda1: CUDA 1.0 → 1.1\n" in err
-    assert "  ↻ gpu-cuda1-py310: standing on gpu-base-cuda1\n" in err
+    assert "  ↻ gpu-cuda1-py310: parent gpu-base-cuda1 changed\n" in err
     assert pathlib.Path("cloudbuild.json").read_bytes() == before
 
 
@@ -92,7 +92,7 @@ def test_a_glob_for_what_is_excluded_is_told_why(call):
 def test_check_needs_a_file(call):
     code, _, err = call("generate", "-c", "images.yaml", "--check", "-o", "-")
     assert code == 2
-    assert "--check compares with a file" in err
+    assert "--check needs a file to compare with" in err
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_every_option_of_every_command_is_described():
 def test_a_store_in_memory_is_refused(call):
     code, out, err = call("run", "generate", "--runs", "memory://x")
     assert (code, out) == (2, "")
-    assert err == "memory://x: memory is gone when this command ends; name a folder or a bucket\n"
+    assert err == "memory://x: memory does not outlive this command; name a folder or a bucket\n"
 
 
 # ---- the program as it is installed

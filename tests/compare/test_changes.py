@@ -4,7 +4,7 @@ import pytest
 
 from imagekit.compare import inventory
 from imagekit.compare.changes import ORDER, Difference, compare, compare_files
-from imagekit.compare.inventory import Inventory, Made
+from imagekit.compare.inventory import ImageSpec, Inventory
 from imagekit.document.cloudbuild import STRUCTURE_TEST
 
 
@@ -72,7 +72,7 @@ def test_what_stands_on_a_changed_image_is_rebuilt():
     before = text(build("base", "--build-arg", "A=1"), *leaves)
     changes = compare_files(before, text(build("base", "--build-arg", "A=2"), *leaves))
     assert changes.rebuilt == dict.fromkeys(["x", "y", "z"], "base")
-    assert list(changes.lines()) == ["~ base: A 1 → 2", "↻ x, y, z: standing on base"]
+    assert list(changes.lines()) == ["~ base: A 1 → 2", "↻ x, y, z: parent base changed"]
     assert changes.summary() == "1 changed, 3 rebuilt"
 
 
@@ -124,7 +124,7 @@ def test_an_image_that_is_no_longer_pushed():
 
 def test_only_the_layout_differs():
     changes = compare_files(text(build("a")), text(build("a")) + "\n")
-    assert changes.summary() == "only the layout differs"
+    assert changes.summary() == "only the formatting differs"
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_an_image_that_no_longer_waits_for_its_parent_is_told():
 
 def test_what_changed_in_many_images_is_told_once():
     files = [{"Dockerfile": "-1"}, {"Dockerfile": "-2"}]
-    images = {name: Made(dockerfile="Dockerfile", files=("Dockerfile",)) for name in "abcd"}
+    images = {name: ImageSpec(dockerfile="Dockerfile", files=("Dockerfile",)) for name in "abcd"}
     found = compare(*(Inventory(images=images, files=known) for known in files))
     assert list(found.lines()) == ["~ 4 images: Dockerfile changed"]
     assert found.summary() == "4 changed"
@@ -188,12 +188,12 @@ def test_nothing_differs():
 )
 def test_what_is_no_build_file_is_said(before):
     changes = compare_files(before, text(build("a")))
-    assert changes.summary() == "1 added, the file held no Cloud Build document"
+    assert changes.summary() == "1 added, the old file was not a Cloud Build file"
     assert changes.added == ("a",)
 
 
 def test_a_missing_file():
-    assert compare_files(None, text(build("a"))).summary() == "1 added, the file is new"
+    assert compare_files(None, text(build("a"))).summary() == "1 added, new file"
 
 
 # ---- files that images are made of
@@ -201,8 +201,8 @@ def test_a_missing_file():
 
 def made(**files):
     images = {
-        "base": Made(dockerfile="D", files=tuple(files), test=("t",)),
-        "x": Made(dockerfile="E", parent="base"),
+        "base": ImageSpec(dockerfile="D", files=tuple(files), test=("t",)),
+        "x": ImageSpec(dockerfile="E", parent="base"),
     }
     return Inventory(repository="r", images=images, files=files)
 
@@ -219,7 +219,7 @@ def test_files_that_came_and_went():
 
 
 def test_a_changed_test_rebuilds_nothing():
-    images = {"a": Made(dockerfile="D", files=("D",), test=("t",))}
+    images = {"a": ImageSpec(dockerfile="D", files=("D",), test=("t",))}
     before, after = (Inventory(images=images, files={"D": "1", "t": h}) for h in "12")
     changes = compare(before, after)
     assert told(changes, "a") == ["t changed"]

@@ -4,7 +4,7 @@ import pytest
 
 import imagekit
 from imagekit.compare import inventory
-from imagekit.compare.inventory import Inventory, Made
+from imagekit.compare.inventory import ImageSpec, Inventory
 from imagekit.document.cloudbuild import STRUCTURE_TEST
 from imagekit.planning.rows import rows
 
@@ -26,7 +26,7 @@ def only(*args, **more):
 
 def test_what_a_build_step_says():
     made = only("-t", "h/r:b", "-f", "D", "--build-arg", "A=x=y", "--build-arg=B=$$HOME", "--pull")
-    assert made == Made(
+    assert made == ImageSpec(
         dockerfile="D",
         build_args={"A": "x=y", "B": "$HOME"},
         aliases=("b",),
@@ -94,7 +94,10 @@ def test_the_repository_is_what_all_names_share(names, repository):
 
 
 def test_whole_names_reach_parents_and_aliases():
-    images = {"a": Made(dockerfile="D"), "b": Made(dockerfile="D", parent="a", aliases=("c",))}
+    images = {
+        "a": ImageSpec(dockerfile="D"),
+        "b": ImageSpec(dockerfile="D", parent="a", aliases=("c",)),
+    }
     whole = Inventory(repository="r", images=images).whole_names().images
     assert (whole["r:b"].parent, whole["r:b"].aliases) == ("r:a", ("r:c",))
     assert whole["r:a"].parent is None

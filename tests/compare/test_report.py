@@ -2,7 +2,7 @@ import json
 
 from imagekit.compare import report
 from imagekit.compare.changes import Changes, Difference, compare
-from imagekit.compare.inventory import Inventory, Made
+from imagekit.compare.inventory import ImageSpec, Inventory
 
 CHANGES = Changes(
     added=("a",),
@@ -19,8 +19,8 @@ def test_one_row_a_change():
         ("- removed", "b", "", "", ""),
         ("~ changed", "c", "CUDA", "13.0", "(none)"),
         ("~ changed", "c", "D changed", "", ""),
-        ("↻ rebuilt", "d", "stands on c", "", ""),
-        ("↻ rebuilt", "e", "stands on c", "", ""),
+        ("↻ rebuilt", "d", "parent c changed", "", ""),
+        ("↻ rebuilt", "e", "parent c changed", "", ""),
         ("~ build", "", "timeout", '"1s"', '"2s"'),
     ]
 
@@ -37,7 +37,7 @@ def test_markdown_is_a_summary_a_table_and_the_consequences():
         "| ~ changed | <code>c</code> | D changed |  |  |\n"
         '| ~ build |  | timeout | <code>"1s"</code> | <code>"2s"</code> |\n\n'
         "<details>\n<summary>2 images rebuilt as a consequence</summary>\n\n"
-        "- standing on <code>c</code>: <code>d</code>, <code>e</code>\n\n</details>\n"
+        "- parent <code>c</code> changed: <code>d</code>, <code>e</code>\n\n</details>\n"
     )
 
 
@@ -70,7 +70,7 @@ def test_json_holds_everything():
 
 
 def test_what_changed_in_many_images_is_folded():
-    images = {name: Made(dockerfile="D", files=("D",)) for name in "abcd"}
+    images = {name: ImageSpec(dockerfile="D", files=("D",)) for name in "abcd"}
     found = compare(*(Inventory(images=images, files={"D": text}) for text in "12"))
     assert [(row.image, row.what) for row in report.rows(found)] == [("4 images", "D changed")]
     text = report.markdown(found, "x", "y")

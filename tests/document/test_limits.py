@@ -13,8 +13,8 @@ def step(name, wait_for="-", args=("build", ".")):
     ("steps", "message"),
     [
         ([], "the build has no steps"),
-        ([step("a"), step("a")], "two steps are called a"),
-        ([step("-")], "no step can be called '-'"),
+        ([step("a"), step("a")], "duplicate step id a"),
+        ([step("-")], "invalid step id '-'"),
         ([step("a", "b"), step("b")], "step a waits for b, which is not earlier"),
         ([step("a", "a")], "step a waits for a, which is not earlier"),
         ([step("a"), step("b"), step("c"), step("d")], "4 steps are more than the 3"),
@@ -29,14 +29,14 @@ def test_what_cloud_build_would_refuse(steps, message):
 
 
 def test_a_time_out_that_cloud_build_would_refuse():
-    with pytest.raises(LimitError, match="the time-out 999999s is not between"):
+    with pytest.raises(LimitError, match="the timeout 999999s is not between"):
         limits.validate({"steps": [step("a")], "timeout": "999999s"}, Limits())
 
 
 def test_what_stays_within_the_limits_is_told():
     found = limits.validate({"steps": [step("a")], "timeout": "60s"}, Limits())
     assert found["steps"] == "1 of at most 300"
-    assert found["time-out"] == "60s of at most 86400s"
+    assert found["timeout"] == "60s of at most 86400s"
     assert "images" not in found
 
 

@@ -79,8 +79,8 @@ def test_substitutions(text, filled):
             {"name": "gcr.io/cloud-builders/gcloud"},
             "builder 'gcr.io/cloud-builders/gcloud' cannot run",
         ),
-        ({"args": ["$_MISSING"]}, "substitution $_MISSING has no value; give --substitution"),
-        ({"args": ["${_X:-y}"]}, "bash's expansions are not supported"),
+        ({"args": ["$_MISSING"]}, "substitution $_MISSING has no value; use --substitution"),
+        ({"args": ["${_X:-y}"]}, "bash-style substitutions are not supported"),
         ({"script": "true"}, "'script' is not supported here"),
         ({"secretEnv": ["X"]}, "'secretEnv' is not supported here"),
         ({"waitFor": ["later"]}, "step 1 waits for later, which is not earlier"),
@@ -113,13 +113,13 @@ def test_yaml_is_read_too():
 @pytest.mark.parametrize(
     ("more", "told"),
     [
-        ({"substitutions": ["_A"]}, "b.json: 'substitutions' is no mapping"),
-        ({"options": "x"}, "b.json: 'options' is no mapping"),
-        ({"images": "x"}, "b.json: 'images' is no list"),
-        ({"steps": [{"args": "x"}]}, "b.json: 'args' of step 1 is no list"),
+        ({"substitutions": ["_A"]}, "b.json: 'substitutions' must be a mapping"),
+        ({"options": "x"}, "b.json: 'options' must be a mapping"),
+        ({"images": "x"}, "b.json: 'images' must be a list"),
+        ({"steps": [{"args": "x"}]}, "b.json: 'args' of step 1 must be a list"),
         (
             {"steps": [{"allowExitCodes": ["a"]}]},
-            "b.json: 'allowExitCodes' of step 1 are no numbers",
+            "b.json: 'allowExitCodes' of step 1 must be numbers",
         ),
     ],
 )

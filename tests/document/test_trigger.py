@@ -239,7 +239,7 @@ def test_builds_that_are_submitted_by_a_build_are_in_its_region_and_know_the_com
 def test_a_config_without_a_trigger(config_file):
     config = imagekit.load(config_file(CONFIG.format(url="h/r", more="")))
     plan = imagekit.plan(config), config.cloudbuild
-    with pytest.raises(LimitError, match="the config says nothing of a trigger; name its"):
+    with pytest.raises(LimitError, match="the config has no trigger; set its"):
         triggers.documents(*plan, ["c.json"], [])
 
 

@@ -135,7 +135,7 @@ def test_exit_codes_are_those_that_somebody_meets(built):
 def test_the_api_shows_neither_addresses_nor_garbled_attributes(built):
     page = html.unescape(text_of(built / "reference/api.html"))
     assert not re.findall(r"<function|<factory>|at 0x|Type:\n", page)
-    assert "images: dict[str, Made] = {}" in page
+    assert "images: dict[str, ImageSpec] = {}" in page
     assert "outcomes(selection: Selection)" in page
 
 

@@ -3,7 +3,7 @@ import subprocess
 
 import pytest
 
-from imagekit.compare.inventory import Inventory, Made, with_files
+from imagekit.compare.inventory import ImageSpec, Inventory, with_files
 from imagekit.docker.context import made_of
 from imagekit.support.checkout import Folder, Revision
 
@@ -223,7 +223,7 @@ def test_what_lies_outside_is_not_known(dockerfile, context, checkout):
 
 def test_tests_are_files_by_whatever_path(checkout):
     tests = ("/workspace/bound", "c.txt", "/etc/hosts", "*.md", "gone", "../c.txt")
-    made = Made(dockerfile="docker/Dockerfile", test=tests)
+    made = ImageSpec(dockerfile="docker/Dockerfile", test=tests)
     for tree in (Folder(checkout), Revision(checkout, "HEAD")):
         found = with_files(Inventory(images={"a": made}), tree)
         assert set(tests) & found.files.keys() == {"/workspace/bound", "c.txt"}

@@ -318,7 +318,7 @@ LOGGED_OUT = {"CLOUDSDK_AUTH_DISABLE_CREDENTIALS": None}
     ("args", "environment", "message"),
     [
         (["--gcloud", "no-gcloud"], {}, "there is no program 'no-gcloud'; install Google Cloud's"),
-        (["--project", "p"], LOGGED_OUT, "nobody is logged in; run gcloud auth login"),
+        (["--project", "p"], LOGGED_OUT, "not logged in; run gcloud auth login"),
         ([], {}, "[project] is not currently set; give --project, set 'project' under"),
         (
             ["--project", "denied"],
@@ -362,7 +362,9 @@ def test_what_the_upload_would_lack_is_told(ready, idle):
     (ready / ".gcloudignore").write_text("/*\n")
     done = imagekit_in(ready, idle, *SUBMIT, "--project", "p")
     assert done.returncode == 5
-    assert done.stderr.endswith("Dockerfile: the build needs it, and .gcloudignore leaves it out\n")
+    assert done.stderr.endswith(
+        "Dockerfile: the build needs this file, and .gcloudignore excludes it\n"
+    )
 
 
 def test_a_build_file_that_is_out_of_date_is_not_submitted(ready, idle):

@@ -48,7 +48,7 @@ def test_it_installs_and_runs(dist, kind, tmp_path):
     done = run(program, "generate", "-c", "images.yaml", cwd=tmp_path)
     assert (done.returncode, done.stdout.splitlines()[-1]) == (
         0,
-        "cloudbuild.json written: 1 image; 1 added, the file is new",
+        "cloudbuild.json written: 1 image; 1 added, new file",
     )
     # What needs an extra says which.
     for command, extra in (

@@ -20,7 +20,7 @@ from imagekit.errors import CloudError, one_line
 
 REMEDIES: Mapping[str, str] = {
     r"active account|gcloud auth login|[Rr]eauthenticat|default credentials": (
-        "nobody is logged in; run gcloud auth login, or gcloud auth activate-service-account"
+        "not logged in; run gcloud auth login, or gcloud auth activate-service-account"
     ),
     r"property \[project\]": (
         "give --project, set 'project' under 'cloudbuild' in the config, or "
@@ -40,7 +40,7 @@ REMEDIES: Mapping[str, str] = {
     r"PERMISSION_DENIED|does not have permission|\b403\b": (
         "ask for the role Cloud Build Editor (roles/cloudbuild.builds.editor) on the project"
     ),
-    r"INVALID_ARGUMENT|FAILED_PRECONDITION": "Cloud Build refuses this build; mend what it names",
+    r"INVALID_ARGUMENT|FAILED_PRECONDITION": "Cloud Build rejected the build; fix what it names",
     r"NOT_FOUND": "look at the id, --project and --region",
     r"gcloud crashed|[Cc]onnection|resolve|timed out|UNAVAILABLE": (
         "Google Cloud cannot be reached; look at the network and its proxy"
@@ -98,7 +98,7 @@ class Gcloud:
         words = ([self.program, *self._submission(file), "--quiet"] for file in files)
         return [shlex.join(command) for command in words]
 
-    def cancelling(self, build: str) -> str:
+    def cancel_command(self, build: str) -> str:
         """The command that ends a build."""
         return shlex.join([self.program, "builds", "cancel", build, *self._located])
 
@@ -196,7 +196,7 @@ class Gcloud:
     def _run(self, *args: str) -> subprocess.CompletedProcess[bytes]:
         if shutil.which(self.program) is None:
             remedy = "install Google Cloud's command line, or use --via library"
-            raise CloudError(f"there is no program {self.program!r}; {remedy}")
+            raise CloudError(f"program {self.program!r} not found; {remedy}")
         return subprocess.run(
             [self.program, *args, "--quiet"],
             capture_output=True,

@@ -29,15 +29,15 @@ from imagekit.support import extras
 Answer = TypeVar("Answer")
 
 REMEDIES: Mapping[str, str] = {
-    "DefaultCredentialsError": "nobody is logged in; run gcloud auth application-default login, "
+    "DefaultCredentialsError": "not logged in; run gcloud auth application-default login, "
     "or set GOOGLE_APPLICATION_CREDENTIALS",
     "RefreshError": "the login has ended; run gcloud auth application-default login",
     "Forbidden": "ask for the roles Cloud Build Editor (roles/cloudbuild.builds.editor) and "
     "Storage Admin on the project",
     "PermissionDenied": "ask for the role Cloud Build Editor (roles/cloudbuild.builds.editor)",
     "Unauthenticated": "run gcloud auth application-default login",
-    "BadRequest": "Cloud Build refuses this build; mend what it names",
-    "InvalidArgument": "Cloud Build refuses this build; mend what it names",
+    "BadRequest": "Cloud Build rejected the build; fix what it names",
+    "InvalidArgument": "Cloud Build rejected the build; fix what it names",
     "NotFound": "look at the id, --project and --region",
 }
 """What to do, by the class of the library's error."""
@@ -73,7 +73,7 @@ class Library:
         credentials, found = _call(_credentials)
         self.project = project or found
         if not self.project:
-            message = "there is no project; give --project, or set 'project' under 'cloudbuild'"
+            message = "no project is set; use --project, or set 'project' under 'cloudbuild'"
             raise CloudError(f"{message} in the config")
         from google.auth.transport.requests import AuthorizedSession
 
@@ -85,7 +85,7 @@ class Library:
         """What is called for each build file."""
         return [f"projects.locations.builds.create({self._parent}, {file})" for file in files]
 
-    def cancelling(self, build: str) -> str:
+    def cancel_command(self, build: str) -> str:
         """The command with which a person ends a build."""
         return f"gcloud builds cancel {build} --project={self.project} --region={self.region}"
 
@@ -124,7 +124,7 @@ class Library:
         except Exception as error:
             # protobuf's own kind of error, which says what it does not know.
             reason = one_line(str(error).replace("Message type ", ""))
-            raise CloudError(f"{file}: Cloud Build would refuse it: {reason}; mend it") from None
+            raise CloudError(f"{file}: Cloud Build would reject it: {reason}; fix it") from None
 
     def describe(self, build: str) -> Remote:
         """A build as it is now, by its id."""

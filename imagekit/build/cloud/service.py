@@ -102,7 +102,7 @@ def parse(text: str | bytes) -> Remote:
     try:
         found = msgspec.json.decode(text, type=Remote)
     except msgspec.DecodeError as error:
-        raise CloudError(f"what Cloud Build answers is no build: {error}") from None
+        raise CloudError(f"unexpected response from Cloud Build: {error}") from None
     whole = text.decode() if isinstance(text, bytes) else text
     return msgspec.structs.replace(found, text=whole)
 
@@ -115,7 +115,7 @@ class Service(Protocol):
     def commands(self, files: Sequence[pathlib.Path]) -> list[str]:
         """What submitting these build files does, one line each, for people."""
 
-    def cancelling(self, build: str) -> str:
+    def cancel_command(self, build: str) -> str:
         """The command with which a person ends a build."""
 
     def missing(self, needed: Sequence[str]) -> list[str]:

@@ -108,7 +108,7 @@ class Submission:
         handlers = {n: signal.signal(n, self._interrupt) for n in (signal.SIGINT, signal.SIGTERM)}
         try:
             for file, entry, part in zip(self.files, self.report.builds, self.parts, strict=True):
-                remote = self._begun(file, entry, needed)
+                remote = self._start_or_resume(file, entry, needed)
                 status = self._watch(remote, entry, part)
                 if status != "SUCCESS" or self.stop.is_set():
                     break
@@ -128,7 +128,7 @@ class Submission:
             raise KeyboardInterrupt
         self.stop.set()
 
-    def _begun(self, file: BuildFile, entry: Submitted, needed: Sequence[str]) -> Remote:
+    def _start_or_resume(self, file: BuildFile, entry: Submitted, needed: Sequence[str]) -> Remote:
         """The build of a file: one that is there already, or a new one."""
         remote = self.service.describe(entry.id) if entry.id else None
         failed = remote is not None and remote.over and remote.status != "SUCCESS"
@@ -145,7 +145,7 @@ class Submission:
         log = Log(whole, self.options.show, part, self.report.steps.index(part[0]))
         failures = 0
         while True:
-            self._take(remote, entry, part)
+            self._update_steps(remote, entry, part)
             log.read(self.service, remote)
             if remote.over or (self.stop.is_set() and not self.options.cancel):
                 break
@@ -165,14 +165,14 @@ class Submission:
                 if failures >= PATIENCE:
                     raise
         if remote.over:
-            self._settle(remote, part, log)
+            self._finalize_steps(remote, part, log)
         if remote.over and not log.unread and not log.path.exists():
             self.notes.append(f"build {remote.id} has no log that can be read here")
         if log.unread:
             self.notes.append(f"the log of build {remote.id} could not be read: {log.unread}")
         return remote.status
 
-    def _take(self, remote: Remote, entry: Submitted, part: list[StepReport]) -> None:
+    def _update_steps(self, remote: Remote, entry: Submitted, part: list[StepReport]) -> None:
         """Take over what a build says of its steps."""
         entry.status = remote.status
         for own, step in zip(part, remote.steps, strict=False):
@@ -196,7 +196,7 @@ class Submission:
         elif own.state == "succeeded" and own.exit_code is None:
             own.exit_code = 0
 
-    def _settle(self, remote: Remote, part: list[StepReport], log: Log) -> None:
+    def _finalize_steps(self, remote: Remote, part: list[StepReport], log: Log) -> None:
         """What became of the steps when their build has ended, which they do not say."""
         pushed = {image.name: image.digest for image in remote.results.images}
         failed = any(own.state in ("failed", "timed out") for own in part)
@@ -248,7 +248,7 @@ def _last(entries: Sequence[StepReport]) -> Iterator[str]:
     yield from (entry.id for entry in entries if entry.id not in waited)
 
 
-def told(entry: Submitted) -> str:
+def summary_line(entry: Submitted) -> str:
     """A submitted build in one line, with where its log is."""
     link = f", {entry.log_url}" if entry.log_url else ""
     return f"{entry.file}: build {entry.id} {entry.status.lower()}{link}"
@@ -256,7 +256,7 @@ def told(entry: Submitted) -> str:
 
 def summary(found: Report) -> Iterator[str]:
     """What became of the builds of a report, one line each."""
-    yield from (told(entry) for entry in found.builds if entry.id)
+    yield from (summary_line(entry) for entry in found.builds if entry.id)
     waiting = sum(not entry.id for entry in found.builds)
     if waiting:
         yield f"{counted(waiting, 'build file')} not submitted"

@@ -70,7 +70,7 @@ def needed(files: Sequence[BuildFile], root: pathlib.Path) -> list[str]:
             absent |= {name for name in tests if not (root / name).is_file()}
     if absent:
         raise BuildFileError(
-            Problem(message=f"{name}: the build needs it, and there is no such file")
+            Problem(message=f"{name}: the build needs this file, and it does not exist")
             for name in sorted(absent)
         )
     return sorted(found)
@@ -90,14 +90,14 @@ def check(files: Sequence[BuildFile], service: Service, root: pathlib.Path) -> l
     names = needed(files, root)
     if absent := service.missing(names):
         raise BuildFileError(
-            Problem(message=f"{name}: the build needs it, and .gcloudignore leaves it out")
+            Problem(message=f"{name}: the build needs this file, and .gcloudignore excludes it")
             for name in absent
         )
     for address in sorted(_repositories(files)):
         registry = registry_of(address)
         if registry is not None and service.exists(registry) is False:
             raise CloudError(
-                f"{address}: there is no repository {registry.name!r} in {registry.location} of "
+                f"{address}: repository {registry.name!r} not found in {registry.location} of "
                 f"{registry.project}; create it: {registry.creation}"
             )
     return names

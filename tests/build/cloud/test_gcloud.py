@@ -9,7 +9,7 @@ from imagekit.build.cloud import gcloud
         (
             "ERROR: (gcloud.builds.submit) You do not currently have an active account selected.\n"
             "Please run:\n\n  $ gcloud auth login\n",
-            "You do not currently have an active account selected; nobody is logged in; run gcloud",
+            "You do not currently have an active account selected; not logged in; run gcloud",
         ),
         (
             "ERROR: (gcloud.builds.submit) The required property [project] is not currently set.\n"

@@ -329,8 +329,8 @@ def test_what_is_missing_is_told_at_once(project):
     with pytest.raises(BuildFileError) as error:
         upload.needed(upload.files_of(pathlib.Path("b1.json")), project)
     assert [str(problem) for problem in error.value.problems] == [
-        "Dockerfile: the build needs it, and there is no such file",
-        "t.yaml: the build needs it, and there is no such file",
+        "Dockerfile: the build needs this file, and it does not exist",
+        "t.yaml: the build needs this file, and it does not exist",
     ]
 
 
