@@ -1,1 +1,1 @@
-"""A code directory → its Dockerfile on a base image."""
+"""Generate the Dockerfile of a code directory."""

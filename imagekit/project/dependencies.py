@@ -1,4 +1,4 @@
-"""The dependencies that a code directory declares, whatever files it declares them in."""
+"""Read the dependencies that a code directory declares, in any of the supported files."""
 
 from __future__ import annotations
 
@@ -20,54 +20,57 @@ from imagekit.project.settings import load_toml, place_of
 Lock = Literal["uv.lock", "pylock.toml"]
 
 DEBIAN = re.compile(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?(=[\w.+:~-]+)?")
-"""A Debian package, perhaps with architecture and version
+"""A Debian package, with optional architecture and version
 (debian.org/doc/debian-policy/ch-controlfields.html#source)."""
 
 SETUP = "from setuptools import setup\nsetup()\n"
-"""What a setup.cfg without a setup.py is built with."""
+"""The setup.py assumed for a setup.cfg that has none."""
 DECLARING = ("pyproject.toml", "setup.py", "environment.yml", "environment.yaml")
-"""Files whose requirements stand one by one in the Dockerfile."""
+"""Files whose requirements are listed one by one in the Dockerfile."""
 
 UNREAD = ("Pipfile", "poetry.lock", "conda-lock.yml", "requirements-gpu.txt", "requirements")
-"""What may stand beside what is read, and says what other tools install."""
+"""Dependency files that are not read; the user gets a warning."""
 
 FREE_CONDA = ("python", "pip", "setuptools", "wheel")
-"""What an environment.yml may name of conda's: the image has it, or needs none."""
+"""Conda packages that an environment.yml may list: the image has them or does not need them."""
 
 
 class Declared(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be installed.
-
-    files: read by the installer before the code is there, requirement files last. folders: local
-    packages that requirement files name. requirement_files: those that are installed from.
-    requirements: each as pip reads it. late: requirement files that need the code itself. lock:
-    a lock file that says everything. project: whether the directory is a package; extras: those
-    of the package that are wanted, where the package itself says what they are. whole: whether
-    the package's dependencies are known only when it is built. apt: Debian packages. python:
-    what versions of Python will do, as a specifier. notes: what was found where.
-    """
+    """The dependencies of a code directory."""
 
     files: tuple[str, ...] = ()
+    """Files to copy before the code, for the installer; requirement files come last."""
     folders: tuple[str, ...] = ()
+    """Folders of local packages that requirement files list."""
     requirement_files: tuple[str, ...] = ()
+    """Requirement files to install before the code is copied."""
     requirements: tuple[str, ...] = ()
+    """Requirements in pip's syntax."""
     late: tuple[str, ...] = ()
+    """Requirement files to install after the code is copied."""
     lock: Lock | None = None
+    """The lock file, if there is one; it replaces requirements.txt."""
     project: bool = False
+    """Whether the directory is a package."""
     extras: tuple[str, ...] = ()
+    """The extras of the package to install."""
     whole: bool = False
+    """Whether the dependencies of the package are known only when it is built."""
     apt: tuple[str, ...] = ()
+    """Debian packages."""
     python: str = ""
+    """The supported Python versions, as a specifier; empty for any."""
     notes: tuple[str, ...] = ()
+    """Messages for the user: what was read from which file."""
 
 
 def read(
     directory: pathlib.Path, extras: Sequence[str], mode: str, ignored: Sequence[str] = ()
 ) -> Declared:
-    """What a directory declares, with these extras, and those called like the mode.
+    """Read the dependencies of a directory, with `extras` and the extra named like the mode.
 
-    `ignored` are files that are left aside. Raises ConfigError with everything that is wrong,
-    or cannot be installed here.
+    Files in `ignored` are skipped. Raises ConfigError with all problems, including packages that
+    cannot be installed.
     """
     reader = _Reader(directory, extras, mode, ignored)
     reader.read()
@@ -90,20 +93,25 @@ def read(
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
-    """What of a pyproject.toml's `[project]` is read.
+    """The keys of pyproject.toml's `[project]` that are read.
 
     Source: packaging.python.org/en/latest/specifications/pyproject-toml.
     """
 
     name: str = ""
+    """The name of the package."""
     requires_python: str = ""
+    """The supported Python versions, as a specifier."""
     dependencies: list[str] = []
+    """The requirements of the package."""
     optional_dependencies: dict[str, list[str]] = {}
+    """The requirements of each extra."""
     dynamic: list[str] = []
+    """Keys whose values only the build computes."""
 
 
 class _Reader(RequirementFiles):
-    """Goes through the files of a directory, and gathers what they say and what is wrong."""
+    """Reads the files of a directory; collects dependencies and problems."""
 
     def __init__(
         self, directory: pathlib.Path, extras: Sequence[str], mode: str, ignored: Sequence[str]
@@ -130,7 +138,7 @@ class _Reader(RequirementFiles):
             self._setup()
         if self.is_there("requirements.txt"):
             if self.lock:
-                self.notes.append(f"requirements.txt: left aside, {self.lock} says everything")
+                self.notes.append(f"requirements.txt: skipped, {self.lock} lists all dependencies")
             else:
                 self._requirement_file("requirements.txt")
         for name in ("environment.yml", "environment.yaml"):
@@ -139,11 +147,11 @@ class _Reader(RequirementFiles):
         if self.is_there("apt.txt"):
             self._apt()
         if self.is_there(".python-version") and not self.python:
-            found = re.match(r"(\d+\.\d+)", self.text_of(".python-version").strip())
-            self.python = f"=={found[1]}.*" if found else ""
+            version = re.match(r"(\d+\.\d+)", self.text_of(".python-version").strip())
+            self.python = f"=={version[1]}.*" if version else ""
         self._check_requirements()
         self._check_python()
-        self._hint()
+        self._warn_unread()
         self._check_extras()
 
     def _apt(self) -> None:
@@ -151,15 +159,15 @@ class _Reader(RequirementFiles):
             for name in line.partition("#")[0].split():
                 self.apt.append(name)
                 if not DEBIAN.fullmatch(name):
-                    self.wrong("apt.txt", f"{name!r} is no Debian package", number)
+                    self.wrong("apt.txt", f"{name!r} is not a valid Debian package name", number)
         self.notes.append(f"apt.txt: {counted(len(self.apt), 'Debian package')}")
 
     def _check_requirements(self) -> None:
         name = self._declaring()
         for text in self.requirements:
             self.check_secret(name, 1, text)
-            if wrong := setup_files.fault(text):
-                self.wrong(name, one_line(f"{text!r} is no requirement: {wrong}"))
+            if error := setup_files.requirement_error(text):
+                self.wrong(name, one_line(f"{text!r} is not a valid requirement: {error}"))
 
     def _declaring(self) -> str:
         return next((name for name in DECLARING if (self.directory / name).is_file()), "")
@@ -179,12 +187,14 @@ class _Reader(RequirementFiles):
         for extra in self.extras:
             if extra not in self.known:
                 near = did_you_mean(extra, self.known)
-                has = near or (f"; there is {', '.join(sorted(self.known))}" if self.known else "")
-                message = f"no extra is called {extra!r} in {self.directory}{has}"
+                hint = near or (
+                    f"; available: {', '.join(sorted(self.known))}" if self.known else ""
+                )
+                message = f"no extra {extra!r} in {self.directory}{hint}"
                 self.problems.append(Problem(message=message))
 
-    def _hint(self) -> None:
-        """What looks like dependencies and is none that is read."""
+    def _warn_unread(self) -> None:
+        """Warn about dependency files that are not read."""
         unread = [name for name in UNREAD if (self.directory / name).exists()]
         if not self.notes and (self.directory / "setup.cfg").is_file():
             unread.append("setup.cfg (without a setup.py)")
@@ -221,8 +231,8 @@ class _Reader(RequirementFiles):
         if sources:
             place = place_of(path, "sources", "tool.uv")
             message = (
-                f"only uv knows where to get {', '.join(sources)}; run uv lock, so that the image "
-                "gets what uv.lock says"
+                f"only uv can resolve the sources of {', '.join(sources)}; run uv lock, so that "
+                "the image is installed from uv.lock"
             )
             self.wrong(path.name, message, place.line, place.column)
         dynamic = set(about.dynamic) & {"dependencies", "optional-dependencies"}
@@ -238,14 +248,14 @@ class _Reader(RequirementFiles):
         self.requirements += setup_files.expanded(about.name, groups, self.chosen)
         if "project" not in tables:
             return
-        what = "a package" if self.project else "no package, its code is used where it lies"
+        what = "a package" if self.project else "not a package, the code runs from its directory"
         self.notes.append(f"pyproject.toml: {setup_files.number(self.requirements)}; {what}")
 
     def _locked(self, name: Lock) -> None:
-        """A lock file, and the local packages that it names."""
+        """Read a lock file and the local packages that it lists."""
         self.lock = name
         self.files += [name, "pyproject.toml"] if name == "uv.lock" else [name]
-        self.notes.append(f"{name}: the exact versions of everything")
+        self.notes.append(f"{name}: exact versions of all dependencies")
         locked = load_toml(self.directory / name).get("package", [])
         for package in locked if name == "uv.lock" else ():
             source = package.get("source", {})
@@ -254,32 +264,32 @@ class _Reader(RequirementFiles):
                     self.local(name, 1, f"./{source[kind]}")
 
     def _choose(self, groups: Iterable[str]) -> None:
-        """The extras that are wanted: those that were named, and the mode's own."""
+        """Choose the requested extras and the extra named like the mode."""
         wanted = [*self.extras, self.mode]
         self.chosen += [name for name in dict.fromkeys(wanted) if name in set(groups)]
 
     def _setup(self) -> None:
-        """setup.cfg and setup.py, as far as they say it without being run."""
+        """Read setup.cfg and setup.py without running them."""
         self.project = True
         config = self.text_of("setup.cfg") if self.is_there("setup.cfg") else ""
         setup = self.text_of("setup.py") if self.is_there("setup.py") else SETUP
-        found = setup_files.of_setup(config, setup)
-        if found is None:
+        package = setup_files.of_setup(config, setup)
+        if package is None:
             self._unknown("setup.py")
             return
-        self.python = found.python
-        self.known |= found.extras.keys()
-        self._choose(found.extras)
-        self.requirements += found.required
-        self.requirements += setup_files.expanded(found.name, found.extras, self.chosen)
+        self.python = package.python
+        self.known |= package.extras.keys()
+        self._choose(package.extras)
+        self.requirements += package.required
+        self.requirements += setup_files.expanded(package.name, package.extras, self.chosen)
         self.notes.append(f"setup.py: {setup_files.number(self.requirements)}; a package")
 
     def _unknown(self, name: str) -> None:
-        """A package whose dependencies and extras nobody knows who does not build it."""
+        """Record a package whose dependencies and extras are known only when it is built."""
         self.project = self.whole = True
         self.known |= {*self.extras}
         self.chosen = list(dict.fromkeys([*self.extras, *self.chosen]))
-        self.notes.append(f"{name}: a package whose dependencies only its build knows")
+        self.notes.append(f"{name}: a package whose dependencies are known only when it is built")
 
     def _requirement_file(self, name: str) -> None:
         before = len(self.problems)
@@ -288,7 +298,7 @@ class _Reader(RequirementFiles):
             return
         if needs_code:
             self.late.append(name)
-            why = "; it names the directory itself, so it is installed with the code"
+            why = "; lists the directory itself, so it is installed after the code is copied"
         else:
             self.requirement_files.append(name)
             why = ""
@@ -297,16 +307,16 @@ class _Reader(RequirementFiles):
     # ---- conda
 
     def _environment(self, path: pathlib.Path) -> None:
-        """An environment.yml: its pip part, and the version of Python."""
+        """Read an environment.yml: its pip section and the Python version."""
         try:
             root = yaml.compose(self.text_of(path.name), Loader=yaml.SafeLoader)
         except yaml.reader.ReaderError as error:
-            self.wrong(path.name, f"not well-formed: {error.reason}")
+            self.wrong(path.name, f"invalid YAML: {error.reason}")
             return
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark
             line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-            self.wrong(path.name, f"not well-formed: {error.problem}", line, column)
+            self.wrong(path.name, f"invalid YAML: {error.problem}", line, column)
             return
         pairs = root.value if isinstance(root, yaml.MappingNode) else []
         for key, value in pairs:
@@ -315,15 +325,20 @@ class _Reader(RequirementFiles):
                     self._conda_entry(path.name, node)
             elif key.value == "dependencies":
                 line, column = value.start_mark.line + 1, value.start_mark.column + 1
-                self.wrong(path.name, "'dependencies' is no list", line, column)
-        self.notes.append("environment.yml: its pip part")
+                self.wrong(path.name, "'dependencies' must be a list", line, column)
+        self.notes.append("environment.yml: the pip section")
 
     def _conda_entry(self, name: str, node: yaml.Node) -> None:
         if isinstance(node, yaml.MappingNode):
             for key, part in node.value:
                 line, column = part.start_mark.line + 1, part.start_mark.column + 1
                 if key.value != "pip" or not isinstance(part, yaml.SequenceNode):
-                    self.wrong(name, f"{key.value!r} is no list under 'pip'", line, column)
+                    self.wrong(
+                        name,
+                        f"{key.value!r} is invalid; only a list under 'pip' is allowed here",
+                        line,
+                        column,
+                    )
                     continue
                 for requirement in part.value:
                     self._pip_entry(name, requirement)
@@ -332,13 +347,13 @@ class _Reader(RequirementFiles):
         match = re.match(r"([\w.-]+)\s*(.*)", package)
         bare, version = match.groups() if match else (package, "")
         if bare == "python" and version:
-            found = setup_files.specifier(version)
-            self.python = f"{self.python},{found}" if self.python else found
+            specifier = setup_files.specifier(version)
+            self.python = f"{self.python},{specifier}" if self.python else specifier
         if bare not in FREE_CONDA:
             message = (
-                f"conda's package {package!r} cannot be installed here; name it in the pip part, a "
-                "Debian package in apt.txt, or a base image of your own that has it (--base); or "
-                f"leave the file aside: --ignore {name}"
+                f"conda package {package!r} cannot be installed; add it to the pip section, add a "
+                "Debian package to apt.txt, or use a base image that has it (--base); to skip the "
+                f"file, pass --ignore {name}"
             )
             self.wrong(name, message, node.start_mark.line + 1, node.start_mark.column + 1)
 
@@ -354,7 +369,7 @@ class _Reader(RequirementFiles):
         elif self.local(name, line, text):
             self.project = self.whole = True
         elif text.startswith("-") or not text:
-            message = f"{text!r} is not read here; put it into a requirements.txt"
+            message = f"{text!r} is not supported here; move it to a requirements.txt"
             self.wrong(name, message, line, column)
         else:
             self.requirements.append(text)

@@ -1,4 +1,4 @@
-"""The files of a code directory, and what its requirement files name there."""
+"""Read requirement files and the local files and packages that they list."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from imagekit.project import dockerignore, setup_files
 
 
 class RequirementFiles:
-    """Reads a directory's files, and gathers what is to be copied and what is wrong.
+    """Reads requirement files; collects the files and folders to copy, and problems.
 
-    files and folders: what requirement files name, and they themselves, last.
+    `files` has included and local files before the requirement files that list them.
     """
 
     def __init__(self, directory: pathlib.Path, ignored: Sequence[str]) -> None:
@@ -25,42 +25,42 @@ class RequirementFiles:
         self.folders: set[str] = set()
 
     def check_secret(self, name: str, line: int, text: str) -> None:
-        """A login in an address would be in a layer, with the file or in the layer's history."""
+        """Report credentials in a URL, which a layer or the image's history would store."""
         if re.search(r"://[^/\s@$]+@", text) and not re.search(r"(ssh|git)(\+\w+)?://git@", text):
             message = (
-                "the address holds a login, which would be in a layer of the image; put it into "
-                "a netrc and give that to the build: --secret id=netrc,src=$HOME/.netrc"
+                "the URL contains credentials, which would be stored in the image; move them to a "
+                "netrc file and pass it to the build: --secret id=netrc,src=$HOME/.netrc"
             )
             self.wrong(name, message, line)
 
     def is_there(self, name: str) -> bool:
-        """Whether there is such a file, that can be sent to a builder and is to be read."""
+        """Return whether a file exists and is not ignored; report links that cannot be copied."""
         path = self.directory / name
         if path.is_symlink() and not path.exists():
-            self.wrong(name, f"{name} is a link that leads nowhere")
+            self.wrong(name, f"{name} is a broken link")
             return False
         if path.is_symlink() and not dockerignore.is_inside(path, self.directory):
-            self.wrong(name, f"{name} is a link that leads out of the directory; copy the file in")
+            self.wrong(name, f"{name} links outside the directory; replace it with a copy")
             return False
         return path.is_file() and name not in self.ignored
 
     def text_of(self, name: str) -> str:
-        """What stands in a file, or nothing when that cannot be read, which is told."""
+        """Return the text of a file; if it cannot be read, report it and return an empty text."""
         try:
             return (self.directory / name).read_text(encoding="utf-8-sig")
         except UnicodeDecodeError:
-            self.wrong(name, f"{name} is no UTF-8; save it as that")
+            self.wrong(name, f"{name} is not valid UTF-8; save it as UTF-8")
         except OSError as error:
             self.wrong(name, f"{name} cannot be read: {error.strerror}")
         return ""
 
     def wrong(self, name: str, message: str, line: int = 1, column: int = 1) -> None:
-        """Keep a problem of a file in mind."""
+        """Record a problem of a file."""
         place = Place(str(self.directory / name), line, column)
         self.problems.append(Problem(message=message, place=place))
 
     def included(self, name: str, above: list[str]) -> bool:
-        """Take over a requirement file and those that it includes. Whether it needs the code."""
+        """Read a requirement file and its includes. Return whether they list the directory."""
         if name in above:
             return False
         text = self.text_of(name)
@@ -76,30 +76,30 @@ class RequirementFiles:
         return needs_code
 
     def include(self, name: str, line: int, words: str, above: list[str]) -> bool:
-        """Take over a file that another names, as a shell reads it. Whether it needs the code."""
+        """Read an included file. Return whether it lists the directory itself."""
         try:
             target = shlex.split(words)[0]
         except (ValueError, IndexError):
-            self.wrong(name, f"{words}: no file is called like this", line)
+            self.wrong(name, f"{words}: not a valid file name", line)
             return False
         if re.match(r"\w+://", target):
             return False
         path = (self.directory / name).parent / target
         if not dockerignore.is_inside(path, self.directory):
-            self.wrong(name, f"{target} lies outside the directory; copy it in", line)
+            self.wrong(name, f"{target} is outside the directory; copy it into the directory", line)
         elif not path.is_file():
-            self.wrong(name, f"{target}: there is no such file", line)
+            self.wrong(name, f"{target}: no such file", line)
         else:
-            # As it is called there: a link is copied under its own name.
+            # Keep the name as written: a link is copied under its own name.
             folder = posixpath.dirname(name)
             return self.included(posixpath.normpath(posixpath.join(folder, target)), above)
         return False
 
     def local(self, name: str, number: int, line: str) -> bool:
-        """A requirement that is a path: it is copied, or it is the directory itself.
+        """Record a local path to copy. Return whether it is the directory itself.
 
-        pip takes for a path what has a slash or begins with a dot, and an archive that is there,
-        from where it is run.
+        Like pip, treat a requirement as a path if it has a slash, begins with a dot, or is an
+        existing archive.
         """
         option = re.match(r"(-e|--editable|-f|--find-links)[\s=]*", line)
         target = line[option.end() :] if option else line
@@ -111,12 +111,12 @@ class RequirementFiles:
         if not bare or not (bare.startswith(".") or "/" in bare or is_archive or option):
             return False
         if "\0" in bare or not dockerignore.is_inside(path, self.directory):
-            message = f"{target} lies outside the directory; copy it in, or name a repository"
+            message = f"{target} is outside the directory; copy it into the directory, or use a URL"
             self.wrong(name, message, number)
         elif path.resolve() == self.directory.resolve():
             return True
         elif not path.exists():
-            self.wrong(name, f"{target}: there is no such file or folder", number)
+            self.wrong(name, f"{target}: no such file or directory", number)
         elif path.is_dir():
             self.folders.add(posixpath.normpath(bare))
         else:

@@ -1,7 +1,7 @@
-"""What a code directory says of itself: `imagekit.toml`, `[tool.imagekit]` or the original's file.
+"""Project settings: `imagekit.toml`, `[tool.imagekit]` in pyproject.toml, or caliban's file.
 
-The original's is `.calibanconfig.json` (google/caliban); of it are read `apt_packages` and
-`base_image`, each for both modes or by mode, and `default_mode`.
+Of caliban's `.calibanconfig.json` (github.com/google/caliban), the keys `apt_packages` and
+`base_image` (one value, or one for each mode) and `default_mode` are read.
 """
 
 from __future__ import annotations
@@ -31,49 +31,52 @@ Name = Annotated[dict[str, str], Meta(description="one name, or one by cpu and g
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is to be made of a code directory.
-
-    base_image: a tag or glob of the matrix, or the reference of any image. config: the file of
-    the matrix. python: the version that is needed. gpu: whether the image is for a GPU where
-    the command line does not say. apt_packages, extras: what is installed beside what the
-    directory declares. module, script, cmd: what the container runs, one of them.
-    """
+    """The settings of a code directory."""
 
     base_image: Name = {}
+    """A tag or glob of the matrix, or any image reference; by mode."""
     config: str | None = None
+    """The matrix's config file, relative to the directory."""
     python: str | None = None
+    """The required Python version, such as 3.13."""
     gpu: Flag | None = None
+    """Whether to build for a GPU; the command line takes precedence."""
     apt_packages: Words = {}
+    """Additional Debian packages to install; by mode."""
     extras: tuple[str, ...] = ()
+    """Extras of the package to install."""
     module: str | None = None
+    """The Python module to run. Set at most one of module, script and cmd."""
     script: str | None = None
+    """The Python script to run."""
     cmd: str | None = None
+    """The command to run, as for a shell."""
 
 
 def read(directory: pathlib.Path) -> tuple[Settings, str | None]:
-    """A directory's settings, and the file that they stand in; the defaults where there is none.
+    """Return a directory's settings and the name of their file; defaults and None without a file.
 
-    Raises ConfigError with every problem of the file, and where two files have settings.
+    Raises ConfigError with all problems of the file, or if more than one file has settings.
     """
-    found = []
+    files = []
     if (directory / TOML).is_file():
-        found.append(TOML)
+        files.append(TOML)
     if _has_table(directory / PYPROJECT):
-        found.append(PYPROJECT)
+        files.append(PYPROJECT)
     if (directory / ORIGINAL).is_file():
-        found.append(ORIGINAL)
-    if len(found) > 1:
-        message = f"settings stand in {' and '.join(found)}; keep one of them"
+        files.append(ORIGINAL)
+    if len(files) > 1:
+        message = f"settings found in {' and '.join(files)}; keep only one"
         raise ConfigError([Problem(message=message)])
-    if not found:
+    if not files:
         return Settings(), None
-    path = directory / found[0]
-    settings = _original(path) if found[0] == ORIGINAL else _toml(path)
-    return settings, found[0]
+    path = directory / files[0]
+    settings = _original(path) if files[0] == ORIGINAL else _toml(path)
+    return settings, files[0]
 
 
 def load_toml(path: pathlib.Path) -> dict[str, Any]:
-    """A TOML file's tables. Raises ConfigError, with the place, where it is none."""
+    """Parse a TOML file. Raises ConfigError with the place if it is invalid or unreadable."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
@@ -84,7 +87,7 @@ def load_toml(path: pathlib.Path) -> dict[str, Any]:
 
 
 def place_of(path: pathlib.Path, key: str, table: str = "") -> Place:
-    """Where a key stands in a TOML file: in a table, or at its top."""
+    """Return the place of a key in a TOML file: in `table`, or at the top level."""
     lines = path.read_text(encoding="utf-8-sig").splitlines()
     current = ""
     for number, line in enumerate(lines, start=1):
@@ -92,8 +95,8 @@ def place_of(path: pathlib.Path, key: str, table: str = "") -> Place:
             current = header[1]
             if current == f"{table}.{key}".strip("."):
                 return Place(str(path), number, len(line) - len(line.lstrip()) + 1)
-        elif current == table and (found := re.match(rf'(\s*)"?{re.escape(key)}"?\s*[=.]', line)):
-            return Place(str(path), number, len(found[1]) + 1)
+        elif current == table and (match := re.match(rf'(\s*)"?{re.escape(key)}"?\s*[=.]', line)):
+            return Place(str(path), number, len(match[1]) + 1)
     return Place(str(path), 1, 1)
 
 
@@ -106,85 +109,91 @@ def _toml(path: pathlib.Path) -> Settings:
     table = "" if path.name == TOML else "tool.imagekit"
     values = load_toml(path)
     values = values["tool"]["imagekit"] if table else values
-    # The reader of configs reads nodes; TOML's own values have no places, its keys are looked up.
+    # The config decoder reads YAML nodes. TOML values have no positions, so keys are looked up.
     node: Any = yaml.compose(yaml.safe_dump(values), Loader=yaml.SafeLoader)
     problems: list[Problem] = []
-    found = decode(node, Settings, (), problems.append, SPECIAL)
-    problems += _check(found)
-    _raise(
+    settings = decode(node, Settings, (), problems.append, SPECIAL)
+    problems += _check(settings)
+    _raise_problems(
         msgspec.structs.replace(p, place=place_of(path, str(p.path[0] if p.path else ""), table))
         for p in problems
     )
-    return found if isinstance(found, Settings) else Settings()
+    return settings if isinstance(settings, Settings) else Settings()
 
 
 class Original(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What of the original's file means something here."""
+    """The keys of `.calibanconfig.json` that are read."""
 
     default_mode: str | None = None
+    """`cpu` or `gpu`."""
     base_image: Name = {}
+    """The base image, by mode; `{}` in it is replaced by the mode."""
     apt_packages: Words = {}
+    """Debian packages to install, by mode."""
 
 
 def _original(path: pathlib.Path) -> Settings:
     source = parse(path.read_bytes(), str(path))
-    # What else it may say is for the original's other commands.
+    # All other keys configure other commands of caliban.
     pairs = [pair for pair in source.root.value if pair[0].value in Original.__struct_fields__]
     source.root.value = pairs
     problems: list[Problem] = []
-    found = decode(source.root, Original, (), problems.append, SPECIAL)
-    # The original puts the mode in place of braces.
-    images = {mode: name.replace("{}", mode) for mode, name in found.base_image.items()}
+    original = decode(source.root, Original, (), problems.append, SPECIAL)
+    # caliban replaces braces by the mode.
+    images = {mode: name.replace("{}", mode) for mode, name in original.base_image.items()}
     for mode, name in images.items():
         if re.search(r"[{}]|^dlvm:", name):
-            message = f"{name!r} is a name that only the original makes another of; write that one"
+            message = f"{name!r} is expanded only by caliban; write the full image name"
             at = (
-                ("base_image", mode) if len(set(found.base_image.values())) > 1 else ("base_image",)
+                ("base_image", mode)
+                if len(set(original.base_image.values())) > 1
+                else ("base_image",)
             )
             problems.append(Problem(message=message, path=at))
-    _raise(source.locate(problem) for problem in problems)
-    gpu = None if found.default_mode is None else found.default_mode.lower() == "gpu"
-    return Settings(base_image=images, apt_packages=found.apt_packages, gpu=gpu)
+    _raise_problems(source.locate(problem) for problem in problems)
+    mode = original.default_mode
+    gpu = None if mode is None else mode.lower() == "gpu"
+    return Settings(base_image=images, apt_packages=original.apt_packages, gpu=gpu)
 
 
 def _check(settings: Settings) -> Iterable[Problem]:
     starts = [name for name in ("module", "script", "cmd") if getattr(settings, name) is not None]
     if len(starts) > 1:
-        message = f"{' and '.join(starts)} both say what to run; keep one"
+        message = f"{' and '.join(starts)} cannot be set together; keep only one"
         yield Problem(message=message, path=(starts[1],))
 
 
-def _raise(problems: Iterable[Problem]) -> None:
-    # A value for both modes is read for each of them.
+def _raise_problems(problems: Iterable[Problem]) -> None:
+    # A value for both modes is decoded once for each.
     once = {str(problem): problem for problem in problems}.values()
-    found = sorted(once, key=lambda p: (p.place.line, p.place.column) if p.place else (0, 0))
-    if found:
-        raise ConfigError(found)
+    ordered = sorted(once, key=lambda p: (p.place.line, p.place.column) if p.place else (0, 0))
+    if ordered:
+        raise ConfigError(ordered)
 
 
-# ---- notations of their own
+# ---- decoders of values by mode
 
 
 def _by_mode(node: yaml.Node, path: Path, report: Report) -> list[tuple[str, yaml.Node, Path]]:
-    """Each mode's value: of a mapping by mode, or the same for both."""
+    """Return the value of each mode: from a mapping by mode, or the same value for both."""
     if not isinstance(node, yaml.MappingNode):
         return [(mode, node, path) for mode in MODES]
-    found: list[tuple[str, yaml.Node, Path]] = []
+    values: list[tuple[str, yaml.Node, Path]] = []
     for key, value, at in items(node, path, report):
         if key in MODES:
-            found.append((key, value, at))
+            values.append((key, value, at))
         else:
-            message = f"{key!r} is no mode; there is cpu and gpu"
+            message = f"{key!r} is not a valid mode; use cpu or gpu"
             report(Problem(message=message, path=at, on_key=True))
-    return found
+    return values
 
 
 def _words(node: yaml.Node, path: Path, report: Report) -> dict[str, tuple[str, ...]]:
-    found = {}
+    words = {}
     for mode, value, at in _by_mode(node, path, report):
         texts = [scalar(child, where, report) for child, where in elements(value, at, report)]
-        found[mode] = tuple(text for text in texts if text is not None)
-    return found
+        words[mode] = tuple(text for text in texts if text is not None)
+    return words
 
 
 def _name(node: yaml.Node, path: Path, report: Report) -> dict[str, str]:

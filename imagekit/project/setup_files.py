@@ -1,4 +1,4 @@
-"""What the files of Python packages say of dependencies, read without being run."""
+"""Read the dependencies in requirement files, setup.cfg and setup.py, without running code."""
 
 from __future__ import annotations
 
@@ -14,27 +14,31 @@ from packaging.utils import canonicalize_name
 
 
 class Package(msgspec.Struct, frozen=True, kw_only=True):
-    """What a package always needs, what its extras need, and the Pythons that will do."""
+    """The dependencies of a package."""
 
     name: str = ""
+    """The name of the package."""
     required: tuple[str, ...] = ()
+    """Requirements of the package."""
     extras: dict[str, tuple[str, ...]] = {}
+    """Requirements of each extra."""
     python: str = ""
+    """The supported Python versions, as a specifier."""
 
 
-def fault(text: str) -> str | None:
-    """What is wrong with a requirement; None where it is one."""
+def requirement_error(text: str) -> str | None:
+    """Return why a requirement is invalid, or None if it is valid."""
     try:
         Requirement(text)
     except InvalidRequirement as error:
         return str(error).partition("\n")[0]
-    return None if text.isprintable() else "it holds a control character"
+    return None if text.isprintable() else "it contains a control character"
 
 
 def expanded(
     name: str, groups: Mapping[str, Sequence[str]], wanted: Iterable[str]
 ) -> Iterator[str]:
-    """The requirements of a package's extras; one may name others of the same package."""
+    """Return the requirements of extras, which may list other extras of the same package."""
     waiting: list[tuple[str, tuple[str, ...]]] = [(extra, ()) for extra in wanted]
     seen: set[tuple[str, tuple[str, ...]]] = set()
     while waiting:
@@ -44,30 +48,30 @@ def expanded(
         seen.add(step)
         extra, conditions = step
         for text in groups.get(extra, ()):
-            if fault(text):
+            if requirement_error(text):
                 yield text
                 continue
-            found = Requirement(text)
-            own = () if found.marker is None else (str(found.marker),)
-            # Each once: extras may name each other in a circle.
+            requirement = Requirement(text)
+            own = () if requirement.marker is None else (str(requirement.marker),)
+            # Without duplicates, because extras may include each other in a cycle.
             markers = tuple(dict.fromkeys([*conditions, *own]))
-            if name and canonicalize_name(found.name) == canonicalize_name(name):
-                waiting += [(other, markers) for other in sorted(found.extras)]
+            if name and canonicalize_name(requirement.name) == canonicalize_name(name):
+                waiting += [(other, markers) for other in sorted(requirement.extras)]
             elif conditions:
-                found.marker = None
-                yield f"{found} ; {' and '.join(f'({marker})' for marker in markers)}"
+                requirement.marker = None
+                yield f"{requirement} ; {' and '.join(f'({marker})' for marker in markers)}"
             else:
                 yield text
 
 
 def number(requirements: Sequence[str]) -> str:
-    """How many dependencies there are, in words."""
+    """Return the number of dependencies as text: `1 dependency`, `2 dependencies`."""
     many = len(requirements)
     return "1 dependency" if many == 1 else f"{many} dependencies"
 
 
 def logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """The lines of a requirement file as pip reads them, each with the number it begins at."""
+    """Return the logical lines of a requirement file, each with its first line number."""
     joined, first = "", 0
     for number, line in enumerate(text.splitlines(), start=1):
         first = first if joined else number
@@ -81,7 +85,7 @@ def logical_lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def specifier(version: str) -> str:
-    """Conda's `=3.11`, `==3.11.4`, `=3.11=build` or `>=3.10,<3.13` as pip writes it."""
+    """Convert conda's `=3.11`, `==3.11.4`, `=3.11=build` or `>=3.10,<3.13` to pip's syntax."""
     exact = re.match(r"={0,2}\s*(\d+(?:\.\d+)*)", version)
     if exact is None:
         return version
@@ -90,26 +94,26 @@ def specifier(version: str) -> str:
 
 # ---- setup.py and setup.cfg
 
-Said = dict[str, Any]
-"""Fields of a Package that a file says; None where it says them, and one would have to run it."""
+Fields = dict[str, Any]
+"""The fields of a Package that a file sets; None if the value is known only by running it."""
 
 
 def of_setup(cfg: str, setup: str) -> Package | None:
-    """What a setup.cfg and a setup.py say together; None where that cannot be told."""
+    """Combine setup.cfg and setup.py; None if a value is computed or set in both."""
     first, second = _from_cfg(cfg), _from_setup(setup)
     if first is None or second is None or first.keys() & second.keys():
         return None
-    found = first | second
-    return None if None in found.values() else Package(**found)
+    fields = first | second
+    return None if None in fields.values() else Package(**fields)
 
 
-def _from_cfg(text: str) -> Said | None:
+def _from_cfg(text: str) -> Fields | None:
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read_string(text)
     except configparser.Error:
         return None
-    found: Said = {}
+    fields: Fields = {}
     for section, option, field in (
         ("metadata", "name", "name"),
         ("options", "python_requires", "python"),
@@ -117,15 +121,15 @@ def _from_cfg(text: str) -> Said | None:
     ):
         if parser.has_option(section, option):
             value = parser.get(section, option)
-            found[field] = _lines(value) if field == "required" else value.strip()
+            fields[field] = _lines(value) if field == "required" else value.strip()
             if value.strip().startswith(("file:", "attr:")):
-                found[field] = None
+                fields[field] = None
     section = "options.extras_require"
     if parser.has_section(section):
         extras = dict(parser.items(section))
         known = not any(text.strip().startswith("file:") for text in extras.values())
-        found["extras"] = {k: _lines(v) for k, v in extras.items()} if known else None
-    return found
+        fields["extras"] = {k: _lines(v) for k, v in extras.items()} if known else None
+    return fields
 
 
 def _lines(text: str) -> tuple[str, ...]:
@@ -141,8 +145,8 @@ ARGUMENTS = {
 }
 
 
-def _from_setup(text: str) -> Said | None:
-    """The literal arguments of the one call of setuptools' `setup`."""
+def _from_setup(text: str) -> Fields | None:
+    """Return the literal arguments of the only call of setuptools' `setup`."""
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, MemoryError, RecursionError):
@@ -155,12 +159,12 @@ def _from_setup(text: str) -> Said | None:
     ]
     if len(calls) != 1 or any(word.arg is None for word in calls[0].keywords):
         return None
-    given = {ARGUMENTS[w.arg]: w.value for w in calls[0].keywords if w.arg in ARGUMENTS}
-    return {field: _literal(field, value) for field, value in given.items()}
+    arguments = {ARGUMENTS[w.arg]: w.value for w in calls[0].keywords if w.arg in ARGUMENTS}
+    return {field: _literal(field, value) for field, value in arguments.items()}
 
 
 def _setup_names(tree: ast.AST) -> Iterator[str]:
-    """What setuptools' `setup` is called in a module."""
+    """Return the names of setuptools' `setup` in a module."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module in ("setuptools", "distutils.core"):
             yield from (a.asname or a.name for a in node.names if a.name == "setup")
@@ -186,8 +190,8 @@ def _literal(field: str, node: ast.expr) -> Any:
 
 
 def _listed(value: Any) -> tuple[str, ...] | None:
-    """A list of requirements; setuptools takes a text for lines of them."""
+    """Return a list of requirements; like setuptools, split a string into lines."""
     if isinstance(value, str):
         return _lines(value)
-    fine = isinstance(value, list | tuple) and all(isinstance(text, str) for text in value)
-    return tuple(value) if fine else None
+    is_list = isinstance(value, list | tuple) and all(isinstance(text, str) for text in value)
+    return tuple(value) if is_list else None

@@ -64,8 +64,8 @@ def call(tmp_path, monkeypatch, capsys):
     def make(*args):
         with pytest.raises(SystemExit) as stop:
             main(["dockerfile", "code", "-c", "images.yaml", "--uid", "0", "--gid", "0", *args])
-        said = capsys.readouterr()
-        return stop.value.code, said.out, said.err
+        output = capsys.readouterr()
+        return stop.value.code, output.out, output.err
 
     return make
 
@@ -73,14 +73,14 @@ def call(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["--script", "../images.yaml"], "it lies outside code; copy it in"),
-        (["--script", "run.sh"], "it is no Python script; run it with --cmd 'bash run.sh'"),
-        (["--module", "run.py"], "'run.py' is no name of a module; write it like run"),
+        (["--script", "../images.yaml"], "is outside code; copy it into"),
+        (["--script", "run.sh"], "run.sh is not a Python script; use --cmd 'bash run.sh'"),
+        (["--module", "run.py"], "'run.py' is not a valid module name; use run"),
         (["--cmd", 'python "x'], "no closing quotation"),
-        (["--cmd", ""], "there is no command in it"),
-        (["--python", ">=3.11"], "'>=3.11' is no version of Python: write 3.13"),
-        (["--apt", "-o=x"], "'-o=x' is no Debian package"),
-        (["--base", "cpu", "--gpu"], "what is needed is a Python and CUDA"),
+        (["--cmd", ""], "--cmd is empty"),
+        (["--python", ">=3.11"], "'>=3.11' is not a valid Python version; use 3.13"),
+        (["--apt", "-o=x"], "'-o=x' is not a valid Debian package"),
+        (["--base", "cpu", "--gpu"], "the project needs Python and CUDA"),
         (["--port", "99999"], "99999 is not in the range"),
     ],
 )
@@ -96,7 +96,7 @@ def test_what_the_image_needs_may_not_be_ignored(call, tmp_path):
     code, _, err = call("--script", "run.py")
     assert (code, err) == (
         2,
-        "code/.dockerignore leaves out run.py, which the image needs; mend it\n",
+        "code/.dockerignore excludes run.py, which the image needs; fix the rules\n",
     )
 
 
@@ -110,5 +110,5 @@ def test_what_is_named_decides_the_mode(call, tmp_path):
 def test_the_ignore_file_that_is_written_needs_no_warning_next_time(call, tmp_path):
     (tmp_path / "code/sub/.git").mkdir(parents=True)
     (tmp_path / "code/sub/.env").write_text("x")
-    assert "written, so that .git, caches and credentials" in call()[2]
+    assert "created, to exclude .git, caches and credentials" in call()[2]
     assert "warning" not in call()[2]

@@ -45,10 +45,12 @@ def test_a_folder_of_data_is_not_sent(folder, monkeypatch):
     assert dockerignore.check(dockerignore.DEFAULT + "data\n", folder) < 10_000
 
 
-def test_a_sparse_file_of_ten_gigabytes_is_told(folder):
+def test_a_sparse_file_of_ten_gigabytes_is_reported(folder):
     with (folder / "model.bin").open("wb") as file:
         file.truncate(10_000_000_000)
-    with pytest.raises(BuildFileError, match=r"10.0 GB would be sent .*model.bin \(10.0 GB\)"):
+    with pytest.raises(
+        BuildFileError, match=r"the build context is 10.0 GB, .*model.bin \(10.0 GB\)"
+    ):
         dockerignore.check(dockerignore.DEFAULT, folder)
 
 

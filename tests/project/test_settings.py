@@ -64,7 +64,7 @@ def test_where_a_key_of_a_table_stands(tmp_path):
 
 @pytest.mark.parametrize("name", ["dlvm:pytorch-cpu-1.4", "gcr.io/x:{x}"])
 def test_names_that_only_the_original_understands(read, name):
-    with pytest.raises(ConfigError, match="is a name that only the original makes another of"):
+    with pytest.raises(ConfigError, match="is expanded only by caliban"):
         read(".calibanconfig.json", f'{{"base_image": "{name}"}}')
     with pytest.raises(ConfigError, match=":1:24: "):
         read(".calibanconfig.json", f'{{"base_image": {{"cpu": "{name}", "gpu": "b"}}}}')
