@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help generate test lint lab docs bench notebooks goldens lock clean
+.PHONY: help generate test check lint lab docs bench notebooks goldens lock dist clean
 
 help:  ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -15,6 +15,9 @@ test: .venv/test lint  ## Run all tests
 	$(BIN)/pytest -q -n 2 --dist loadscope --cov --cov-report=
 	# What is pure is tested in every branch; the edges are tested on the real thing.
 	@$(BIN)/coverage report --fail-under=100 --include="$$($(BIN)/python -m tools.pure)"
+
+check: .venv/test lint  ## Run the fast checks: lint, types, contracts, unit tests
+	$(BIN)/pytest -q -n 2 -m "not edge" --ignore tests/system
 
 lint: .venv/test  ## Check style, types and which folder imports which
 	$(BIN)/ruff check --quiet
@@ -48,6 +51,13 @@ lock: .venv/test  ## Choose new versions for constraints.txt
 	$(BIN)/uv pip compile -q --universal --all-extras --python-version 3.11 --upgrade \
 	    --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 	    pyproject.toml -o constraints.txt
+
+dist: .venv/test  ## Build the sdist and the wheel, and check them: make dist [TAG=v1.2.3]
+	@[ -z "$(TAG)" ] || [ "$(TAG)" = "v$$($(BIN)/python -c 'import imagekit; print(imagekit.__version__)')" ] \
+	    || { echo "tag $(TAG) is not the version in imagekit/__init__.py" >&2; exit 2; }
+	rm -rf dist
+	$(BIN)/uv build -q
+	$(BIN)/twine check --strict dist/*
 
 clean:  ## Remove the environment and everything that tools leave
 	rm -rf .venv .coverage .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -66,14 +67,14 @@ class Live:
     def _table(self) -> Any:
         from rich.table import Table
 
-        report = self.report()
+        report, now = self.report(), datetime.datetime.now(datetime.UTC)
         table = Table.grid(padding=(0, 2))
         lines = [entry for entry in report.steps if entry.kind == "build"]
         # What is done scrolls out of sight; what runs and waits is what one looks for.
         busy = [entry for entry in lines if _state_of(entry, report.steps)[0] not in DONE]
         for entry in busy[:20]:
             state, step = _state_of(entry, report.steps)
-            taken = f"{timing.so_far(step):.0f} s" if step.started else ""
+            taken = f"{timing.so_far(step, now):.0f} s" if step.started else ""
             name = entry.id.rpartition(":")[2]
             table.add_row(f"{MARKS[state]} {state}", name, step.kind, taken)
         done = sum(entry.state not in ("waiting", "running") for entry in report.steps)

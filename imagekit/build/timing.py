@@ -15,11 +15,11 @@ def seconds(entry: StepReport) -> float:
     return (_moment(entry.finished) - _moment(entry.started)).total_seconds()
 
 
-def so_far(entry: StepReport) -> float:
-    """How long a step that has started took, or has been running until now."""
+def so_far(entry: StepReport, now: datetime.datetime) -> float:
+    """How long a step that has started took, or has been running until `now`."""
     if entry.finished or not entry.started:
         return seconds(entry)
-    return (datetime.datetime.now(datetime.UTC) - _moment(entry.started)).total_seconds()
+    return (now - _moment(entry.started)).total_seconds()
 
 
 def offset(report: Report, entry: StepReport) -> float:

@@ -11,6 +11,12 @@ import click
 
 import imagekit
 from imagekit import api
+from imagekit.build import progress
+from imagekit.build.cloud import submit as engine
+from imagekit.build.cloud import upload
+from imagekit.build.cloud.gcloud import Gcloud
+from imagekit.build.cloud.service import OVER, Service
+from imagekit.build.report import NAME, StepReport
 from imagekit.config import cloudbuild
 from imagekit.docker.context import is_inside_context
 from imagekit.document import steps, terraform
@@ -86,10 +92,6 @@ def submit(config: str, build_file: str | None, given: tuple[str, ...], **option
     Uploads what the build needs, and watches. Several files are built in their order, each when
     the one before has succeeded.
     """
-    # What talks to Google Cloud is for this command only.
-    from imagekit.build.cloud import submit as engine
-    from imagekit.build.cloud import upload
-
     resume = options["resume"]
     if resume and options["dry_run"]:
         raise click.UsageError("--dry-run begins nothing, and --resume goes on; give one")
@@ -125,20 +127,13 @@ def submit(config: str, build_file: str | None, given: tuple[str, ...], **option
     sys.exit(_run(doing, needed, again))
 
 
-def _plain(entry: Any) -> None:
-    from imagekit.build import progress
-
+def _plain(entry: StepReport) -> None:
     if not sys.stdout.isatty():
         progress.plain(entry)
 
 
-def _run(doing: Any, names: Sequence[str], again: str = "") -> int:
+def _run(doing: engine.Submission, names: Sequence[str], again: str = "") -> int:
     """Submit and watch, show it, and give the exit code. `again` are words for another time."""
-    from imagekit.build import progress
-    from imagekit.build.cloud import submit as engine
-    from imagekit.build.cloud.service import OVER
-    from imagekit.build.report import NAME
-
     logs = doing.options.logs
     # Lines of a log would tear a live display apart.
     if sys.stdout.isatty() and doing.options.show is None:
@@ -171,7 +166,7 @@ def _run(doing: Any, names: Sequence[str], again: str = "") -> int:
 
 def _service(
     checked: Checked | None, substitutions: Mapping[str, str], options: Mapping[str, Any]
-) -> Any:
+) -> Service:
     known = checked.config.cloudbuild if checked else cloudbuild.CloudBuild()
     commit = git.output(pathlib.Path.cwd(), "rev-parse", "HEAD") or ""
     # As a trigger would, and a build on this machine does.
@@ -183,11 +178,10 @@ def _service(
         "substitutions": own | dict(substitutions),
     }
     if options["via"] == "library":
+        # Google's libraries take seconds to load.
         from imagekit.build.cloud.library import Library
 
         return Library(pathlib.Path.cwd(), **where)
-    from imagekit.build.cloud.gcloud import Gcloud
-
     return Gcloud(options["gcloud"], **where)
 
 
@@ -256,8 +250,6 @@ def trigger(config: str, build_file: str, output: str, kind: str) -> None:
     One starts a build when what images are made of changes on a branch, and a second one by the
     clock where the config has a schedule. With --output, what is left to do by hand is printed.
     """
-    from imagekit.build.cloud import upload
-
     if kind == "terraform" and output != "-" and not output.endswith(".tf.json"):
         raise click.UsageError(f"{output}: Terraform reads JSON from files that end with .tf.json")
     if not is_inside_context(build_file):

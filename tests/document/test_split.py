@@ -80,3 +80,64 @@ def test_a_new_image_at_the_end_moves_no_other():
 def test_what_no_split_can_mend(whole, message):
     with pytest.raises(LimitError, match=message):
         split(*whole)
+
+
+def of_spec(*spec, steps):
+    """A plan of (parent, aliases, tests), each image called by its place."""
+    images = [
+        image(
+            str(n), parent, aliases=tuple(f"{n}-{a}" for a in range(aliases)), test=("t",) * tests
+        )
+        for n, (parent, aliases, tests) in enumerate(spec)
+    ]
+    return plan(*images, steps=steps)
+
+
+@pytest.mark.parametrize(
+    ("way", "whole", "cost"),
+    [
+        (
+            "as listed",
+            of_spec((None, 0, 0), ("0", 0, 0), ("0", 2, 1), ("2", 2, 0), (None, 0, 1), steps=11),
+            (2, 3),
+        ),
+        ("by parent", of_spec((None, 0, 0), ("0", 2, 0), (None, 0, 0), steps=6), (2, 2)),
+        (
+            "by tree",
+            of_spec((None, 0, 0), ("0", 0, 1), (None, 0, 0), ("2", 1, 0), ("2", 0, 0), steps=5),
+            (3, 4),
+        ),
+        (
+            "whole trees",
+            of_spec((None, 0, 0), ("0", 0, 0), (None, 0, 0), ("2", 1, 1), (None, 0, 0), steps=6),
+            (2, 4),
+        ),
+        (
+            "by size",
+            of_spec((None, 1, 1), (None, 0, 1), (None, 2, 0), ("2", 1, 0), steps=9),
+            (2, 2),
+        ),
+    ],
+)
+def test_each_way_to_split_is_the_best_for_some_plan(way, whole, cost):
+    """Files and critical path; without this way, the split of this plan would be worse."""
+    parts = split(*whole)
+    assert (len(parts), path_length(part.images for part in parts)) == cost
+
+
+def test_a_file_is_filled_to_the_last_step_and_to_the_last_name():
+    two = [image("a"), image("b", aliases=("c",))]
+    assert len(split(*plan(*two, steps=5))) == 1
+    assert len(split(*plan(*two, steps=4))) == 2
+    assert len(split(*plan(*two, publish="provenance", images=3))) == 1
+    assert len(split(*plan(*two, publish="provenance", images=2))) == 2
+    three = [image("a"), image("b"), image("c")]
+    assert tags(split(*plan(*three, publish="provenance", images=2))) == [["a", "b"], ["c"]]
+    assert fewest(*plan(*three, publish="provenance", images=2)) == 2
+    assert fewest(*plan(*three, publish="provenance", images=3)) == 1
+
+
+def test_an_image_may_need_just_what_a_build_may_have():
+    assert len(split(*plan(image("a"), image("b", "a"), steps=3))) == 2
+    whole = plan(image("a", aliases=("b",)), image("c"), publish="provenance", images=2)
+    assert tags(split(*whole)) == [["a"], ["c"]]

@@ -5,6 +5,7 @@ import re
 import stat
 import subprocess
 import sys
+import tomllib
 
 import click
 import pytest
@@ -27,8 +28,8 @@ def scripts(path):
     return [step["run"] for job in jobs(path).values() for step in job["steps"] if "run" in step]
 
 
-def test_there_are_three():
-    assert [path.stem for path in WORKFLOWS] == ["check", "generate", "weekly"]
+def test_there_are_four():
+    assert [path.stem for path in WORKFLOWS] == ["check", "generate", "release", "weekly"]
 
 
 @pytest.mark.edge
@@ -57,14 +58,16 @@ def test_rights_are_few_and_time_is_limited(path):
 RIGHTS = {
     "check": {},
     "generate": {"contents": "write", "actions": "write"},
+    "release": {"id-token": "write"},
     "weekly": {"contents": "write", "pull-requests": "write", "actions": "write"},
 }
 
 
 @each
 def test_only_the_jobs_that_push_may_write(path):
-    (job,) = jobs(path).values()
+    *others, job = jobs(path).values()
     assert job.get("permissions", {}) == RIGHTS[path.stem]
+    assert not any("permissions" in other for other in others)
 
 
 @each
@@ -92,12 +95,21 @@ def test_nothing_from_outside_is_pasted_into_a_script(path):
     assert [script for script in scripts(path) if "${{" in script] == []
 
 
+def test_ci_is_what_the_workflow_runs_on_every_python():
+    (job,) = jobs(ROOT / ".github/workflows/check.yml").values()
+    assert job["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13", "3.14"]
+    assert any(" .ci/run" in step.get("run", "") for step in job["steps"])
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = [line.rpartition(" ")[2] for line in settings["classifiers"] if ":: 3." in line]
+    assert named == job["strategy"]["matrix"]["python"]
+
+
 @each
 def test_what_is_run_exists(path):
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     text = "\n".join(scripts(path))
     for line in re.findall(r"^\s*make (.*)$", text, re.MULTILINE):
-        assert set(line.split()) <= targets
+        assert {word for word in line.split() if "=" not in word} <= targets
     for line in re.findall(r"imagekit (.*?)(?: \\\n|>|$)", text, re.MULTILINE):
         command, *options = line.split()
         parameters = cli.get_command(click.Context(cli), command).params

@@ -22,12 +22,14 @@ import urllib.request
 
 import pytest
 
+from tests.system.conftest import missing
 from tools import site
 from tools.notebooks import copied
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "build" / "screenshots"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 # What a browser would ask its maker for, and the sandbox that root cannot have.
 FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
@@ -51,7 +53,6 @@ TIMEOUT = 60_000
 
 pytestmark = [
     pytest.mark.edge,
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
     # playwright's own event loop may still be closing when its process has ended.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
@@ -62,6 +63,8 @@ pytestmark = [
 def browser():
     from playwright.sync_api import sync_playwright
 
+    if CHROMIUM is None:
+        missing("no browser: apt-get install chromium")
     with sync_playwright() as started:
         opened = started.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         yield opened

@@ -16,10 +16,15 @@ from imagekit.build import report as reports
 from imagekit.build.cloud import upload
 from imagekit.notebook import build_report
 from tests.system.cloud import Cloud, builder, call, gcloud
-from tests.system.conftest import CA_BUNDLE, run, wait_until
+from tests.system.conftest import CA_BUNDLE, missing, run, wait_until
 from tools.notebooks import copied
 
-pytestmark = pytest.mark.skipif(gcloud() is None, reason="gcloud is not installed")
+
+@pytest.fixture(autouse=True, scope="module")
+def _has_gcloud():
+    if gcloud() is None:
+        missing("no gcloud: cloud.google.com/sdk/docs/install")
+
 
 MATRIX = """
 base_url: {address}/ml

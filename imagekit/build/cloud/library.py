@@ -60,7 +60,7 @@ class Library:
     ) -> None:
         self.root = root
         self.region = region or "global"
-        self.substitutions = dict(substitutions or {})
+        self.substitutions: Mapping[str, str] = dict(substitutions or {})
         self.read: dict[str, int] = {}
         self._load(project)
         self.bucket = (staging or f"gs://{self.project}_cloudbuild").removeprefix("gs://")

@@ -110,6 +110,8 @@ def parse(text: str | bytes) -> Remote:
 class Service(Protocol):
     """A client of Cloud Build. Every method raises CloudError, with the remedy, where it fails."""
 
+    substitutions: Mapping[str, str]
+
     def commands(self, files: Sequence[pathlib.Path]) -> list[str]:
         """What submitting these build files does, one line each, for people."""
 

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from imagekit.build.cloud.logs import Log
+from imagekit.build.cloud.service import parse
 from imagekit.build.report import StepReport
 
 SAID = (
@@ -31,7 +32,7 @@ def test_steps_get_their_lines_whatever_the_pieces(tmp_path, length):
     service = Pieces(length)
     while service.rest:
         status = "WORKING" if len(service.rest) > 1 else "SUCCESS"
-        log.read(service, service.parse(json.dumps({"id": "1", "status": status})))
+        log.read(service, parse(json.dumps({"id": "1", "status": status})))
     assert (tmp_path / "whole.txt").read_bytes() == SAID
     assert shown == SAID.decode().splitlines()
     first, second = (tmp_path / own.log for own in part)

@@ -1,0 +1,62 @@
+"""The wheel and the sdist, each installed from scratch into an environment of its own."""
+
+import pathlib
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+import imagekit
+from tests.conftest import ROOT
+
+UV = pathlib.Path(sys.executable).with_name("uv")
+MATRIX = "base_url: h/r\npython_versions: {a: {V: 1}}\nimages: [{python: a}]\n"
+
+
+def run(*command, cwd=None):
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dist")
+    done = run(UV, "build", "--quiet", "--out-dir", folder, ROOT)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_the_wheel_holds_the_package_and_its_types(dist):
+    (wheel,) = dist.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {"imagekit/py.typed", "imagekit/notebook/tables.js"} <= names
+    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"imagekit"}
+    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+
+
+@pytest.mark.parametrize("kind", ["*.whl", "*.tar.gz"])
+def test_it_installs_and_runs(dist, kind, tmp_path):
+    (archive,) = dist.glob(kind)
+    venv, python = tmp_path / "venv", tmp_path / "venv/bin/python"
+    assert run(UV, "venv", "--quiet", "--python", sys.executable, venv).returncode == 0
+    pins = ROOT / "constraints.txt"
+    done = run(UV, "pip", "install", "--quiet", "--python", python, "-c", pins, archive)
+    assert done.returncode == 0, done.stderr
+    program = tmp_path / "venv/bin/imagekit"
+    assert run(program, "--version").stdout == f"imagekit, version {imagekit.__version__}\n"
+    (tmp_path / "images.yaml").write_text(MATRIX)
+    done = run(program, "generate", "-c", "images.yaml", cwd=tmp_path)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (
+        0,
+        "cloudbuild.json written: 1 image; 1 added, the file is new",
+    )
+    # What needs an extra says which.
+    for command, extra in (
+        (["run", "generate"], "run"),
+        (["runs", "--runs", "gs://bucket/runs"], "run"),
+        (["submit", "-c", "images.yaml", "--via", "library"], "cloud"),
+    ):
+        done = run(program, *command, cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (2, ""), command
+        assert done.stderr.splitlines()[-1].endswith(f"run pip install 'imagekit[{extra}]'")
+        assert "Traceback" not in done.stderr
