@@ -1,6 +1,7 @@
-"""Build the site: `python docs/build.py [FOLDER]`, by default into `build/docs/html`.
+"""Build the site: `python docs/build.py [FOLDER]` writes to `FOLDER/html`.
 
-The notebooks write files when they are executed, so everything happens in a copy of the project.
+The default folder is `build/docs`. The site is built in a copy of the project, because the
+notebooks write files when they are executed.
 """
 
 import os
@@ -16,13 +17,13 @@ import generated
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PARTS = ("config", "dockerfiles", "notebooks", "cloudbuild.json", "pyproject.toml")
 QUIET = 'c.IPKernelApp.log_level = "ERROR"\n'
-"""ipykernel 7.3 and later warn in every run of a kernel that listens unencrypted."""
+"""ipykernel 7.3 and later warn about unencrypted connections each time a kernel starts."""
 
 
 def build(folder: pathlib.Path, root: pathlib.Path = ROOT) -> int:
-    """Build the site of a checkout into `folder/html`; the exit code is Sphinx's.
+    """Build the site of the checkout `root` into `folder/html` and return Sphinx's exit code.
 
-    A notebook that fails, and everything that Sphinx warns of, is a failure.
+    A failing notebook or any warning of Sphinx fails the build.
     """
     source = folder / "source"
     shutil.rmtree(source, ignore_errors=True)
@@ -37,7 +38,7 @@ def build(folder: pathlib.Path, root: pathlib.Path = ROOT) -> int:
     profile.mkdir(parents=True, exist_ok=True)
     (profile / "ipython_kernel_config.py").write_text(QUIET)
     os.environ["IPYTHONDIR"] = str(folder / "ipython")
-    # Nobody watches, whatever the environment of the caller says.
+    # Plain output, even if the caller's environment asks for interactive tables.
     os.environ["IMAGEKIT_INTERACTIVE"] = "0"
     options = ["-q", "-W", "--keep-going", "-E", "-d", str(folder / "doctrees")]
     return sphinx([*options, "-b", "html", str(source), str(folder / "html")])
@@ -47,5 +48,5 @@ if __name__ == "__main__":
     target = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "build" / "docs"
     code = build(target.resolve())
     if code == 0:
-        print(f"{os.path.relpath(target / 'html' / 'index.html')} is the site's first page")
+        print(f"{os.path.relpath(target / 'html' / 'index.html')} is the start page of the site")
     sys.exit(code)

@@ -1,4 +1,4 @@
-"""Sphinx's settings for the site; `docs/build.py` runs it on a copy of the project."""
+"""Sphinx configuration. `docs/build.py` runs Sphinx in a copy of the project."""
 
 import pathlib
 
@@ -7,7 +7,7 @@ from docutils import nodes
 
 project = "imagekit"
 author = "the imagekit authors"
-copyright = "the imagekit authors"  # noqa: A001 - Sphinx calls it so
+copyright = "the imagekit authors"  # noqa: A001 - the name that Sphinx reads
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx_click"]
 exclude_patterns = ["README.md", "html", "runs"]
@@ -18,23 +18,23 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sphinx = False
-# What the theme would show of a generated page's origin leads nowhere.
+# The links to the sources of generated pages would be broken.
 html_show_sourcelink = False
 
 myst_heading_anchors = 3
 myst_enable_extensions = ["colon_fence"]
 
-# The notebooks are executed for the site. One that fails is warned of, with the cell and its
-# error, and every warning fails the site; to raise would hide both behind Sphinx's own traceback.
+# Execute the notebooks. A failing notebook gives a warning with its cell and error, and warnings
+# fail the build. `nb_execution_raise_on_error` shows Sphinx's own traceback instead.
 nb_execution_mode = "force"
 nb_execution_timeout = 300
 nb_execution_show_tb = True
-# Only a widget would need a script from elsewhere, and what is executed here shows none.
+# Only widgets need scripts from other hosts, and the executed notebooks show none.
 nb_ipywidgets_js = {}
-# Machines read our media type from the notebook; people read the words beside it.
+# Outputs with imagekit's own media type also have a plain text form, which is shown.
 suppress_warnings = ["mystnb.unknown_mime_type"]
 
-# It would make a dash of the two that an option begins with.
+# Keep the two hyphens of an option; smart quotes turn them into a dash.
 smartquotes = False
 
 autodoc_member_order = "bysource"
@@ -43,13 +43,13 @@ autodoc_preserve_defaults = True
 
 
 def setup(app):
-    """Put pictures into the pages themselves, and the API's defaults into words."""
+    """Inline SVG images, and show the defaults of Struct fields in signatures."""
     app.connect("doctree-read", _inline_pictures)
     app.connect("autodoc-process-signature", _signature)
 
 
 def _signature(_app, what, _name, obj, *more):
-    """Show the default that a field's factory makes, for which Python has only `<factory>`."""
+    """Show the value that a default factory returns instead of `<factory>`."""
     _options, signature, returns = more
     if what == "class" and signature and issubclass(obj, msgspec.Struct):
         for field in msgspec.structs.fields(obj):

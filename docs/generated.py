@@ -1,9 +1,11 @@
-"""The reference pages that are made from the code, so that they cannot say something else."""
+"""Generate the reference pages from the code, so that they match it."""
 
+import inspect
 import types
 import typing
 
 import msgspec
+from sphinx.pycode import ModuleAnalyzer
 
 from imagekit import errors
 from imagekit.config import cloudbuild, schema
@@ -24,7 +26,7 @@ SECTIONS = {
 
 
 def pages() -> dict[str, str]:
-    """Each page's path from the site's source, and its Markdown."""
+    """Return the Markdown of each generated page, by its path in the site's source."""
     return {
         "reference/keys.md": keys(),
         "reference/exit-codes.md": exit_codes(),
@@ -33,10 +35,10 @@ def pages() -> dict[str, str]:
 
 
 def keys() -> str:
-    """Every key of a config with its type and default."""
+    """Return the page of all config keys with their types and defaults."""
     parts = [
-        "# Every key\n\nMade from the types that read the file. What a key means stands in "
-        "[the configuration](../config.md)."
+        "# All keys\n\nGenerated from the types that read the config. See [config](../config.md) "
+        "for examples."
     ]
     for title, kind in SECTIONS.items():
         summary = kind.__doc__.partition("\n")[0]
@@ -45,46 +47,47 @@ def keys() -> str:
 
 
 def exit_codes() -> str:
-    """Every exit code with the errors that end in it."""
-    found: dict[int, list[type[errors.ImagekitError]]] = {}
-    for kind in _errors(errors.ImagekitError):
-        found.setdefault(kind.exit_code, []).append(kind)
+    """Return the page of all exit codes with their errors."""
+    by_code: dict[int, list[type[errors.ImagekitError]]] = {}
+    for kind in dict.fromkeys(_errors(errors.ImagekitError)):
+        by_code.setdefault(kind.exit_code, []).append(kind)
     lines = [
         f"| {code} | `{kind.__name__}` | {_first(kind)} |"
-        for code, kinds in sorted(found.items())
+        for code, kinds in sorted(by_code.items())
         for kind in kinds
-        # These two only gather others; nobody meets them.
+        # Base classes, which are never raised themselves.
         if kind not in (errors.ImagekitError, errors.ProblemsError)
     ]
     stopped = "Ctrl-C, SIGTERM or a closed terminal"
     lines.append(f"| {errors.INTERRUPTED} | `KeyboardInterrupt` | {stopped} |")
     return (
-        "# Exit codes\n\n0 is success. A run of a notebook that fails with one of these errors "
-        "exits with the same code, and with 1 for any other. A notebook that calls `sys.exit(N)` "
-        "itself exits with N, whatever N stands for here: 0 and nothing are success, and a text "
-        "is 1. `--exit-code` of `imagekit diff` exits with 1 where something differs.\n\n"
+        "# Exit codes\n\n0 is success.\n\n"
+        "`imagekit run` exits with the code of the error that the notebook failed with, and with "
+        "1 for errors that are not listed here. If a notebook calls `sys.exit(N)`, `imagekit run` "
+        "exits with N; without an argument that is 0, and with a text it is 1. "
+        "`imagekit diff --exit-code` exits with 1 if there are differences.\n\n"
         "| code | error | when |\n| --- | --- | --- |\n" + "\n".join(lines) + "\n"
     )
 
 
 def records() -> str:
-    """The record of a run, field by field."""
+    """Return the page of the fields and outcomes of a run's record."""
     written = typing.get_args(record.Outcome)
     in_record = _outcomes(word for word in entry.OUTCOMES if word in written)
     derived = _outcomes(word for word in entry.OUTCOMES if word not in written)
     return (
-        "# Records of runs\n\n`imagekit run` leaves two files with one name in the run store: "
-        "the executed notebook, and this record as JSON. It is written whole when the run begins, "
-        "as `running`, and once more when it has ended; after that it never changes. "
-        "What a notebook computed stands in it, and in the notebook under the media type "
-        f"`{record.RESULT_TYPE}`.\n\n## Fields\n\n{record.Record.__doc__.strip()}\n\n"
+        "# Run records\n\n`imagekit run` writes two files with one name into the run store: the "
+        "executed notebook, and this record as JSON. The record is written when the run starts, "
+        "with the outcome `running`, and again when it ends. After that it never changes. "
+        "The result of the notebook is in the record, and in the notebook under the media type "
+        f"`{record.RESULT_TYPE}`.\n\n## Fields\n\n{inspect.getdoc(record.Record)}\n\n"
         f"{_table(record.Record, 'field')}\n\n"
-        f"## Outcomes\n\nThese stand in a record:\n\n{in_record}\n\n"
-        "The history adds what no record can say of itself:\n\n"
-        f"{derived}\n\nWhat is unreadable or not a run has a row in the history and is not "
-        "counted as a run.\n\n"
-        "## The cell that a run ended at\n\n"
-        f"{record.CellError.__doc__}\n\n{_table(record.CellError, 'field')}\n"
+        f"## Outcomes\n\nOutcomes in a record:\n\n{in_record}\n\n"
+        "Outcomes that only the history shows:\n\n"
+        f"{derived}\n\n`unreadable` and `not a run` have a row in the history and are not "
+        "counted as runs.\n\n"
+        "## Cell of a failed run\n\n"
+        f"{inspect.getdoc(record.CellError)}\n\n{_table(record.CellError, 'field')}\n"
     )
 
 
@@ -94,7 +97,7 @@ def _outcomes(words: typing.Iterable[str]) -> str:
 
 
 def _errors(kind: type) -> list[type]:
-    return [kind, *(found for sub in kind.__subclasses__() for found in _errors(sub))]
+    return [kind, *(error for sub in kind.__subclasses__() for error in _errors(sub))]
 
 
 def _first(kind: type) -> str:
@@ -103,11 +106,28 @@ def _first(kind: type) -> str:
 
 def _table(kind: type, head: str) -> str:
     hints = typing.get_type_hints(kind, include_extras=True)
+    meanings = _meanings(kind)
     rows = [
-        f"| `{field.name}` | {_type(hints[field.name])} | {_default(field)} |"
+        [
+            f"`{field.name}`",
+            _type(hints[field.name]),
+            _default(field),
+            *([meanings.get(field.name, "")] if meanings else []),
+        ]
         for field in msgspec.structs.fields(kind)
     ]
-    return f"| {head} | what it takes | default |\n| --- | --- | --- |\n" + "\n".join(rows)
+    heads = [head, "type", "default", *(["meaning"] if meanings else [])]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [heads, ["---"] * len(heads), *rows])
+
+
+def _meanings(kind: type) -> dict[str, str]:
+    """Return the docstrings of a class's attributes, each in one line, by attribute."""
+    docs = ModuleAnalyzer.for_module(kind.__module__).find_attr_docs()
+    return {
+        attribute: " ".join(" ".join(lines).split()).replace("|", "\\|")
+        for (owner, attribute), lines in docs.items()
+        if owner == kind.__name__
+    }
 
 
 def _default(field: msgspec.structs.FieldInfo) -> str:
@@ -122,7 +142,7 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
 
 
 def _type(hint: typing.Any) -> str:
-    """A type in words. What is written in more than one way says so itself."""
+    """Return a type in words. `Meta(description=...)` describes a type with several notations."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Annotated:
         meta = args[1]
