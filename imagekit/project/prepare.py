@@ -53,7 +53,7 @@ def prepare(directory: pathlib.Path, options: Mapping[str, Any]) -> tuple[str, l
     )
     _check_apt(asked.apt)
     notes = [f"base image: {chosen.why}", *([f"settings: {origin}"] if origin else [])]
-    notes += parts.notes or ["no dependencies declared"]
+    notes += parts.notes or ["no dependencies are declared"]
     notes += [f"extras: {', '.join(parts.extras)}"] if parts.extras else []
     copied = [*parts.files, *parts.folders, *([argument] if start == "script" else [])]
     return dockerfile.render(parts, asked), [*notes, *_check_context(directory, copied)]
