@@ -37,8 +37,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     path: Path = ()
     on_key: bool = False
     see: Path = ()
-    meant: Path = ()
-    follows: tuple[Path, ...] = ()
+    intended_path: Path = ()
+    caused_by: tuple[Path, ...] = ()
     severity: Literal["error", "warning"] = "error"
     place: Place | None = None
 
@@ -50,7 +50,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def without_consequences(causes: Iterable[Problem], problems: Iterable[Problem]) -> list[Problem]:
+def root_causes(causes: Iterable[Problem], problems: Iterable[Problem]) -> list[Problem]:
     """The problems that no cause explains, for one mistake is to be told once.
 
     Only a problem that no other cause explains is a cause, so that two never explain each other
@@ -58,15 +58,15 @@ def without_consequences(causes: Iterable[Problem], problems: Iterable[Problem])
     """
     roots: list[Problem] = []
     errors = [cause for cause in causes if cause.severity == "error" and cause.path]
-    for cause in sorted(errors, key=lambda cause: len(cause.follows)):
+    for cause in sorted(errors, key=lambda cause: len(cause.caused_by)):
         if not _explained(cause, roots):
             roots.append(cause)
     return [problem for problem in problems if not _explained(problem, roots)]
 
 
 def _explained(problem: Problem, roots: Iterable[Problem]) -> bool:
-    paths = [root.meant or root.path for root in roots if root != problem]
-    return any(_touches(follow, path) for follow in problem.follows for path in paths)
+    paths = [root.intended_path or root.path for root in roots if root != problem]
+    return any(_touches(follow, path) for follow in problem.caused_by for path in paths)
 
 
 def _touches(follow: Path, cause: Path) -> bool:

@@ -104,7 +104,9 @@ def _seconds(node: yaml.Node, path: Path, report: Report) -> int | None:
     text = scalar(node, path, report)
     amount = seconds(text) if text is not None else None
     if text is not None and amount is None:
-        message = f"{text!r} is no time-out: write 1 to {MAX_TIMEOUT} seconds, such as 3600s or 24h"
+        message = (
+            f"{text!r} is not a valid timeout: use 1 to {MAX_TIMEOUT} seconds, such as 3600s or 24h"
+        )
         report(Problem(message=message, path=path))
     return amount
 
@@ -112,7 +114,7 @@ def _seconds(node: yaml.Node, path: Path, report: Report) -> int | None:
 def _count(node: yaml.Node, path: Path, report: Report) -> int | None:
     text = scalar(node, path, report)
     if text is not None and not re.fullmatch(r"[1-9][0-9]{0,8}", text):
-        report(Problem(message=f"{text!r} is no whole number above 0", path=path))
+        report(Problem(message=f"{text!r} is not a positive whole number", path=path))
         return None
     return None if text is None else int(text)
 
@@ -120,7 +122,7 @@ def _count(node: yaml.Node, path: Path, report: Report) -> int | None:
 def _flag(node: yaml.Node, path: Path, report: Report) -> bool | None:
     text = scalar(node, path, report)
     if text is not None and text not in ("true", "false"):
-        report(Problem(message=f"{text!r} is neither true nor false", path=path))
+        report(Problem(message=f"expected true or false, found {text!r}", path=path))
     return {"true": True, "false": False}.get(text or "")
 
 

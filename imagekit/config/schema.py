@@ -166,9 +166,9 @@ def _build_args(node: yaml.Node, path: Path, report: Report) -> dict[str, str]:
     args: dict[str, str] = {}
     for name, value, at in pairs:
         if not is_arg_name(name):
-            report(Problem(message=f"{name!r} {NO_ARG_NAME}", path=at, on_key=True))
+            report(Problem(message=f"{name!r} {INVALID_ARG_NAME}", path=at, on_key=True))
         elif name in args:
-            report(Problem(message=f"{name!r} is given twice; remove one", path=at))
+            report(Problem(message=f"duplicate build arg {name!r}; remove one", path=at))
         elif value is not None:
             args[name] = value
     return args
@@ -202,8 +202,8 @@ def _listed_args(
             report(Problem(message=f"{text!r} has no value; write NAME=VALUE", path=at))
 
 
-NO_ARG_NAME = (
-    "cannot be the name of a build arg: use letters, digits and '_', and no digit at the start"
+INVALID_ARG_NAME = (
+    "is not a valid build arg name: use letters, digits and '_', and do not start with a digit"
 )
 
 
@@ -215,7 +215,7 @@ def is_arg_name(text: str) -> bool:
 def _arg_name(node: yaml.Node, path: Path, report: Report) -> str | None:
     text = scalar(node, path, report)
     if text is not None and not is_arg_name(text):
-        report(Problem(message=f"{text!r} {NO_ARG_NAME}", path=path))
+        report(Problem(message=f"{text!r} {INVALID_ARG_NAME}", path=path))
         return None
     return text
 
@@ -234,7 +234,7 @@ def _choice(node: yaml.Node, path: Path, report: Report) -> tuple[str | None, ..
         elif name is not None or is_null(child):
             names.append(name)
     if not node.value:
-        report(Problem(message="an empty list selects nothing; leave the key out", path=path))
+        report(Problem(message="the list is empty; add a value or remove the key", path=path))
     return tuple(names)
 
 

@@ -6,7 +6,9 @@ import re
 
 import msgspec
 
-NO_TAG = "is no legal tag: letters, digits, '_', '.' and '-', not starting with '.' or '-'"
+INVALID_TAG = (
+    "is not a valid tag: use letters, digits, '_', '.' and '-', and do not start with '.' or '-'"
+)
 
 ARTIFACT_REGISTRY = re.compile(r"(?P<location>[a-z0-9-]+)-docker\.pkg\.dev(?:/(?P<path>.*))?")
 GCR_LOCATIONS = {
@@ -34,17 +36,17 @@ def is_repository(url: str) -> bool:
     return bool(legal) and not _too_short(url)
 
 
-def no_repository(url: str) -> str:
+def invalid_reason(url: str) -> str:
     """Why a text is no repository that an image can be tagged with, and what would be one."""
     reasons = {
-        "it is longer than 255 characters": len(url) > 255,
-        "substitutions are not possible here": "$" in url,
-        "leave the scheme out": "://" in url,
-        "it names no image within its registry": _too_short(url),
+        "longer than 255 characters": len(url) > 255,
+        "substitutions are not supported here": "$" in url,
+        "remove the scheme": "://" in url,
+        "the image name is missing": _too_short(url),
     }
     reason = next((f" ({why})" for why, holds in reasons.items() if holds), "")
     return (
-        f"is no repository that images can be tagged with{reason}: write lower-case HOST/PATH "
+        f"is not a valid image repository{reason}: write lowercase HOST/PATH "
         "without a tag, such as us-docker.pkg.dev/my-project/my-repository/ml"
     )
 
@@ -82,7 +84,7 @@ class Registry(msgspec.Struct, frozen=True):
     name: str
 
     @property
-    def creation(self) -> str:
+    def create_command(self) -> str:
         """The command that creates it."""
         return (
             f"gcloud artifacts repositories create {self.name} --repository-format=docker "

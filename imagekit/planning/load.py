@@ -9,7 +9,7 @@ import msgspec
 from imagekit.config import check, cloudbuild, schema
 from imagekit.config.schema import Config
 from imagekit.docker import names
-from imagekit.errors import ConfigError, Problem, UsageError, without_consequences
+from imagekit.errors import ConfigError, Problem, UsageError, root_causes
 from imagekit.planning.matrix import Matrix, expand
 from imagekit.planning.plan import Plan, build_plan, not_built, select_images
 from imagekit.planning.recipes import recipes_of
@@ -52,7 +52,7 @@ def as_list(globs: str | Sequence[str]) -> Sequence[str]:
     """One glob or several; papermill's command line hands over a single one as text."""
     found = [globs] if isinstance(globs, str) and globs else globs
     if not isinstance(found, Sequence) or not all(isinstance(glob, str) for glob in found):
-        raise UsageError(f"{globs!r} is neither a glob nor a list of globs; write it in quotes")
+        raise UsageError(f"{globs!r} is not a glob or a list of globs; put it in quotes")
     return list(found)
 
 
@@ -65,7 +65,7 @@ def derive(
     matrix_, matrix_problems = expand(loaded, recipes_)
     plan_, plan_problems = build_plan(matrix_)
     every = [*causes, *matrix_problems, *plan_problems]
-    found = without_consequences(causes, every)
+    found = root_causes(causes, every)
     located = [source.locate(problem) if source else problem for problem in found]
     errors = _in_order(problem for problem in located if problem.severity == "error")
     if errors:
@@ -83,7 +83,7 @@ def _override(loaded: Config, base_url: str | None, timeout: int | None) -> Conf
     changes: dict[str, object] = {}
     if base_url:
         if not names.is_repository(base_url):
-            raise UsageError(f"base_url: {base_url!r} {names.no_repository(base_url)}")
+            raise UsageError(f"base_url: {base_url!r} {names.invalid_reason(base_url)}")
         changes["base_url"] = base_url
     if timeout:
         amount = cloudbuild.seconds(str(timeout))

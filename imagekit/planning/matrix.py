@@ -130,8 +130,8 @@ def _check(matrix: Matrix) -> Iterator[Problem]:
     yield from _check_rules(matrix)
     yield from _check_unused(matrix)
     if config.images and not matrix.built():
-        message = "every image is excluded, so nothing would be built"
-        yield Problem(message=message, path=("exclude",), follows=(("exclude",), ("images",)))
+        message = "every image is excluded, so there is nothing to build"
+        yield Problem(message=message, path=("exclude",), caused_by=(("exclude",), ("images",)))
 
 
 def _check_axes(matrix: Matrix, combination: Combination, path: Path) -> Iterator[Problem]:
@@ -143,22 +143,22 @@ def _check_axes(matrix: Matrix, combination: Combination, path: Path) -> Iterato
     for axis in needed:
         if axis not in given:
             names = ", ".join(matrix.config.axis(axis))
-            message = f"recipe {recipe!r} needs a {axis!r} here, out of {names}"
-            yield Problem(message=message, path=path, follows=((*path, axis), ("recipes",)))
+            message = f"recipe {recipe!r} requires {axis!r}, one of: {names}"
+            yield Problem(message=message, path=path, caused_by=((*path, axis), ("recipes",)))
     for axis in given:
         # An axis without any values is a name that does not exist, which is said elsewhere.
         if axis not in needed and matrix.config.axis(axis):
-            message = f"recipe {recipe!r} does not read the axis {axis!r}; leave it out"
-            yield Problem(message=message, path=(*path, axis), follows=(("recipes",),))
+            message = f"recipe {recipe!r} does not read the axis {axis!r}; remove it"
+            yield Problem(message=message, path=(*path, axis), caused_by=(("recipes",),))
 
 
 def _check_twice(matrix: Matrix) -> Iterator[Problem]:
     first: dict[Combination, Path] = {}
     for cell in matrix.cells:
         if cell.combination in first:
-            message = f"{cell.combination} is named twice; remove one"
+            message = f"{cell.combination} is listed twice; remove one"
             see = first[cell.combination]
-            yield Problem(message=message, path=cell.path, see=see, follows=(cell.path,))
+            yield Problem(message=message, path=cell.path, see=see, caused_by=(cell.path,))
         first.setdefault(cell.combination, cell.path)
 
 
@@ -170,13 +170,13 @@ def _check_rules(matrix: Matrix) -> Iterator[Problem]:
     for index, rule in enumerate(config.exclude):
         at = ("exclude", index)
         if not rule.reason.strip():
-            message = "'reason' is empty: say why, it is shown in the matrix"
-            yield Problem(message=message, path=(*at, "reason"), follows=((*at, "reason"),))
+            message = "'reason' must not be empty; it is shown in the matrix"
+            yield Problem(message=message, path=(*at, "reason"), caused_by=((*at, "reason"),))
         if names_an_axis(rule) and not any(matches(rule, c) for c in (*listed, *below)):
-            message = "this rule matches no combination in 'images'; remove it or mend it"
+            message = "this rule matches no combination in 'images'; fix or remove it"
             axes: list[Path] = [(*at, name) for name in (*AXES, "recipe")]
-            follows = (*axes, ("images",), *SECTIONS)
-            yield Problem(message=message, path=at, follows=follows)
+            caused_by = (*axes, ("images",), *SECTIONS)
+            yield Problem(message=message, path=at, caused_by=caused_by)
 
 
 def _check_unused(matrix: Matrix) -> Iterator[Problem]:
@@ -185,13 +185,13 @@ def _check_unused(matrix: Matrix) -> Iterator[Problem]:
         used = {getattr(combination, axis) for combination in listed}
         for name in matrix.config.axis(axis):
             if name not in used:
-                message = f"no image uses {name!r}; remove it from '{SECTION[axis]}' or build it"
+                message = f"no image uses {name!r}; remove it from '{SECTION[axis]}' or use it"
                 path = (SECTION[axis], name)
                 yield Problem(message=message, path=path, on_key=True, severity="warning")
     recipes = {str(combination.recipe) for combination in listed}
     standing = {n for r in recipes & set(matrix.recipes) for n in ancestry(r, matrix.recipes)}
     for name in matrix.config.recipes:
         if name not in recipes | standing:
-            message = f"no image uses recipe {name!r}; remove it or name it in 'images'"
+            message = f"no image uses recipe {name!r}; remove it or use it in 'images'"
             path = ("recipes", name)
             yield Problem(message=message, path=path, on_key=True, severity="warning")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import msgspec
 
 from imagekit.config.schema import AXES, SECTION, Combination
-from imagekit.docker.names import NO_TAG, is_tag
+from imagekit.docker.names import INVALID_TAG, is_tag
 from imagekit.errors import ConfigError, Path, Problem, did_you_mean, show_path
 from imagekit.planning.matrix import Cell, Matrix, matches
 from imagekit.planning.recipes import ancestors, ancestry, identity, with_recipe
@@ -107,8 +107,8 @@ def _image(matrix: Matrix, cell: Cell, problems: list[Problem], *, listed: bool)
     if parent is not None:
         if recipe.parent_arg in origins:
             _, path = origins[recipe.parent_arg]
-            remedy = "remove it" + (f", or 'omit' it in recipe {name!r}" if len(path) == 3 else "")
-            message = f"{recipe.parent_arg} would hide the parent that recipe {name!r} stands on"
+            remedy = "remove it" + (", or add it to the recipe's 'omit'" if len(path) == 3 else "")
+            message = f"{recipe.parent_arg} would override the parent of recipe {name!r}"
             problems.append(Problem(message=f"{message}; {remedy}", path=path))
         args = {recipe.parent_arg: f"{matrix.config.repository}:{parent}"} | args
     return Image(
@@ -146,8 +146,8 @@ def _origins(
             before, place = from_axes.setdefault(arg, (value, at))
             if before != value and arg not in settled:
                 message = (
-                    f"{arg} is {value!r} here and {before!r} in '{show_path(place[:2])}', and "
-                    f"{cell.combination} has both; give it once, or in an entry's 'build_args'"
+                    f"{arg} is {value!r} here but {before!r} in '{show_path(place[:2])}', and "
+                    f"{cell.combination} uses both; set it once, or in an entry's 'build_args'"
                 )
                 problems.append(Problem(message=message, path=at, see=place))
     entry: Path = (*cell.path, "build_args")
@@ -189,10 +189,10 @@ def _with_aliases(
             images[combination] = msgspec.structs.replace(image, aliases=(*image.aliases, name))
         elif _is_valid(matrix, combination):
             cells = (cell for cell in matrix.cells if cell.combination == combination)
-            why = next((f": {cell.reason}" for cell in cells), "; name it in 'images'")
-            message = f"alias {name!r} stands for {combination}, which is not built{why}"
-            follows = (at, ("images",), ("exclude",))
-            problems.append(Problem(message=message, path=at, on_key=True, follows=follows))
+            why = next((f": {cell.reason}" for cell in cells), "; add it to 'images'")
+            message = f"alias {name!r} refers to {combination}, which is not built{why}"
+            caused_by = (at, ("images",), ("exclude",))
+            problems.append(Problem(message=message, path=at, on_key=True, caused_by=caused_by))
     return list(images.values())
 
 
@@ -222,12 +222,12 @@ def _place_of(name: str, image: Image) -> Path:
 
 def _illegal(name: str, image: Image) -> Problem:
     recipe: Path = ("recipes", str(image.combination.recipe))
-    length = f" ({len(name)} characters, at most 128 are allowed)" if len(name) > 128 else ""
+    length = f" ({len(name)} characters, the maximum is 128)" if len(name) > 128 else ""
     return Problem(
-        message=f"{name!r} {NO_TAG}{length}",
+        message=f"{name!r} {INVALID_TAG}{length}",
         path=_place_of(name, image),
         on_key=name in image.aliases,
-        follows=(recipe, *((section,) for section in SECTION.values())),
+        caused_by=(recipe, *((section,) for section in SECTION.values())),
     )
 
 
@@ -239,14 +239,14 @@ def _collision(
     if owner in other.aliases and name == image.tag:
         path, on_key = ("aliases", owner), True
     if name != owner:
-        message = f"{name!r} and a step of {owner!r} have one name; change one"
+        message = f"steps of {name!r} and {owner!r} have the same name; rename one"
     elif image is other:
-        message = f"alias {name!r} is the tag of that image already; remove it"
+        message = f"alias {name!r} is already the tag of that image; remove it"
     elif ours.recipe == theirs.recipe and name == image.tag and owner == other.tag:
         return _one_pattern(name, ours, theirs, patterns[str(ours.recipe)])
     else:
-        message = f"{name!r} would name both {theirs} and {ours}; change one"
-    return Problem(message=message, path=path, on_key=on_key, follows=(("recipes",),))
+        message = f"{name!r} would be a tag of both {theirs} and {ours}; rename one"
+    return Problem(message=message, path=path, on_key=on_key, caused_by=(("recipes",),))
 
 
 def _one_pattern(name: str, ours: Combination, theirs: Combination, pattern: str) -> Problem:
@@ -256,14 +256,14 @@ def _one_pattern(name: str, ours: Combination, theirs: Combination, pattern: str
     message = f"{name!r} is the tag of both {theirs} and {ours}"
     missing = [axis for axis in differing if f"{{{axis}}}" not in pattern]
     if missing:
-        message += f": put {{{missing[0]}}} into it"
-        return Problem(message=message, path=("recipes", recipe, "tag"), follows=(("recipes",),))
+        message += f"; add {{{missing[0]}}} to it"
+        return Problem(message=message, path=("recipes", recipe, "tag"), caused_by=(("recipes",),))
     axis = differing[0]
     values = [str(getattr(combination, axis)) for combination in (theirs, ours)]
     message += (
-        f", because the names of their values run together in {pattern!r}; rename "
-        f"{' or '.join(map(repr, values))}, or give recipe {recipe!r} a 'tag' that sets them "
-        "apart with another sign, such as '_' or '.'"
+        f", because their values are ambiguous in {pattern!r}; rename "
+        f"{' or '.join(map(repr, values))}, or separate the axes in the 'tag' of recipe "
+        f"{recipe!r} with another character, such as '_' or '.'"
     )
     return Problem(message=message, path=(SECTION[axis], values[0]), on_key=True)
 
@@ -275,7 +275,7 @@ def _check_excluded(matrix: Matrix, plan: Plan) -> Iterator[Problem]:
                 if matches(rule, combination):
                     message = (
                         f"this rule excludes {combination}, which {image.combination} "
-                        "stands on; exclude that too, or neither"
+                        "depends on; exclude both or neither"
                     )
                     yield Problem(message=message, path=("exclude", index))
 
@@ -320,10 +320,10 @@ def select_images(
     skipped = [i.tag for i in plan.images if i.tag in kept and _matches(plan, i, skip)]
     for tag in skipped:
         child = next(name for name in wanted if tag in _with_parents(plan, [name]))
-        message = f"skip: it leaves out {tag}, which {child} stands on; skip that too"
+        message = f"skip: {child} depends on {tag}; skip both"
         problems.append(Problem(message=message))
     if not wanted and not problems:
-        problems.append(Problem(message="the selection leaves no image"))
+        problems.append(Problem(message="the selection contains no image"))
     if problems:
         raise ConfigError(problems)
     return msgspec.structs.replace(plan, images=tuple(i for i in plan.images if i.tag in kept))

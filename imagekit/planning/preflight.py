@@ -27,8 +27,8 @@ def dockerfiles(plan: Plan, config: Config, read: Callable[[str], str]) -> Itera
         try:
             text = read(name)
         except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or "it cannot be read"
-            message = f"{name}: {why}; {counted(len(images), 'image')} would be built with it"
+            why = getattr(error, "strerror", None) or "cannot be read"
+            message = f"{name}: {why}; needed by {counted(len(images), 'image')}"
             yield Problem(message=message, severity="warning")
             continue
         yield from _undeclared(name, images, declared_args(text))
@@ -40,8 +40,8 @@ def _undeclared(name: str, images: list[Image], declared: set[str]) -> Iterator[
     for arg, number in given.items():
         if arg not in declared:
             message = (
-                f"{name} declares no ARG {arg!r}{did_you_mean(arg, declared)}; docker would "
-                f"ignore it ({counted(number, 'image')})"
+                f"{name} does not declare ARG {arg!r}, so Docker ignores it "
+                f"({counted(number, 'image')}){did_you_mean(arg, declared)}"
             )
             yield Problem(message=message, severity="warning")
 
@@ -67,8 +67,8 @@ def _defaults(
             if taken and left:
                 listed = ", ".join(f"{arg}={defaults[arg]}" for arg in left)
                 message = (
-                    f"{value!r} has no build args, so {name} builds with its own default "
-                    f"{listed} ({counted(len(taken), 'image')}); write the build args out"
+                    f"{value!r} has no build args, so {name} uses its default "
+                    f"{listed} ({counted(len(taken), 'image')}); set the build args"
                 )
                 path = (SECTION[axis], value)
                 yield Problem(message=message, path=path, on_key=True, severity="warning")

@@ -10,7 +10,7 @@ from msgspec import UNSET
 
 from imagekit.config.schema import AXES, SECTION, Axis, Combination, Config
 from imagekit.docker.context import is_inside_context
-from imagekit.docker.names import NO_TAG, is_tag
+from imagekit.docker.names import INVALID_TAG, is_tag
 from imagekit.errors import Path, Problem, did_you_mean
 
 CPU_BASE_IMAGE = "ubuntu:18.04"
@@ -79,7 +79,7 @@ def recipes_of(config: Config) -> tuple[Recipes, list[Problem]]:
         if missing:
             which = " and ".join(repr(field) for field in missing)
             near = did_you_mean(name, recipes)
-            message = f"recipe {name!r} is not built in and needs {which}{near}"
+            message = f"recipe {name!r} is not built in, so it requires {which}{near}"
             problems.append(Problem(message=message, path=("recipes", name), on_key=True))
         elif name in recipes:
             given["build_args"] = recipes[name].build_args | change.build_args
@@ -116,11 +116,11 @@ def _check_sections(config: Config, recipes: Recipes) -> Iterator[Problem]:
         for axis in ("python", "gpu"):
             if any(axis in recipes[kind].axes for kind in kinds) and not config.axis(axis):
                 section = SECTION[axis]
-                message = f"{section!r} is missing or empty, and recipe {recipe!r} reads it"
+                message = f"{section!r} is missing or empty, but recipe {recipe!r} reads it"
                 # A value of it that an entry names is told to be missing already.
                 entries: list[Path] = [("images", i, axis) for i in range(len(config.images))]
-                follows: tuple[Path, ...] = ((section,), *entries)
-                yield Problem(message=message, path=(section,), follows=follows)
+                caused_by: tuple[Path, ...] = ((section,), *entries)
+                yield Problem(message=message, path=(section,), caused_by=caused_by)
 
 
 def _check_names(config: Config, recipes: Recipes) -> Iterator[Problem]:
@@ -132,10 +132,10 @@ def _check_names(config: Config, recipes: Recipes) -> Iterator[Problem]:
     for path, names in places:
         for index, name in enumerate(names):
             if name is not None and name not in recipes:
-                listed = f"; there is {', '.join(recipes)}"
+                listed = f"; available: {', '.join(recipes)}"
                 near = did_you_mean(name, recipes) or listed
-                message = f"no recipe is called {name!r}{near}"
-                yield Problem(message=message, path=(*path, index), follows=(("recipes",),))
+                message = f"unknown recipe {name!r}{near}"
+                yield Problem(message=message, path=(*path, index), caused_by=(("recipes",),))
 
 
 def _check(name: str, recipes: Recipes, config: Config) -> Iterator[Problem]:
@@ -144,18 +144,18 @@ def _check(name: str, recipes: Recipes, config: Config) -> Iterator[Problem]:
     for key, file in files:
         if not is_inside_context(file):
             message = (
-                f"{file!r} lies outside the build context: give a path below the "
+                f"{file!r} is outside the build context; use a path below the "
                 "directory that the build is submitted from"
             )
             yield Problem(message=message, path=(*path, key))
     if recipe.parent is not None and recipe.parent not in recipes:
-        message = f"no recipe is called {recipe.parent!r}{did_you_mean(recipe.parent, recipes)}"
+        message = f"unknown recipe {recipe.parent!r}{did_you_mean(recipe.parent, recipes)}"
         at: Path = (*path, "parent")
-        yield Problem(message=message, path=at, follows=(("recipes", recipe.parent),))
+        yield Problem(message=message, path=at, caused_by=(("recipes", recipe.parent),))
     line = [name, *ancestry(name, recipes)]
     # Every recipe of a circle meets it; the first in the config tells it.
     if recipes[line[-1]].parent in line and name == next(n for n in config.recipes if n in line):
-        message = f"a recipe cannot stand on itself: {' → '.join([*line, name])}"
+        message = f"recipes must not form a cycle: {' → '.join([*line, name])}"
         yield Problem(message=message, path=(*path, "parent"))
     yield from _check_pattern(name, recipes, config)
 
@@ -169,23 +169,22 @@ def _check_pattern(name: str, recipes: Recipes, config: Config) -> Iterator[Prob
         rest = rest.replace(f"{{{axis}}}", "x")
         if axis not in AXES:
             known = ", ".join(f"{{{known}}}" for known in AXES)
-            message = (
-                f"{{{axis}}} is no axis{did_you_mean(axis, AXES) or f'; a tag may hold {known}'}"
-            )
+            near = did_you_mean(axis, AXES) or f"; available: {known}"
+            message = f"unknown axis {{{axis}}}{near}"
             yield Problem(message=message, path=path)
         elif not config.axis(axis):
-            message = f"{{{axis}}} has no values in this config; leave it out of the tag"
-            yield Problem(message=message, path=path, follows=(*broken, (SECTION[axis],)))
+            message = f"{{{axis}}} has no values in this config; remove it from the tag"
+            yield Problem(message=message, path=path, caused_by=(*broken, (SECTION[axis],)))
         elif axis not in identity(name, recipes, config):
             message = (
-                f"recipe {name!r} does not read the axis {axis!r}, so no tag can hold {{{axis}}}"
+                f"recipe {name!r} does not read the axis {axis!r}; remove {{{axis}}} from the tag"
             )
-            yield Problem(message=message, path=path, follows=tuple(broken))
+            yield Problem(message=message, path=path, caused_by=tuple(broken))
     if "{" in rest or "}" in rest:
-        message = "a brace stands alone; axes stand in pairs of braces, such as {python}"
+        message = "unmatched brace; write an axis in braces, such as {python}"
         yield Problem(message=message, path=path)
     elif not is_tag(rest):
-        yield Problem(message=f"{recipes[name].tag!r} {NO_TAG}", path=path)
+        yield Problem(message=f"{recipes[name].tag!r} {INVALID_TAG}", path=path)
 
 
 def ancestry(name: str, recipes: Recipes) -> list[str]:

@@ -54,8 +54,7 @@ def _with_reasons(plan: Plan) -> Iterator[tuple[Image, str]]:
     children = collections.Counter(image.parent for image in plan.images)
     for image in plan.images:
         number = children[image.tag]
-        verb = "stands" if number == 1 else "stand"
-        yield image, "" if image.listed else f"{counted(number, 'image')} {verb} on it"
+        yield image, "" if image.listed else f"parent of {counted(number, 'image')}"
 
 
 def _row(image: Image, status: Status, reason: str) -> Row:

@@ -54,7 +54,7 @@ def read_text(path: str | pathlib.Path) -> str:
     """A file's text. Raises UsageError where it cannot be read."""
     text = read_if_there(pathlib.Path(path))
     if text is None:
-        raise UsageError(f"{path}: cannot be read: there is no such file")
+        raise UsageError(f"{path}: cannot be read: no such file")
     return text
 
 

@@ -27,9 +27,9 @@ SHOWN = 40
 """Characters of a text that a message repeats."""
 
 HINTS = {
-    "'\\t'": "indent with blanks, not with tabs",
-    "mapping values are not allowed": "quote a text that holds ': '",
-    "that cannot start any token": "quote a text that starts with this character",
+    "'\\t'": "indent with spaces, not tabs",
+    "mapping values are not allowed": "quote text that contains ': '",
+    "that cannot start any token": "quote text that starts with this character",
 }
 
 
@@ -99,14 +99,14 @@ def parse(data: bytes, name: str) -> Source:
         raise _refused(name, text, error.position, text[error.position]) from None
     except (ValueError, OverflowError):
         # PyYAML hands what stands behind \U to chr() as it is.
-        message = "an escape \\U… in double quotes names a character that does not exist"
+        message = "invalid \\U escape: there is no such character"
         raise _one_problem(message, name, text) from None
     except RecursionError:
-        raise _one_problem("this is nested too deeply for a config", name, text) from None
+        raise _one_problem("the config is nested too deeply", name, text) from None
     if root is None:
-        raise _one_problem("the file is empty; a config has at least 'images'", name, text)
+        raise _one_problem("the file is empty; a config must have 'images'", name, text)
     if not isinstance(root, yaml.MappingNode):
-        message = f"a config is a mapping, this is {KIND[type(root)]}"
+        message = f"a config must be a mapping, not {KIND[type(root)]}"
         raise _one_problem(message, name, text, root.start_mark.index)
     return Source(name, text, root)
 
@@ -116,7 +116,7 @@ def _decode_utf8(data: bytes, name: str) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8-sig")
-        message = f"byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8"
+        message = f"invalid UTF-8 byte 0x{data[error.start]:02x}; save the file as UTF-8"
         raise _one_problem(message, name, before, len(before)) from None
 
 
@@ -125,21 +125,21 @@ def _malformed(error: yaml.MarkedYAMLError, name: str, text: str, is_json: bool)
         try:
             json.loads(text)
         except json.JSONDecodeError as reason:
-            message = f"this is not well-formed JSON: {reason.msg}"
+            message = f"invalid JSON: {reason.msg}"
             return _one_problem(message, name, text, reason.pos)
     mark = error.problem_mark or error.context_mark
     context = ""
     if error.context and error.context_mark:
         line = _place(name, text, error.context_mark.index).line
-        context = f" ({error.context}, from line {line} on)"
+        context = f" ({error.context}, starting at line {line})"
     hint = next((f"; {hint}" for sign, hint in HINTS.items() if sign in str(error.problem)), "")
-    message = f"this is not well-formed YAML: {error.problem}{context}{hint}"
+    message = f"invalid YAML: {error.problem}{context}{hint}"
     return _one_problem(message, name, text, mark.index if mark else 0)
 
 
 def _refused(name: str, text: str, index: int, character: str) -> ConfigError:
     message = (
-        f"the character U+{ord(character):04X} may not stand in a config; remove it, or write it "
+        f"the character U+{ord(character):04X} is not allowed in a config; remove it, or write it "
         f'as "\\u{ord(character):04X}" in double quotes'
     )
     return _one_problem(message, name, text, index)
@@ -182,10 +182,14 @@ def scalar(node: yaml.Node, path: Path, report: Report) -> str | None:
         report(unexpected("text", node, path))
     elif node.tag not in PLAIN_TAGS:
         tag = node.tag.replace(YAML, "!!")
-        report(Problem(message=f"the tag {tag} is not supported; write the text itself", path=path))
+        report(
+            Problem(
+                message=f"the YAML tag {tag} is not supported; write the plain value", path=path
+            )
+        )
     elif "\0" in text or "\N{REPLACEMENT CHARACTER}" in text:
-        which = "NUL" if "\0" in text else "half of a surrogate pair"
-        report(Problem(message=f"holds {which}, which no program can be given", path=path))
+        which = "a NUL character" if "\0" in text else "an unpaired surrogate"
+        report(Problem(message=f"contains {which}; remove it", path=path))
     else:
         return text
     return None
@@ -208,14 +212,14 @@ def items(node: yaml.Node, path: Path, report: Report) -> Iterator[tuple[str, ya
             report_key(Problem(message=message, path=path))
             continue
         if not isinstance(key_node, yaml.ScalarNode):
-            message = f"a key has to be text, not {kind(key_node)}"
+            message = f"a key must be text, not {kind(key_node)}"
             report_key(Problem(message=message, path=path))
             continue
         key = scalar(key_node, path, report_key)
         if key is None:
             continue
         if key in seen:
-            message = f"{key!r} is given twice; remove one"
+            message = f"duplicate key {key!r}; remove one"
             report_key(Problem(message=message, path=(*path, key), see=(*path, key)))
             continue
         seen.add(key)
@@ -224,8 +228,8 @@ def items(node: yaml.Node, path: Path, report: Report) -> Iterator[tuple[str, ya
 
 def no_value(key: str, node: yaml.Node, path: Path) -> Problem:
     """The problem of a name that is given no value, where it would silently become another."""
-    quoted = f", or quote {node.value!r} for the word" if node.value else ""
-    return Problem(message=f"{key!r} has no value; write '' for an empty one{quoted}", path=path)
+    quoted = f", or quote {node.value!r} to use it as text" if node.value else ""
+    return Problem(message=f"{key!r} has no value; use '' for an empty value{quoted}", path=path)
 
 
 def elements(node: yaml.Node, path: Path, report: Report) -> Iterator[tuple[yaml.Node, Path]]:
@@ -283,7 +287,7 @@ def _decode_text(
     text = scalar(node, path, report)
     if text is None or allowed is None or text in allowed:
         return text
-    expected = did_you_mean(text, allowed) or f"; it may be {', '.join(allowed)}"
+    expected = did_you_mean(text, allowed) or f"; allowed: {', '.join(allowed)}"
     report(Problem(message=f"{text!r} is not allowed here{expected}", path=path))
     return None
 
@@ -313,7 +317,7 @@ def _decode_struct(
     missing = [name for name, field in fields.items() if field.required and name not in values]
     for name in missing:
         at = (*path, name)
-        report(Problem(message=f"{name!r} is missing", path=path, follows=(at,)))
+        report(Problem(message=f"{name!r} is missing", path=path, caused_by=(at,)))
     return None if missing else type_(**values)
 
 
@@ -323,10 +327,10 @@ def _admits_null(hint: Any) -> bool:
 
 
 def _unknown_key(key: str, known: list[str], path: Path) -> Problem:
-    listed = did_you_mean(key, known) or f"; known are {', '.join(known)}"
+    listed = did_you_mean(key, known) or f"; allowed: {', '.join(known)}"
     return Problem(
         message=f"unknown key {key!r}{listed}",
         path=path,
         on_key=True,
-        meant=(*path[:-1], closest(key, known) or key),
+        intended_path=(*path[:-1], closest(key, known) or key),
     )

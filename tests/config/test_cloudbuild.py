@@ -74,7 +74,7 @@ def test_a_service_account_needs_its_own_logs(logging):
             "101 substitutions are more",
         ),
         (CloudBuild(substitutions={"_A": "x" * 4_001}), "the value has 4001 characters"),
-        (CloudBuild(substitutions={"_" + "A" * 100: ""}), "cannot be a substitution"),
+        (CloudBuild(substitutions={"_" + "A" * 100: ""}), "is not a valid substitution"),
     ],
 )
 def test_what_there_may_not_be_more_of(options, message):
