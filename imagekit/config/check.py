@@ -1,4 +1,4 @@
-"""What a well-formed config must also hold to: names that exist, an address that is one."""
+"""Check a decoded config: names that must exist, and valid values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from imagekit.errors import Path, Problem, did_you_mean
 
 
 def check(config: Config) -> Iterator[Problem]:
-    """What is wrong with a config's own words: names that nothing has, an address that is none."""
+    """Yield the problems of a config: unknown names, invalid values, unused substitutions."""
     if not config.images:
         message = "'images' is missing or empty, so there is nothing to build"
         yield Problem(message=message, path=("images",), caused_by=(("images",),))
@@ -47,10 +47,10 @@ def check(config: Config) -> Iterator[Problem]:
 
 def _check_unused_substitutions(config: Config) -> Iterator[Problem]:
     sections = [config.axis(axis) for axis in AXES]
-    given = [args for section in sections for args in section.values()]
-    given += [entry.build_args for entry in config.images]
-    given += [recipe.build_args for recipe in config.recipes.values()]
-    texts = [value for args in given for value in args.values()]
+    build_args = [args for section in sections for args in section.values()]
+    build_args += [entry.build_args for entry in config.images]
+    build_args += [recipe.build_args for recipe in config.recipes.values()]
+    texts = [value for args in build_args for value in args.values()]
     names = config.cloudbuild.substitutions
     used = {name for text in texts for name in cloudbuild.substituted(text, names)}
     for name in names:
@@ -85,6 +85,6 @@ def _check_names(
             message = (
                 f"{axis} {name!r} is not in '{SECTION[axis]}'{did_you_mean(name, known) or has}"
             )
-            # Where the section's own key is misspelt, only that is worth telling.
+            # A misspelled key in that section hides this problem.
             at = (*path, axis, index)
             yield Problem(message=message, path=at, caused_by=((SECTION[axis], name),))

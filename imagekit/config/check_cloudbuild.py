@@ -1,4 +1,4 @@
-"""What Cloud Build would refuse of a config's section `cloudbuild`."""
+"""Check the `cloudbuild` section of a config against the rules of Cloud Build."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MAX_DISK = 4_000
 
 
 def check(options: CloudBuild) -> Iterator[Problem]:
-    """What of the options Cloud Build would refuse when the build is submitted."""
+    """Yield the options that Cloud Build would reject when the build is submitted."""
     at: Path = ("cloudbuild",)
     yield from _check_names(options)
     pool = POOL.fullmatch(options.worker_pool or "")
@@ -38,8 +38,8 @@ def check(options: CloudBuild) -> Iterator[Problem]:
     if (options.disk_size or 0) > MAX_DISK:
         message = f"{options.disk_size} GB are more than the {MAX_DISK} that a build may have"
         yield Problem(message=message, path=(*at, "disk_size"))
-    silent = options.logging in ("CLOUD_LOGGING_ONLY", "NONE") or options.logs_bucket
-    if account_name(options.service_account or "") and not silent:
+    has_logging = options.logging in ("CLOUD_LOGGING_ONLY", "NONE") or options.logs_bucket
+    if account_name(options.service_account or "") and not has_logging:
         message = (
             "a custom service account requires 'logging: CLOUD_LOGGING_ONLY' (or NONE), or a "
             "'logs_bucket'; otherwise Cloud Build rejects the build"
@@ -158,12 +158,12 @@ def _check_schedule(trigger: Trigger) -> Iterator[Problem]:
 
 
 def _is_cron(text: str) -> bool:
-    """Whether Cloud Scheduler takes a text for a schedule: five fields of unix-cron.
+    """Whether a text is a valid schedule for Cloud Scheduler: five fields of unix-cron.
 
-    Format: cloud.google.com/scheduler/docs/configuring/cron-job-schedules. What cronsim knows
-    beyond it (seconds, L, LW and #) is refused.
+    Format: cloud.google.com/scheduler/docs/configuring/cron-job-schedules. Extensions of cronsim
+    (seconds, L, LW and #) are rejected.
     """
-    # Only a config with a schedule needs it.
+    # Imported here because only a config with a schedule needs it.
     import datetime
 
     from cronsim import CronSim, CronSimError
@@ -173,7 +173,7 @@ def _is_cron(text: str) -> bool:
     if len(fields) != 5 or days_extended:
         return False
     try:
-        # The moment that it counts from plays no part in what is asked.
+        # The start time does not matter for validation.
         CronSim(text, datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC))
     except CronSimError:
         return False

@@ -1,4 +1,4 @@
-"""What an image repository may be called, and what its address says about the registry."""
+"""Validate repository names and tags; find the Artifact Registry repository of an image."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ GCR_LOCATIONS = {
     "eu.gcr.io": "europe",
     "asia.gcr.io": "asia",
 }
-"""Container Registry's hosts, which live on as repositories of Artifact Registry with the host's
-name, and the location of each
+"""The hosts of Container Registry and their locations. Each is now a repository of Artifact
+Registry named after the host
 (cloud.google.com/artifact-registry/docs/transition/setup-gcr-repo)."""
 
 
 def is_repository(url: str) -> bool:
-    """Whether a text is a legal repository name: an optional host, and a lower-case path.
+    """Whether a text is a valid repository name: an optional host and a lowercase path.
 
     The grammar is that of the distribution project's `reference` package, whose limit of
-    255 characters on the whole name is applied too. Artifact Registry and Container Registry
-    take images only under a project and, the first, a repository.
+    255 characters also applies. An image in Container Registry needs a project in its path, one in
+    Artifact Registry a project and a repository.
     """
     domain = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
     host = rf"(?:{domain})(?:\.{domain})*(?::[0-9]+)?"
     part = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-    legal = len(url) <= 255 and re.fullmatch(rf"(?:{host}/)?{part}(?:/{part})*", url)
-    return bool(legal) and not _too_short(url)
+    match = len(url) <= 255 and re.fullmatch(rf"(?:{host}/)?{part}(?:/{part})*", url)
+    return bool(match) and not _too_short(url)
 
 
 def invalid_reason(url: str) -> str:
-    """Why a text is no repository that an image can be tagged with, and what would be one."""
+    """Return why a text is not a valid repository, and what a valid one looks like."""
     reasons = {
         "longer than 255 characters": len(url) > 255,
         "substitutions are not supported here": "$" in url,
@@ -52,7 +52,7 @@ def invalid_reason(url: str) -> str:
 
 
 def _too_short(url: str) -> bool:
-    """Whether an address of Google's ends before the image's name."""
+    """Whether the path of a Google registry has no image name."""
     host, _, path = url.partition("/")
     parts = _path_of(path)
     needed = 3 if ARTIFACT_REGISTRY.fullmatch(host) else 2 if host in GCR_LOCATIONS else 0
@@ -60,7 +60,7 @@ def _too_short(url: str) -> bool:
 
 
 def _path_of(path: str) -> list[str]:
-    """A path with a project's domain and name as one part.
+    """Split a path, keeping a project's domain and name as one part.
 
     In an image's name the colon of `example.com:project` is a slash
     (cloud.google.com/artifact-registry/docs/docker/names).
@@ -72,7 +72,7 @@ def _path_of(path: str) -> list[str]:
 
 
 def is_tag(text: str) -> bool:
-    """Whether a text is a legal image tag (the same grammar's `tag`)."""
+    """Whether a text is a valid image tag (`tag` in the same grammar)."""
     return bool(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", text))
 
 
@@ -80,12 +80,15 @@ class Registry(msgspec.Struct, frozen=True):
     """A repository of Artifact Registry that must exist before an image can be pushed."""
 
     project: str
+    """The Google Cloud project; a domain is separated by a colon."""
     location: str
+    """A region or multi-region, such as `us`."""
     name: str
+    """The repository's name."""
 
     @property
     def create_command(self) -> str:
-        """The command that creates it."""
+        """The gcloud command that creates the repository."""
         return (
             f"gcloud artifacts repositories create {self.name} --repository-format=docker "
             f"--location={self.location} --project={self.project}"
@@ -93,9 +96,9 @@ class Registry(msgspec.Struct, frozen=True):
 
 
 def registry_of(url: str) -> Registry | None:
-    """What an address needs to exist in Artifact Registry; None for every other registry.
+    """Return the Artifact Registry repository of an image; None for any other registry.
 
-    `gcr.io/PROJECT/IMAGE` needs the repository `gcr.io` of the project.
+    For `gcr.io/PROJECT/IMAGE` this is the repository `gcr.io` of the project.
     """
     host, _, path = url.partition("/")
     project, *rest = _path_of(path)

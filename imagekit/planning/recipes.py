@@ -1,4 +1,4 @@
-"""Recipes: how each kind of image is made. The built-in ones, and what a config makes of them."""
+"""Recipes: how each kind of image is made. The built-in ones, and those of a config."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from imagekit.docker.names import INVALID_TAG, is_tag
 from imagekit.errors import Path, Problem, did_you_mean
 
 CPU_BASE_IMAGE = "ubuntu:18.04"
-"""What CPU images stand on when a config names no base image, as in the original generator."""
+"""The base of CPU images if a config has no base images, as in the original generator."""
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
-    """How a kind of image is made.
-
-    axes: whose values' build args the Dockerfile is given.
-    parent: the recipe of the image that it stands on, which arrives as `parent_arg`.
-    tag: the pattern of its tags, with axes in braces.
-    omit: build args of its axes that are meant for other recipes.
-    build_args: its own, which the axes' win over.
-    test: container-structure-test files that every image of its must pass before it is pushed.
-    """
+    """How a kind of image is made."""
 
     dockerfile: str
+    """The path of the Dockerfile in the build context."""
     tag: str
+    """The pattern of the tags, with axes in braces."""
     axes: tuple[Axis, ...] = ()
+    """The axes whose build args the Dockerfile gets."""
     parent: str | None = None
+    """The recipe of the parent image."""
     parent_arg: str = "BASE_IMAGE"
+    """The build arg that gets the parent's reference."""
     omit: tuple[str, ...] = ()
+    """Build args of the axes that this recipe ignores."""
     build_args: dict[str, str] = {}
+    """The recipe's own build args; those of the axes override them."""
     test: tuple[str, ...] = ()
+    """container-structure-test files that an image must pass before it is pushed."""
 
 
 Recipes = dict[str, Recipe]
 
 
 def built_in(with_base_images: bool) -> Recipes:
-    """The three recipes of the original system, in either generation's tags."""
+    """Return the built-in recipes, with the tags of the original system's two generations."""
     cpu = Recipe(
         dockerfile="dockerfiles/Dockerfile",
         axes=("base_image", "python"),
@@ -66,26 +66,26 @@ def built_in(with_base_images: bool) -> Recipes:
 
 
 def recipes_of(config: Config) -> tuple[Recipes, list[Problem]]:
-    """The recipes that a config builds with, and what is wrong with what it says of them."""
+    """Return the recipes of a config by name, and the problems of its `recipes` section."""
     recipes = built_in(bool(config.base_images))
     problems: list[Problem] = []
     for name, change in config.recipes.items():
-        given = {
+        values = {
             field: getattr(change, field)
             for field in msgspec.structs.asdict(change)
             if getattr(change, field) is not (UNSET if field == "parent" else None)
         }
-        missing = [f for f in ("dockerfile", "tag") if f not in given and name not in recipes]
+        missing = [f for f in ("dockerfile", "tag") if f not in values and name not in recipes]
         if missing:
             which = " and ".join(repr(field) for field in missing)
             near = did_you_mean(name, recipes)
             message = f"recipe {name!r} is not built in, so it requires {which}{near}"
             problems.append(Problem(message=message, path=("recipes", name), on_key=True))
         elif name in recipes:
-            given["build_args"] = recipes[name].build_args | change.build_args
-            recipes[name] = msgspec.structs.replace(recipes[name], **given)
+            values["build_args"] = recipes[name].build_args | change.build_args
+            recipes[name] = msgspec.structs.replace(recipes[name], **values)
         else:
-            recipes[name] = Recipe(**given)
+            recipes[name] = Recipe(**values)
     for name in config.recipes:
         if name in recipes:
             problems += _check(name, recipes, config)
@@ -94,20 +94,20 @@ def recipes_of(config: Config) -> tuple[Recipes, list[Problem]]:
 
 
 def default_recipe(gpu: str | None) -> str:
-    """What a combination is built with that names no recipe: no `gpu` means CPU-only."""
+    """Return the recipe of a combination that names none: `cpu` without a GPU, else `gpu`."""
     return "cpu" if gpu is None else "gpu"
 
 
 def with_recipe(combination: Combination) -> Combination:
-    """The same combination with the recipe that it is built with."""
+    """Return the combination with its recipe, or the default one."""
     recipe = combination.recipe or default_recipe(combination.gpu)
     return msgspec.structs.replace(combination, recipe=recipe)
 
 
 def _check_sections(config: Config, recipes: Recipes) -> Iterator[Problem]:
-    """Axes that recipes of the config's images read and that have no values.
+    """Yield problems for axes that a used recipe reads and that have no values.
 
-    A config may do without base images, as the original's first ones do.
+    Base images are optional, as in the first original configs.
     """
     named = [(name, entry.gpu) for entry in config.images for name in entry.recipe or (None,)]
     used = {name or default_recipe(gpu[0] if gpu else None) for name, gpu in named}
@@ -117,7 +117,7 @@ def _check_sections(config: Config, recipes: Recipes) -> Iterator[Problem]:
             if any(axis in recipes[kind].axes for kind in kinds) and not config.axis(axis):
                 section = SECTION[axis]
                 message = f"{section!r} is missing or empty, but recipe {recipe!r} reads it"
-                # A value of it that an entry names is told to be missing already.
+                # If an entry names a value of it, that is already reported as unknown.
                 entries: list[Path] = [("images", i, axis) for i in range(len(config.images))]
                 caused_by: tuple[Path, ...] = ((section,), *entries)
                 yield Problem(message=message, path=(section,), caused_by=caused_by)
@@ -153,7 +153,7 @@ def _check(name: str, recipes: Recipes, config: Config) -> Iterator[Problem]:
         at: Path = (*path, "parent")
         yield Problem(message=message, path=at, caused_by=(("recipes", recipe.parent),))
     line = [name, *ancestry(name, recipes)]
-    # Every recipe of a circle meets it; the first in the config tells it.
+    # Report a cycle once, at its first recipe in the config.
     if recipes[line[-1]].parent in line and name == next(n for n in config.recipes if n in line):
         message = f"recipes must not form a cycle: {' → '.join([*line, name])}"
         yield Problem(message=message, path=(*path, "parent"))
@@ -188,7 +188,7 @@ def _check_pattern(name: str, recipes: Recipes, config: Config) -> Iterator[Prob
 
 
 def ancestry(name: str, recipes: Recipes) -> list[str]:
-    """A recipe's parent, its parent's parent and so on, up to one that repeats."""
+    """Return the names of a recipe's ancestors, nearest first; a cycle is cut."""
     line: list[str] = []
     parent = recipes[name].parent
     while parent is not None and parent in recipes and parent not in (name, *line):
@@ -198,13 +198,13 @@ def ancestry(name: str, recipes: Recipes) -> list[str]:
 
 
 def identity(name: str, recipes: Recipes, config: Config) -> tuple[Axis, ...]:
-    """The axes that tell a recipe's images apart: its own and its ancestors', where they exist."""
+    """Return the axes with values that a recipe or one of its ancestors reads."""
     own = {axis for kind in (name, *ancestry(name, recipes)) for axis in recipes[kind].axes}
     return tuple(axis for axis in AXES if axis in own and config.axis(axis))
 
 
 def ancestors(combination: Combination, recipes: Recipes, config: Config) -> list[Combination]:
-    """The combinations that one stands on, nearest first."""
+    """Return the combinations of an image's ancestors, nearest first."""
     return [
         narrow(combination, name, identity(name, recipes, config))
         for name in ancestry(str(combination.recipe), recipes)
@@ -212,5 +212,5 @@ def ancestors(combination: Combination, recipes: Recipes, config: Config) -> lis
 
 
 def narrow(combination: Combination, recipe: str, axes: tuple[Axis, ...]) -> Combination:
-    """The same combination for another recipe, with only that recipe's axes."""
+    """Return the combination for another recipe, with only its axes."""
     return Combination(recipe=recipe, **{axis: getattr(combination, axis) for axis in axes})

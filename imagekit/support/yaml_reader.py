@@ -1,4 +1,4 @@
-"""A config file's text as positioned nodes, and nodes as typed values, with every problem."""
+"""Parse YAML or JSON into nodes with positions, and decode nodes into typed values."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ YAML = "tag:yaml.org,2002:"
 PLAIN_TAGS = {YAML + kind for kind in ("str", "int", "float", "bool", "null", "timestamp", "value")}
 
 LINE_BREAKS = re.compile("\r(?!\n)|[\x85\u2028\u2029]")
-"""What YAML 1.1 takes for the end of a line, and git, grep and most editors do not."""
+"""Line breaks of YAML 1.1 that git, grep and most editors do not treat as such."""
 
-SHOWN = 40
-"""Characters of a text that a message repeats."""
+MAX_QUOTED = 40
+"""The maximum number of characters of a value that a message quotes."""
 
 HINTS = {
     "'\\t'": "indent with spaces, not tabs",
@@ -34,7 +34,7 @@ HINTS = {
 
 
 class Source:
-    """A file that was read: its name, its text's tree, and where each thing stands in it."""
+    """A parsed file: its name, its text and its nodes with their positions."""
 
     def __init__(self, name: str, text: str, root: yaml.MappingNode) -> None:
         self.name = name
@@ -42,12 +42,12 @@ class Source:
         self.root = root
 
     def locate(self, problem: Problem) -> Problem:
-        """The same problem with its place: the node at its path, or the nearest one above."""
+        """Return the problem with its position: the node at its path, or the nearest parent."""
         message = problem.message
         if problem.see:
             message = f"{message} (see line {self._place(problem.see, on_key=False).line})"
         place = problem.place or self._place(problem.path, problem.on_key)
-        # What was found while reading knows its position, and not the file's name.
+        # A problem reported while decoding has a position but no file name.
         place = msgspec.structs.replace(place, file=self.name)
         return msgspec.structs.replace(problem, message=message, place=place)
 
@@ -64,7 +64,7 @@ class Source:
 
 def _step(node: yaml.Node, part: str | int) -> tuple[Any, Any]:
     if isinstance(node, yaml.MappingNode):
-        # Of two equal keys the first is the one that is read.
+        # Of duplicate keys, the first is used.
         return next((pair for pair in node.value if _text(pair[0]) == part), (None, None))
     if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
         return None, node.value[part]
@@ -72,33 +72,33 @@ def _step(node: yaml.Node, part: str | int) -> tuple[Any, Any]:
 
 
 def _place(name: str, text: str, index: int) -> Place:
-    """The place of a character. PyYAML counts more characters as line breaks than editors do."""
+    """Return the position of a character. PyYAML counts more line breaks than editors do."""
     before = text[:index]
     return Place(name, before.count("\n") + 1, index - (before.rfind("\n") + 1) + 1)
 
 
 def parse(data: bytes, name: str) -> Source:
-    """The tree of a YAML or JSON text.
+    """Parse a YAML or JSON file; `name` is its name in messages.
 
-    Raises ConfigError, with the place, where the text is no UTF-8, is not well-formed, is
-    empty, or holds something other than a mapping.
+    Raises ConfigError, with the position, if the text is not valid UTF-8, is not valid YAML or
+    JSON, is empty, or is not a mapping.
     """
     text = _decode_utf8(data, name)
     is_json = text.lstrip()[:1] in ("{", "[")
-    if found := LINE_BREAKS.search(text):
-        raise _refused(name, text, found.start(), found[0])
+    if line_break := LINE_BREAKS.search(text):
+        raise _forbidden(name, text, line_break.start(), line_break[0])
     if is_json:
-        # JSON allows tabs between its tokens and YAML does not; inside a JSON string a tab
-        # is written \t, so every real one stands between tokens.
+        # JSON allows tabs between tokens and YAML does not. A JSON string contains tabs only as
+        # the escape \t, so every literal tab is between tokens.
         text = text.replace("\t", " ")
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         raise _malformed(error, name, text, is_json) from None
     except yaml.reader.ReaderError as error:
-        raise _refused(name, text, error.position, text[error.position]) from None
+        raise _forbidden(name, text, error.position, text[error.position]) from None
     except (ValueError, OverflowError):
-        # PyYAML hands what stands behind \U to chr() as it is.
+        # PyYAML passes the number of a \U escape to chr() unchecked.
         message = "invalid \\U escape: there is no such character"
         raise _one_problem(message, name, text) from None
     except RecursionError:
@@ -137,7 +137,7 @@ def _malformed(error: yaml.MarkedYAMLError, name: str, text: str, is_json: bool)
     return _one_problem(message, name, text, mark.index if mark else 0)
 
 
-def _refused(name: str, text: str, index: int, character: str) -> ConfigError:
+def _forbidden(name: str, text: str, index: int, character: str) -> ConfigError:
     message = (
         f"the character U+{ord(character):04X} is not allowed in a config; remove it, or write it "
         f'as "\\u{ord(character):04X}" in double quotes'
@@ -150,33 +150,33 @@ def _one_problem(message: str, name: str, text: str, index: int = 0) -> ConfigEr
 
 
 def is_null(node: yaml.Node) -> bool:
-    """Whether a node is an unquoted null (`null`, `~` or nothing)."""
+    """Whether a node is an unquoted null (`null`, `~` or empty)."""
     return bool(node.tag == YAML + "null")
 
 
 def kind(node: yaml.Node) -> str:
-    """What a node is, in a word for messages."""
+    """Return the kind of a node, as used in messages."""
     return "nothing" if is_null(node) else KIND[type(node)]
 
 
 def unexpected(expected: str, node: yaml.Node, path: Path) -> Problem:
-    """The problem of a node of the wrong kind: the key, what it takes, and what stands there."""
-    found = kind(node)
-    if found == "text":
+    """Return the problem of a node that has the wrong kind."""
+    actual = kind(node)
+    if actual == "text":
         text = str(node.value)
-        found += f" {text if len(text) <= SHOWN else text[:SHOWN] + '…'!r}"
-    return Problem(message=f"{show_path(path)}: expected {expected}, found {found}", path=path)
+        actual += f" {text if len(text) <= MAX_QUOTED else text[:MAX_QUOTED] + '…'!r}"
+    return Problem(message=f"{show_path(path)}: expected {expected}, found {actual}", path=path)
 
 
 def _text(node: yaml.Node) -> str | None:
-    """A scalar's characters. JSON writes one above U+FFFF as two escapes, which YAML leaves."""
+    """Return a scalar's text. JSON escapes a character above U+FFFF as a pair; YAML keeps both."""
     if not isinstance(node, yaml.ScalarNode):
         return None
     return str(node.value).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def scalar(node: yaml.Node, path: Path, report: Report) -> str | None:
-    """The text that stands in the file, so that 3.10 stays "3.10" and no stays "no"."""
+    """Return a scalar as written in the file: 3.10 is "3.10" and no is "no"."""
     text = _text(node)
     if text is None:
         report(unexpected("text", node, path))
@@ -196,7 +196,7 @@ def scalar(node: yaml.Node, path: Path, report: Report) -> str | None:
 
 
 def items(node: yaml.Node, path: Path, report: Report) -> Iterator[tuple[str, yaml.Node, Path]]:
-    """A mapping's keys and values; a key that is given twice or is no text is a problem."""
+    """Yield a mapping's keys, values and paths. Duplicate or non-text keys are reported."""
     if not isinstance(node, yaml.MappingNode):
         report(unexpected("a mapping", node, path))
         return
@@ -227,13 +227,13 @@ def items(node: yaml.Node, path: Path, report: Report) -> Iterator[tuple[str, ya
 
 
 def no_value(key: str, node: yaml.Node, path: Path) -> Problem:
-    """The problem of a name that is given no value, where it would silently become another."""
+    """Return the problem of a key without a value, where no default would be right."""
     quoted = f", or quote {node.value!r} to use it as text" if node.value else ""
     return Problem(message=f"{key!r} has no value; use '' for an empty value{quoted}", path=path)
 
 
 def elements(node: yaml.Node, path: Path, report: Report) -> Iterator[tuple[yaml.Node, Path]]:
-    """A list's elements."""
+    """Yield a list's elements and their paths."""
     if not isinstance(node, yaml.SequenceNode):
         report(unexpected("a list", node, path))
         return
@@ -244,11 +244,10 @@ def elements(node: yaml.Node, path: Path, report: Report) -> Iterator[tuple[yaml
 def decode(
     node: yaml.Node, type_: Any, path: Path, report: Report, special: dict[Any, Decoder]
 ) -> Any:
-    """A node as a value of a type: Struct, dict, tuple, Literal, or text.
+    """Decode a node as a type: Struct, dict, tuple, Literal or text.
 
-    `special` holds the decoders of types with a notation of their own. What does not fit is
-    reported and left out, or is None where nothing can stand for it, so that everything else
-    is still read.
+    `special` maps types to their own decoders. An invalid value is reported and skipped, or is
+    None if it cannot be skipped, so that all other values are still decoded.
     """
     if type_ in special:
         return special[type_](node, path, report)
@@ -256,13 +255,13 @@ def decode(
     if origin in (Union, types.UnionType):
         return None if is_null(node) else decode(node, args[0], path, report, special)
     if origin is dict:
-        found = {}
+        pairs = {}
         for key, child, at in items(node, path, report):
             if args[1] is str and is_null(child):
                 report(no_value(key, child, at))
             else:
-                found[key] = decode(child, args[1], at, report, special)
-        return {key: value for key, value in found.items() if value is not None}
+                pairs[key] = decode(child, args[1], at, report, special)
+        return {key: value for key, value in pairs.items() if value is not None}
     if origin is tuple:
         members = elements(node, path, report)
         values = [decode(child, args[0], at, report, special) for child, at in members]
@@ -275,7 +274,7 @@ def decode(
 
 
 def _blank(type_: Any) -> Any:
-    """What holds the place of a Struct that could not be read, so that the others keep theirs."""
+    """Return a placeholder for an invalid Struct, so that later elements keep their index."""
     if not (isinstance(type_, type) and issubclass(type_, msgspec.Struct)):
         return None
     return type_(**{f.name: "" for f in msgspec.structs.fields(type_) if f.required})
@@ -299,7 +298,7 @@ def _decode_struct(
     report: Report,
     special: dict[Any, Decoder],
 ) -> Any:
-    """A mapping as a Struct. A key without a value is left out, unless null is a value of it."""
+    """Decode a mapping as a Struct. A key without a value counts as absent, if null is invalid."""
     hints = get_type_hints(type_, include_extras=True)
     fields = {field.name: field for field in msgspec.structs.fields(type_)}
     values: dict[str, Any] = {}
