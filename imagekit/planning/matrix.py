@@ -144,13 +144,13 @@ def _check_axes(matrix: Matrix, combination: Combination, path: Path) -> Iterato
     if recipe not in matrix.recipes:
         return
     needed = identity(recipe, matrix.recipes, matrix.config)
-    given: dict[Axis, str] = combination.values()
+    values: dict[Axis, str] = combination.values()
     for axis in needed:
-        if axis not in given:
+        if axis not in values:
             names = ", ".join(matrix.config.axis(axis))
             message = f"recipe {recipe!r} requires {axis!r}, one of: {names}"
             yield Problem(message=message, path=path, caused_by=((*path, axis), ("recipes",)))
-    for axis in given:
+    for axis in values:
         # An axis without values means an unknown name, which config/check reports.
         if axis not in needed and matrix.config.axis(axis):
             message = f"recipe {recipe!r} does not read the axis {axis!r}; remove it"

@@ -62,8 +62,8 @@ def _defaults(
         usual = {arg for args in config.axis(axis).values() for arg in args}
         for value in config.axis(axis):
             taken = users.get((axis, value), [])
-            given = {arg for image in taken for arg in image.build_args}
-            left = [arg for arg in defaults if arg in (usual or defaults) and arg not in given]
+            set_args = {arg for image in taken for arg in image.build_args}
+            left = [arg for arg in defaults if arg in (usual or defaults) and arg not in set_args]
             if taken and left:
                 listed = ", ".join(f"{arg}={defaults[arg]}" for arg in left)
                 message = (
