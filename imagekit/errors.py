@@ -1,4 +1,4 @@
-"""What can go wrong, told so that a person can mend it, and the exit code of each kind."""
+"""Problems, the exceptions of imagekit, and the exit code of each exception."""
 
 from __future__ import annotations
 
@@ -9,38 +9,42 @@ from typing import Literal
 import msgspec
 
 Path = tuple[str | int, ...]
-"""Where something stands in a config: `("images", 3, "gpu")` is `images[3].gpu`."""
+"""A position in a config: `("images", 3, "gpu")` is `images[3].gpu`."""
 
 
 class Place(msgspec.Struct, frozen=True):
-    """A position in a file; line and column count from 1."""
+    """A position in a file."""
 
     file: str
+    """The file name, as shown in messages."""
     line: int
+    """The line, starting at 1."""
     column: int
+    """The column in characters, starting at 1."""
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}"
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that is wrong: where, what, and what to do about it.
-
-    `on_key` says that the key at `path` is meant and not its value. `see` is another place that
-    belongs to it. `meant` is where a misspelt key would have stood. A problem at or below one
-    of the paths in `follows` may be the cause of this one, which then is not worth telling.
-    `place` is filled in by whoever knows the file; a config that was made in Python has none,
-    and the path is shown.
-    """
+    """An error or warning: its position, its message, and how to fix it."""
 
     message: str
+    """What is wrong and how to fix it."""
     path: Path = ()
+    """The config value that has the problem."""
     on_key: bool = False
+    """Whether the problem is the key at `path` rather than its value."""
     see: Path = ()
-    meant: Path = ()
-    follows: tuple[Path, ...] = ()
+    """A related config value; the message refers to its line."""
+    intended_path: Path = ()
+    """For a misspelled key: the path with the correct key."""
+    caused_by: tuple[Path, ...] = ()
+    """A problem at, above or below one of these paths may cause this one and hides it."""
     severity: Literal["error", "warning"] = "error"
+    """Whether the problem stops the command."""
     place: Place | None = None
+    """The position in the file; None for a config made in Python, where `path` is shown."""
 
     def __str__(self) -> str:
         where = str(self.place or show_path(self.path))
@@ -50,33 +54,32 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def without_consequences(causes: Iterable[Problem], problems: Iterable[Problem]) -> list[Problem]:
-    """The problems that no cause explains, for one mistake is to be told once.
+def root_causes(causes: Iterable[Problem], problems: Iterable[Problem]) -> list[Problem]:
+    """Return the problems that none of the causes explains, so that a mistake is reported once.
 
-    Only a problem that no other cause explains is a cause, so that two never explain each other
-    away.
+    A cause counts only if no other cause explains it; two problems cannot hide each other.
     """
     roots: list[Problem] = []
     errors = [cause for cause in causes if cause.severity == "error" and cause.path]
-    for cause in sorted(errors, key=lambda cause: len(cause.follows)):
+    for cause in sorted(errors, key=lambda cause: len(cause.caused_by)):
         if not _explained(cause, roots):
             roots.append(cause)
     return [problem for problem in problems if not _explained(problem, roots)]
 
 
 def _explained(problem: Problem, roots: Iterable[Problem]) -> bool:
-    paths = [root.meant or root.path for root in roots if root != problem]
-    return any(_touches(follow, path) for follow in problem.follows for path in paths)
+    paths = [root.intended_path or root.path for root in roots if root != problem]
+    return any(_overlaps(cause, path) for cause in problem.caused_by for path in paths)
 
 
-def _touches(follow: Path, cause: Path) -> bool:
-    """Whether a cause stands at, below or above a path."""
-    shorter = min(len(follow), len(cause))
-    return follow[:shorter] == cause[:shorter]
+def _overlaps(one: Path, other: Path) -> bool:
+    """Whether two paths are equal or one contains the other."""
+    shorter = min(len(one), len(other))
+    return one[:shorter] == other[:shorter]
 
 
 def show_path(path: Path) -> str:
-    """`("images", 3, "gpu")` as `images[3].gpu`."""
+    """Format a path: `("images", 3, "gpu")` as `images[3].gpu`."""
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
@@ -84,46 +87,46 @@ def show_path(path: Path) -> str:
 
 
 def one_line(text: str) -> str:
-    """A text with its line breaks and other invisible characters as escapes."""
+    """Return the text with line breaks and other non-printable characters escaped."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that a misspelt one most likely stands for, if one is close."""
+    """Return the known name closest to a misspelled one, or None if none is close."""
     by_folded = {candidate.casefold(): candidate for candidate in known}
     close = difflib.get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.6)
     return by_folded[close[0]] if close else None
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`"; did you mean 'x'?"` where a known name is close, else nothing."""
+    """Return `"; did you mean 'x'?"` if a known name is close, else an empty text."""
     near = closest(name, known)
     return "" if near is None else f"; did you mean {near!r}?"
 
 
 def counted(number: int, noun: str) -> str:
-    """`1 image`, `2 images`."""
+    """Format a number with its noun: `1 image`, `2 images`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 class ImagekitError(Exception):
-    """Every mistake of a user and every refusal of the outside world; never a bug of ours."""
+    """Base class: a user error or a failure of an external service, never a bug in imagekit."""
 
     exit_code = 1
 
     def _render_traceback_(self) -> list[str]:
-        """What Jupyter shows in place of a traceback, which would hide the message."""
+        """Return what Jupyter shows instead of a traceback."""
         return [f"{type(self).__name__}: {self}"]
 
 
 class UsageError(ImagekitError):
-    """The call itself is wrong: an unknown parameter, a value of the wrong type."""
+    """Invalid usage: an unknown parameter or a value of the wrong type."""
 
     exit_code = 2
 
 
 class ProblemsError(ImagekitError):
-    """Something has problems; `problems` holds all of them, sorted by place."""
+    """An error with a list of problems: `problems`, sorted by position."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
@@ -139,61 +142,61 @@ class UnknownRunError(UsageError):
 
 
 class ParametersError(ProblemsError, UsageError):
-    """Parameters that a notebook does not have, or values that they do not take."""
+    """Unknown parameters of a notebook, or invalid values for them."""
 
     exit_code = 2
 
 
 class ConfigError(ProblemsError):
-    """The config, or a selection from it, is wrong."""
+    """The config, or a selection from it, is invalid."""
 
     exit_code = 3
 
 
 class DriftError(ImagekitError):
-    """The committed output is not what the config gives."""
+    """The committed output is out of date."""
 
     exit_code = 4
 
 
 class LimitError(ProblemsError):
-    """A preflight check found what the builder would refuse."""
+    """A preflight check found something that the builder would reject."""
 
     exit_code = 5
 
 
 class BuildFileError(ProblemsError):
-    """A build file asks for what the engine here cannot do."""
+    """A build file uses a feature that a local build does not support."""
 
     exit_code = 5
 
 
 class EngineError(ImagekitError):
-    """There is no Docker engine, or it does not do what a build needs."""
+    """The Docker engine is not available, or does not support what a build needs."""
 
     exit_code = 6
 
 
 class BuildError(ImagekitError):
-    """A build ended otherwise than well: an image failed, or it was interrupted."""
+    """A build failed or was interrupted."""
 
     exit_code = 6
 
 
 class CloudError(ImagekitError):
-    """Google Cloud refuses, or cannot be reached."""
+    """Google Cloud rejected a request or could not be reached."""
 
     exit_code = 7
 
 
 class StoreError(ImagekitError):
-    """A run store on another machine does not answer, or refuses."""
+    """A remote run store rejected a request or could not be reached."""
 
     exit_code = 7
 
 
 class ConfigWarning(UserWarning):
-    """Something in a config that works and deserves a look."""
+    """A config is valid but probably not what was intended."""
 
 
 INTERRUPTED = 130
@@ -224,9 +227,9 @@ EXIT_CODES = {
 
 
 def exit_code_of(name: str) -> int:
-    """The exit code of an exception that is known by its class's name only, 1 for a stranger.
+    """Return the exit code of an exception by its class name; 1 if the name is unknown.
 
-    A notebook's kernel reports an exception by name; this lets a run that failed with a
-    `DriftError` exit like the command line does.
+    A notebook kernel reports an exception by name, so a run that failed with a `DriftError`
+    exits like the command line does.
     """
     return EXIT_CODES.get(name, 1)

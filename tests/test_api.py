@@ -56,7 +56,7 @@ def test_what_is_given_stands_in_for_the_file_s_own(config_file, url, timeout):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"base_url": "UPPER"}, "base_url: 'UPPER' is no repository"),
+        ({"base_url": "UPPER"}, "base_url: 'UPPER' is not a valid image repository"),
         ({"timeout": 86_401}, "timeout: 86401 is not between 1 and 86400 seconds"),
         ({"timeout": -1}, "timeout: -1 is not between"),
     ],
@@ -90,7 +90,7 @@ def test_warnings_do_not_stop(config_file):
 
 
 def test_loading_warns_of_what_deserves_a_look(config_file):
-    with pytest.warns(ConfigWarning, match="1:1: warning: no 'base_url'"):
+    with pytest.warns(ConfigWarning, match="1:1: warning: 'base_url' is not set"):
         imagekit.load(config_file(CONFIG.replace("base_url: example.com/image", "").strip()))
 
 
@@ -118,7 +118,7 @@ def test_a_time_out_may_have_a_unit(config_file):
 @pytest.mark.parametrize("globs", [5, [5], {"a": 1}])
 def test_what_is_no_glob_is_refused(config_file, globs):
     config = imagekit.load(config_file(CONFIG))
-    with pytest.raises(UsageError, match="neither a glob nor a list of globs"):
+    with pytest.raises(UsageError, match="is not a glob or a list of globs"):
         imagekit.plan(config, only=globs)
 
 

@@ -30,32 +30,32 @@ def test_a_problem_says_where_it_is():
 
 
 def test_a_consequence_is_dropped_and_its_cause_is_not():
-    cause = Problem(message="cause", path=("images", 0, "gpus"), meant=("images", 0, "gpu"))
-    consequence = Problem(message="then", path=("images", 0), follows=(("images", 0, "gpu"),))
-    other = Problem(message="other", path=("images", 1), follows=(("images", 1, "gpu"),))
-    found = errors.without_consequences([cause], [cause, consequence, other])
+    cause = Problem(message="cause", path=("images", 0, "gpus"), intended_path=("images", 0, "gpu"))
+    consequence = Problem(message="then", path=("images", 0), caused_by=(("images", 0, "gpu"),))
+    other = Problem(message="other", path=("images", 1), caused_by=(("images", 1, "gpu"),))
+    found = errors.root_causes([cause], [cause, consequence, other])
     assert found == [cause, other]
 
 
 def test_two_problems_do_not_explain_each_other_away():
-    both = [Problem(message=m, path=("a",), follows=(("a",), ("b",))) for m in ("one", "two")]
-    assert errors.without_consequences(both, both) == both[:1]
+    both = [Problem(message=m, path=("a",), caused_by=(("a",), ("b",))) for m in ("one", "two")]
+    assert errors.root_causes(both, both) == both[:1]
     crossed = [
-        Problem(message="one", path=("a",), follows=(("b",),)),
-        Problem(message="two", path=("b",), follows=(("a",),)),
+        Problem(message="one", path=("a",), caused_by=(("b",),)),
+        Problem(message="two", path=("b",), caused_by=(("a",),)),
     ]
-    assert errors.without_consequences(crossed, crossed)
+    assert errors.root_causes(crossed, crossed)
 
 
 def test_what_is_broken_above_explains_what_is_missing_below():
-    cause = Problem(message="misspelt", path=("pythons",), meant=("python_versions",))
-    consequence = Problem(message="x", path=("images", 0), follows=(("python_versions", "py"),))
-    assert errors.without_consequences([cause], [consequence]) == []
+    cause = Problem(message="misspelt", path=("pythons",), intended_path=("python_versions",))
+    consequence = Problem(message="x", path=("images", 0), caused_by=(("python_versions", "py"),))
+    assert errors.root_causes([cause], [consequence]) == []
 
 
 def test_a_problem_is_not_its_own_cause():
-    problem = Problem(message="empty", path=("images",), follows=(("images",),))
-    assert errors.without_consequences([problem], [problem]) == [problem]
+    problem = Problem(message="empty", path=("images",), caused_by=(("images",),))
+    assert errors.root_causes([problem], [problem]) == [problem]
 
 
 @pytest.mark.parametrize(

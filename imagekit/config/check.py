@@ -1,4 +1,4 @@
-"""What a well-formed config must also hold to: names that exist, an address that is one."""
+"""Check a decoded config: names that must exist, and valid values."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from imagekit.config.schema import (
     Exclude,
     names_an_axis,
 )
-from imagekit.docker.names import is_repository, no_repository
+from imagekit.docker.names import invalid_reason, is_repository
 from imagekit.errors import Path, Problem, did_you_mean
 
 
 def check(config: Config) -> Iterator[Problem]:
-    """What is wrong with a config's own words: names that nothing has, an address that is none."""
+    """Yield the problems of a config: unknown names, invalid values, unused substitutions."""
     if not config.images:
-        message = "'images' names nothing, so nothing would be built"
-        yield Problem(message=message, path=("images",), follows=(("images",),))
+        message = "'images' is missing or empty, so there is nothing to build"
+        yield Problem(message=message, path=("images",), caused_by=(("images",),))
     yield from _check_base_url(config.base_url)
     for axis in AXES:
         for name in config.axis(axis):
@@ -36,9 +36,9 @@ def check(config: Config) -> Iterator[Problem]:
     for index, rule in enumerate(config.exclude):
         yield from _check_names(config, rule, ("exclude", index))
         if not names_an_axis(rule):
-            message = "this rule names no axis and would exclude everything; name at least one"
+            message = "this rule names no axis, so it would exclude everything; name at least one"
             at = ("exclude", index)
-            yield Problem(message=message, path=at, follows=(at,))
+            yield Problem(message=message, path=at, caused_by=(at,))
     for name, alias in config.aliases.items():
         yield from _check_names(config, alias, ("aliases", name))
     yield from check_cloudbuild.check(config.cloudbuild)
@@ -47,15 +47,15 @@ def check(config: Config) -> Iterator[Problem]:
 
 def _check_unused_substitutions(config: Config) -> Iterator[Problem]:
     sections = [config.axis(axis) for axis in AXES]
-    given = [args for section in sections for args in section.values()]
-    given += [entry.build_args for entry in config.images]
-    given += [recipe.build_args for recipe in config.recipes.values()]
-    texts = [value for args in given for value in args.values()]
+    build_args = [args for section in sections for args in section.values()]
+    build_args += [entry.build_args for entry in config.images]
+    build_args += [recipe.build_args for recipe in config.recipes.values()]
+    texts = [value for args in build_args for value in args.values()]
     names = config.cloudbuild.substitutions
     used = {name for text in texts for name in cloudbuild.substituted(text, names)}
     for name in names:
         if name not in used:
-            message = f"no build arg holds ${{{name}}}; remove it or use it"
+            message = f"no build arg uses ${{{name}}}; use it or remove it"
             path = ("cloudbuild", "substitutions", name)
             yield Problem(message=message, path=path, on_key=True, severity="warning")
 
@@ -63,12 +63,12 @@ def _check_unused_substitutions(config: Config) -> Iterator[Problem]:
 def _check_base_url(url: str | None) -> Iterator[Problem]:
     if url is None:
         message = (
-            f"no 'base_url': images are tagged {ORIGINAL_BASE_URL}, as by the original "
-            "generator; set it here or pass --base-url"
+            f"'base_url' is not set: images are tagged {ORIGINAL_BASE_URL}, the original "
+            "generator's default; set it here or pass --base-url"
         )
         yield Problem(message=message, severity="warning")
     elif not is_repository(url):
-        yield Problem(message=f"{url!r} {no_repository(url)}", path=("base_url",))
+        yield Problem(message=f"{url!r} {invalid_reason(url)}", path=("base_url",))
 
 
 def _check_names(
@@ -81,10 +81,10 @@ def _check_names(
         for index, name in enumerate(names):
             if name is None or name in known:
                 continue
-            has = f"; it has {', '.join(known)}" if known else ", which is empty or missing"
+            has = f"; available: {', '.join(known)}" if known else ", which is missing or empty"
             message = (
                 f"{axis} {name!r} is not in '{SECTION[axis]}'{did_you_mean(name, known) or has}"
             )
-            # Where the section's own key is misspelt, only that is worth telling.
+            # A misspelled key in that section hides this problem.
             at = (*path, axis, index)
-            yield Problem(message=message, path=at, follows=((SECTION[axis], name),))
+            yield Problem(message=message, path=at, caused_by=((SECTION[axis], name),))

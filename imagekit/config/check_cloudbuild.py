@@ -1,4 +1,4 @@
-"""What Cloud Build would refuse of a config's section `cloudbuild`."""
+"""Check the `cloudbuild` section of a config against the rules of Cloud Build."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ MAX_DISK = 4_000
 
 
 def check(options: CloudBuild) -> Iterator[Problem]:
-    """What of the options Cloud Build would refuse when the build is submitted."""
+    """Yield the options that Cloud Build would reject when the build is submitted."""
     at: Path = ("cloudbuild",)
     yield from _check_names(options)
     pool = POOL.fullmatch(options.worker_pool or "")
     if options.region and pool and options.region != pool["region"]:
-        message = f"the worker pool is in {pool['region']}, not in {options.region!r}; leave it out"
+        message = f"the worker pool is in {pool['region']}, not {options.region!r}; remove 'region'"
         yield Problem(message=message, path=(*at, "region"), see=(*at, "worker_pool"))
     if (options.disk_size or 0) > MAX_DISK:
         message = f"{options.disk_size} GB are more than the {MAX_DISK} that a build may have"
         yield Problem(message=message, path=(*at, "disk_size"))
-    silent = options.logging in ("CLOUD_LOGGING_ONLY", "NONE") or options.logs_bucket
-    if account_name(options.service_account or "") and not silent:
+    has_logging = options.logging in ("CLOUD_LOGGING_ONLY", "NONE") or options.logs_bucket
+    if account_name(options.service_account or "") and not has_logging:
         message = (
-            "a service account of one's own requires 'logging: CLOUD_LOGGING_ONLY' (or NONE), or "
-            "a 'logs_bucket'; Cloud Build refuses the build otherwise"
+            "a custom service account requires 'logging: CLOUD_LOGGING_ONLY' (or NONE), or a "
+            "'logs_bucket'; otherwise Cloud Build rejects the build"
         )
         yield Problem(message=message, path=(*at, "service_account"))
     yield from _check_tags(options.tags, options.limits)
@@ -49,7 +49,10 @@ def check(options: CloudBuild) -> Iterator[Problem]:
         yield from _check_trigger(options.trigger)
         where, there = options.region, trigger_region(options)
         if where is not None and where != there:
-            message = f"the trigger's repository is connected in {there}, not in {where!r}"
+            message = (
+                f"the trigger's repository is connected in {there}, not {where!r}; "
+                "use the same region"
+            )
             yield Problem(message=message, path=(*at, "region"), see=(*at, "trigger", "repository"))
 
 
@@ -63,11 +66,14 @@ def _check_names(options: CloudBuild) -> Iterator[Problem]:
     for name, (pattern, example) in forms.items():
         value = getattr(options, name)
         if value is not None and not re.fullmatch(pattern, value):
-            message = f"{value!r} is no {name.replace('_', ' ')}: write it like {example}"
+            message = f"{value!r} is not a valid {name.replace('_', ' ')}: write it like {example}"
             yield Problem(message=message, path=("cloudbuild", name))
     account = options.service_account
     if account is not None and account_name(account) is None:
-        message = f"{account!r} is no service account: write NAME@PROJECT.iam.gserviceaccount.com"
+        message = (
+            f"{account!r} is not a valid service account: write "
+            "NAME@PROJECT.iam.gserviceaccount.com"
+        )
         yield Problem(message=message, path=("cloudbuild", "service_account"))
 
 
@@ -75,7 +81,7 @@ def _check_tags(tags: tuple[str, ...], limits: Limits) -> Iterator[Problem]:
     at: Path = ("cloudbuild", "tags")
     for index, tag in enumerate(tags):
         if not re.fullmatch(r"\w[\w.-]{0,127}", tag, re.ASCII):
-            message = f"{tag!r} is no tag of a build: use letters, digits, '_', '.' and '-'"
+            message = f"{tag!r} is not a valid build tag: use letters, digits, '_', '.' and '-'"
             yield Problem(message=message, path=(*at, index))
     if len(tags) > limits.tags:
         yield Problem(message=f"{len(tags)} tags are more than {limits.tags}", path=at)
@@ -88,7 +94,7 @@ def _check_substitutions(given: Mapping[str, str], limits: Limits) -> Iterator[P
         yield Problem(message=message, path=at)
     for name, value in given.items():
         if not SUBSTITUTION.fullmatch(name) or len(name) > limits.name_length:
-            message = f"{name!r} cannot be a substitution: '_', then capitals, digits and '_'"
+            message = f"{name!r} is not a valid substitution: use '_', then A-Z, 0-9 and '_'"
             yield Problem(message=message, path=(*at, name), on_key=True)
         if len(value) > limits.substitution_length:
             most = limits.substitution_length
@@ -104,53 +110,59 @@ def _check_trigger(trigger: Trigger) -> Iterator[Problem]:
     yield from _check_repository(trigger)
     yield from _check_schedule(trigger)
     if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?", trigger.name):
-        message = f"{trigger.name!r} is no name of a trigger: 1 to 64 letters, digits and '-'"
+        message = (
+            f"{trigger.name!r} is not a valid trigger name: use 1 to 64 letters, digits and '-'"
+        )
         yield Problem(message=message, path=(*at, "name"))
     if not re.fullmatch(r"[\w./-]+", trigger.branch):
-        message = f"{trigger.branch!r} is no branch: write its name as it is, such as main"
+        message = f"{trigger.branch!r} is not a valid branch: write the plain name, such as main"
         yield Problem(message=message, path=(*at, "branch"))
 
 
 def _check_schedule(trigger: Trigger) -> Iterator[Problem]:
     at: Path = ("cloudbuild", "trigger")
     if trigger.schedule is not None and not _is_cron(trigger.schedule):
-        message = f"{trigger.schedule!r} is no schedule: five fields of cron, such as '0 4 * * 1'"
+        message = (
+            f"{trigger.schedule!r} is not a valid schedule: use five cron fields, such as "
+            "'0 4 * * 1'"
+        )
         yield Problem(message=message, path=(*at, "schedule"))
     forms = {"topic": r"[A-Za-z][\w.~+%-]{2,254}", "time_zone": r"[A-Za-z_]+(/[\w+-]+)*"}
     for name, pattern in forms.items():
         value = getattr(trigger, name)
         if value is not None and not re.fullmatch(pattern, value, re.ASCII):
             example = {"topic": "my-topic", "time_zone": "Europe/Berlin"}[name]
-            message = f"{value!r} is no {name.replace('_', ' ')}: write it like {example}"
+            message = f"{value!r} is not a valid {name.replace('_', ' ')}: write it like {example}"
             yield Problem(message=message, path=(*at, name))
     blank = Trigger(repository="")
     for name in ("topic", "secret", "time_zone"):
         if getattr(trigger, name) != getattr(blank, name) and not trigger.schedule:
-            message = (
-                f"{name!r} is for a schedule, and there is none; set 'schedule' or leave it out"
-            )
+            message = f"{name!r} requires 'schedule'; set 'schedule' or remove {name!r}"
             yield Problem(message=message, path=(*at, name))
     if trigger.secret and not SECRET.fullmatch(trigger.secret):
-        message = f"{trigger.secret!r}: write projects/PROJECT/secrets/NAME/versions/VERSION"
+        message = (
+            f"{trigger.secret!r} is not a valid secret version: write "
+            "projects/PROJECT/secrets/NAME/versions/VERSION"
+        )
         yield Problem(message=message, path=(*at, "secret"))
     if trigger.schedule and LINKED.fullmatch(trigger.repository):
         message = (
-            "Cloud Build has no source for a schedule at Developer Connect; name a repository that "
-            "is connected to Cloud Build itself, or its address"
+            "a schedule is not supported for a Developer Connect repository; use a repository that "
+            "is connected to Cloud Build itself, or its URL"
         )
         yield Problem(message=message, path=(*at, "schedule"), see=(*at, "repository"))
     if trigger.secret and trigger.topic:
-        message = "a schedule arrives by Pub/Sub or by a webhook, not both; leave one out"
+        message = "'topic' (Pub/Sub) and 'secret' (webhook) are mutually exclusive; remove one"
         yield Problem(message=message, path=(*at, "secret"), see=(*at, "topic"))
 
 
 def _is_cron(text: str) -> bool:
-    """Whether Cloud Scheduler takes a text for a schedule: five fields of unix-cron.
+    """Whether a text is a valid schedule for Cloud Scheduler: five fields of unix-cron.
 
-    Format: cloud.google.com/scheduler/docs/configuring/cron-job-schedules. What cronsim knows
-    beyond it (seconds, L, LW and #) is refused.
+    Format: cloud.google.com/scheduler/docs/configuring/cron-job-schedules. Extensions of cronsim
+    (seconds, L, LW and #) are rejected.
     """
-    # Only a config with a schedule needs it.
+    # Imported here because only a config with a schedule needs it.
     import datetime
 
     from cronsim import CronSim, CronSimError
@@ -160,7 +172,7 @@ def _is_cron(text: str) -> bool:
     if len(fields) != 5 or days_extended:
         return False
     try:
-        # The moment that it counts from plays no part in what is asked.
+        # The start time does not matter for validation.
         CronSim(text, datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC))
     except CronSimError:
         return False
@@ -172,8 +184,8 @@ def _check_repository(trigger: Trigger) -> Iterator[Problem]:
     address, config = trigger.repository, trigger.host_config
     if config is not None and not HOST_CONFIG.fullmatch(config):
         message = (
-            f"{config!r}: write projects/PROJECT/locations/REGION/githubEnterpriseConfigs/ID, or "
-            "…/gitLabConfigs/ID"
+            f"{config!r} is not a valid host configuration: write "
+            "projects/PROJECT/locations/REGION/githubEnterpriseConfigs/ID, or …/gitLabConfigs/ID"
         )
         yield Problem(message=message, path=(*at, "host_config"))
     if any(form.fullmatch(address) for form in (CONNECTED, LINKED, SOURCE)):
@@ -181,21 +193,20 @@ def _check_repository(trigger: Trigger) -> Iterator[Problem]:
     hosted = HOSTED.fullmatch(address)
     if hosted is None:
         message = (
-            f"{address!r} is no repository that a trigger can watch: write "
-            "https://github.com/OWNER/NAME, or the name of a connected repository, "
+            f"{address!r} is not a valid trigger repository: write https://github.com/OWNER/NAME, "
+            "or the name of a connected repository, "
             "projects/PROJECT/locations/REGION/connections/CONNECTION/repositories/NAME"
         )
         yield Problem(message=message, path=(*at, "repository"))
     elif hosted["host"] == "github.com" and config is not None:
-        message = "github.com needs no configuration of a host; leave it out"
+        message = "github.com does not take 'host_config'; remove it"
         yield Problem(message=message, path=(*at, "host_config"))
     elif "/" in hosted["owner"] and "gitLabConfigs" not in (config or ""):
-        message = f"{address!r} is more than a repository: write https://HOST/OWNER/NAME"
+        message = f"{address!r} is not a valid repository URL: write https://HOST/OWNER/NAME"
         yield Problem(message=message, path=(*at, "repository"))
     elif hosted["host"] != "github.com" and config is None:
         message = (
-            f"{hosted['host']} has to be connected: name the connected repository "
-            "(projects/…/connections/…/repositories/…), or the configuration of the host in "
-            "'host_config'"
+            f"{hosted['host']} must be connected to Cloud Build: use the name of the connected "
+            "repository (projects/…/connections/…/repositories/…), or set 'host_config'"
         )
         yield Problem(message=message, path=(*at, "repository"))

@@ -1,4 +1,4 @@
-"""What a config says of Google Cloud Build: the build's options, its limits, and its trigger."""
+"""The `cloudbuild` section of a config: build options, limits and the trigger."""
 
 from __future__ import annotations
 
@@ -48,33 +48,44 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Trigger(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What starts a build by itself: a push to a branch, and a schedule where there is one.
-
-    `repository` is an address at github.com or source.developers.google.com, the name of a
-    repository that is connected to Cloud Build (GitHub, GitHub Enterprise, GitLab, Bitbucket) or
-    to Developer Connect, or an address of one's own host, for which `host_config` names the
-    configuration of that host. `schedule` is five fields of cron in `time_zone`; it arrives
-    through Pub/Sub, or, where `secret` names a version of one, through a webhook.
-    """
+    """What starts builds automatically: a push to a branch, and optionally a schedule."""
 
     repository: str
+    """The repository to watch.
+
+    A URL at github.com or source.developers.google.com, the name of a repository connected to
+    Cloud Build (GitHub, GitHub Enterprise, GitLab, Bitbucket) or to Developer Connect, or a URL
+    at a private host, which also requires `host_config`.
+    """
     name: str = "imagekit"
+    """The trigger's name."""
     branch: str = "main"
+    """The branch whose pushes start a build."""
     host_config: str | None = None
+    """The resource name of the configuration of a GitHub Enterprise or GitLab host."""
     ignored_files: tuple[str, ...] = ()
+    """Globs of files that do not start a build when only they change."""
     approval: Flag = False
+    """Whether a build waits for approval."""
     schedule: str | None = None
+    """Five cron fields."""
     time_zone: str = "Etc/UTC"
+    """The time zone of the schedule."""
     topic: str | None = None
+    """The Pub/Sub topic of the schedule."""
     secret: str | None = None
+    """The version of a secret; the schedule then uses a webhook instead of Pub/Sub."""
 
 
 class CloudBuild(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Options of the build as a whole."""
+    """Options of the whole build."""
 
     project: str | None = None
+    """The Google Cloud project to build in."""
     region: str | None = None
+    """The region to build in, or `global`."""
     timeout: Seconds = MAX_TIMEOUT
+    """The timeout of the build in seconds."""
     machine_type: (
         Literal[
             "E2_MEDIUM",
@@ -86,26 +97,38 @@ class CloudBuild(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         ]
         | None
     ) = None
+    """The machine type of the default pool."""
     disk_size: Count | None = None
+    """The disk size in gigabytes."""
     worker_pool: str | None = None
+    """The resource name of a private worker pool."""
     service_account: str | None = None
+    """The service account that runs the build: its email address or resource name."""
     logging: (
         Literal["LEGACY", "GCS_ONLY", "CLOUD_LOGGING_ONLY", "STACKDRIVER_ONLY", "NONE"] | None
     ) = None
+    """Where Cloud Build writes the logs."""
     logs_bucket: str | None = None
+    """The Cloud Storage bucket for the logs, as `gs://BUCKET`."""
     publish: Literal["each", "together", "provenance"] = "each"
+    """When images are pushed: each at once, together at the end, or by Cloud Build itself."""
     cache: Literal["registry"] | None = None
+    """Whether a build uses the layers of the image in the registry."""
     tags: tuple[str, ...] = ()
+    """Tags of the build, for filtering builds."""
     substitutions: dict[str, str] = {}
+    """Substitutions that build args may use as `${_NAME}`, with their defaults."""
     limits: Limits = Limits()
+    """The limits that a plan is split by."""
     trigger: Trigger | None = None
+    """The trigger to create."""
 
 
-# ---- notations of their own
+# ---- decoders of special types
 
 
 def seconds(text: str) -> int | None:
-    """`86400`, `86400s`, `90m` or `24h` in seconds; None where it is none of these or too long."""
+    """`86400`, `86400s`, `90m` or `24h` as seconds; None if invalid or too long."""
     match = re.fullmatch(r"([0-9]{1,9})([smh]?)", text)
     amount = int(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]] if match else 0
     return amount if 1 <= amount <= MAX_TIMEOUT else None
@@ -115,7 +138,9 @@ def _seconds(node: yaml.Node, path: Path, report: Report) -> int | None:
     text = scalar(node, path, report)
     amount = seconds(text) if text is not None else None
     if text is not None and amount is None:
-        message = f"{text!r} is no time-out: write 1 to {MAX_TIMEOUT} seconds, such as 3600s or 24h"
+        message = (
+            f"{text!r} is not a valid timeout: use 1 to {MAX_TIMEOUT} seconds, such as 3600s or 24h"
+        )
         report(Problem(message=message, path=path))
     return amount
 
@@ -123,7 +148,7 @@ def _seconds(node: yaml.Node, path: Path, report: Report) -> int | None:
 def _count(node: yaml.Node, path: Path, report: Report) -> int | None:
     text = scalar(node, path, report)
     if text is not None and not re.fullmatch(r"[1-9][0-9]{0,8}", text):
-        report(Problem(message=f"{text!r} is no whole number above 0", path=path))
+        report(Problem(message=f"{text!r} is not a positive whole number", path=path))
         return None
     return None if text is None else int(text)
 
@@ -131,26 +156,26 @@ def _count(node: yaml.Node, path: Path, report: Report) -> int | None:
 def _flag(node: yaml.Node, path: Path, report: Report) -> bool | None:
     text = scalar(node, path, report)
     if text is not None and text not in ("true", "false"):
-        report(Problem(message=f"{text!r} is neither true nor false", path=path))
+        report(Problem(message=f"expected true or false, found {text!r}", path=path))
     return {"true": True, "false": False}.get(text or "")
 
 
 SPECIAL: dict[Any, Decoder] = {Seconds: _seconds, Count: _count, Flag: _flag}
 
 
-# ---- what follows from it
+# ---- derived values
 
 
 REFERENCE = re.compile(r"\$(?:\{(_[A-Z0-9_]+)\}|(_[A-Z0-9_]+))")
 
 
 def substituted(text: str, names: Collection[str]) -> set[str]:
-    """Which of the substitutions with these names a text holds, as `${_NAME}` or `$_NAME`."""
+    """Return the names of the substitutions that a text uses as `${_NAME}` or `$_NAME`."""
     return {match[1] or match[2] for match in REFERENCE.finditer(text)} & set(names)
 
 
 def escape(text: str, names: Collection[str] = ()) -> str:
-    """A text that Cloud Build leaves as it is, but for its substitutions with these names."""
+    """Escape a text for Cloud Build, except for substitutions with these names."""
     parts, end = [], 0
     for match in REFERENCE.finditer(text):
         if (match[1] or match[2]) in names:
@@ -160,7 +185,10 @@ def escape(text: str, names: Collection[str] = ()) -> str:
 
 
 def account_name(account: str) -> str | None:
-    """A service account, by its e-mail address or whole name, as Cloud Build wants it named."""
+    """Return the resource name of a service account, given its email address or resource name.
+
+    None if it is neither.
+    """
     if re.fullmatch(r"projects/[^/]+/serviceAccounts/[^/]+", account):
         return account
     host = r"(?:([a-z][a-z0-9-]*)\.iam|developer)\.gserviceaccount\.com"
@@ -168,7 +196,7 @@ def account_name(account: str) -> str | None:
     return f"projects/{match[1] or '-'}/serviceAccounts/{account}" if match else None
 
 
-# ---- what must hold
+# ---- patterns of valid values
 
 
 POOL = re.compile(r"projects/[^/]+/locations/(?P<region>[^/]+)/workerPools/[^/]+")
@@ -176,14 +204,14 @@ SUBSTITUTION = re.compile(r"_[A-Z0-9_]+")
 
 
 def trigger_region(options: CloudBuild) -> str | None:
-    """Where a trigger is: where its repository is connected, or where the build runs."""
+    """Return the region of a trigger: that of the connected repository, or of the build."""
     repository = options.trigger.repository if options.trigger else ""
-    found = CONNECTED.fullmatch(repository) or LINKED.fullmatch(repository)
-    return found["region"] if found else region_of(options)
+    connected = CONNECTED.fullmatch(repository) or LINKED.fullmatch(repository)
+    return connected["region"] if connected else region_of(options)
 
 
 def region_of(options: CloudBuild) -> str | None:
-    """Where a build runs: the region that is named, or the worker pool's."""
+    """Return the region of a build: the configured one, or the worker pool's."""
     pool = POOL.fullmatch(options.worker_pool or "")
     return options.region or (pool["region"] if pool else None)
 

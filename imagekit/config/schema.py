@@ -1,4 +1,4 @@
-"""The configuration file: what it may say, and what it says, as frozen values."""
+"""The schema of the config file, and its values as frozen Structs."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ SECTION: Mapping[str, str] = {
     "python": "python_versions",
     "gpu": "gpu_versions",
 }
-"""The config's section that holds an axis's values."""
+"""The config section with the values of each axis."""
 
 ORIGINAL_BASE_URL = "gcr.io/blueshift-playground/blueshift"
-"""Where the original generator pushed to when it was not told otherwise
+"""The default repository of the original generator
 (google/caliban, scripts/cloudbuild.py)."""
 
 BuildArgs = Annotated[dict[str, str], Meta(description="NAME: value, or a list of NAME=value")]
@@ -51,17 +51,21 @@ Paths = Annotated[
 
 
 class Combination(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One value of each axis, by name; None where the axis plays no part."""
+    """At most one value of each axis, by name; None if the axis is not used."""
 
     base_image: str | None = None
+    """The name of a base image."""
     python: str | None = None
+    """The name of a Python version."""
     gpu: str | None = None
+    """The name of a GPU version."""
     recipe: str | None = None
+    """The name of a recipe."""
 
     def values(self) -> dict[Axis, str]:
-        """The axes that have a value, in the axes' order."""
-        found = {axis: getattr(self, axis) for axis in AXES}
-        return {axis: value for axis, value in found.items() if value is not None}
+        """Return the values by axis, in the order of the axes, without axes that have none."""
+        values = {axis: getattr(self, axis) for axis in AXES}
+        return {axis: value for axis, value in values.items() if value is not None}
 
     def __str__(self) -> str:
         chosen = " × ".join(self.values().values())
@@ -69,67 +73,95 @@ class Combination(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One element of `images`: every combination of its axes' values is an image."""
+    """One element of `images`: each combination of its values is an image."""
 
     base_image: Choice = None
+    """Base images, by name."""
     python: Choice = None
+    """Python versions, by name."""
     gpu: Choice = None
+    """GPU versions, by name."""
     recipe: Choice = None
+    """Recipes, by name; by default `cpu`, or `gpu` if the combination has a GPU version."""
     build_args: BuildArgs = {}
+    """Build args of these images; they override those of the axes and the recipe."""
 
 
 class Exclude(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A rule: the combinations that match every axis it names are not built, for a reason."""
+    """A rule: combinations that match every axis it names are not built."""
 
     reason: str
+    """Why they are not built; shown in the matrix."""
     base_image: Choice = None
+    """Base images, by name."""
     python: Choice = None
+    """Python versions, by name."""
     gpu: Choice = None
+    """GPU versions, by name."""
     recipe: Choice = None
+    """Recipes, by name."""
 
 
 class RecipeChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the config says of a recipe; what it leaves out stays as the built-in has it."""
+    """A recipe of the config; a key that is absent keeps the built-in value."""
 
     dockerfile: str | None = None
+    """The path of the Dockerfile in the build context."""
     axes: tuple[Axis, ...] | None = None
+    """The axes whose build args the Dockerfile gets."""
     parent: str | UnsetType | None = UNSET
+    """The recipe of the parent image; None for no parent."""
     parent_arg: ArgName | None = None
+    """The build arg that gets the parent's reference."""
     tag: str | None = None
+    """The pattern of the tags, with axes in braces."""
     omit: tuple[str, ...] | None = None
+    """Build args of the axes that this recipe ignores."""
     build_args: BuildArgs = {}
+    """The recipe's own build args; those of the axes override them."""
     test: Paths = None
+    """container-structure-test files that an image must pass before it is pushed."""
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A whole configuration."""
+    """The complete config."""
 
     base_url: str | None = None
+    """The image repository, without a tag."""
     source: str | None = None
+    """The URL of the source code, for image labels."""
     base_images: dict[str, BuildArgs] = {}
+    """The values of the axis `base_image` and their build args."""
     python_versions: dict[str, BuildArgs] = {}
+    """The values of the axis `python` and their build args."""
     gpu_versions: dict[str, BuildArgs] = {}
+    """The values of the axis `gpu` and their build args."""
     images: tuple[Entry, ...] = ()
+    """The images to build."""
     exclude: tuple[Exclude, ...] = ()
+    """Rules for combinations that are not built."""
     aliases: dict[str, Combination] = {}
+    """Additional tags, each for one combination."""
     recipes: dict[str, RecipeChange] = {}
+    """New recipes, and changes to the built-in ones."""
     cloudbuild: CloudBuild = CloudBuild()
+    """Options of Cloud Build."""
 
     def axis(self, axis: str) -> dict[str, BuildArgs]:
-        """An axis's values by name, each with its build args."""
+        """Return the build args of an axis's values, by name."""
         values: dict[str, BuildArgs] = getattr(self, SECTION[axis])
         return values
 
     @property
     def repository(self) -> str:
-        """What every tag is a tag of: `base_url`, or the original generator's default."""
+        """The image repository: `base_url`, or the original generator's default."""
         return ORIGINAL_BASE_URL if self.base_url is None else self.base_url
 
 
 def config_from(source: Source) -> tuple[Config, list[Problem]]:
-    """A config file's values, and what is wrong with its form.
+    """Decode a config file. Returns the config and the problems of its syntax.
 
-    What is wrong is left out of the Config, so that the rest can still be checked.
+    Invalid values are left out of the config, so that the rest can still be checked.
     """
     problems: list[Problem] = []
     _modernize(source.root)
@@ -137,7 +169,7 @@ def config_from(source: Source) -> tuple[Config, list[Problem]]:
 
 
 def _modernize(root: yaml.MappingNode) -> None:
-    """Give what the first original files call `cpu_versions` and `cpu` its later name."""
+    """Rename `cpu_versions` and `cpu`, as in the first original files, to their later names."""
     for key, value in root.value:
         if key.value == "cpu_versions":
             key.value = "python_versions"
@@ -148,11 +180,11 @@ def _modernize(root: yaml.MappingNode) -> None:
 
 
 def dump(config: Config) -> str:
-    """A config as YAML that reads back as the same config."""
+    """Return a config as YAML; loading it gives the same config."""
     return yaml.safe_dump(msgspec.to_builtins(config), sort_keys=False)
 
 
-# ---- notations of their own
+# ---- decoders of special types
 
 
 def _build_args(node: yaml.Node, path: Path, report: Report) -> dict[str, str]:
@@ -166,9 +198,9 @@ def _build_args(node: yaml.Node, path: Path, report: Report) -> dict[str, str]:
     args: dict[str, str] = {}
     for name, value, at in pairs:
         if not is_arg_name(name):
-            report(Problem(message=f"{name!r} {NO_ARG_NAME}", path=at, on_key=True))
+            report(Problem(message=f"{name!r} {INVALID_ARG_NAME}", path=at, on_key=True))
         elif name in args:
-            report(Problem(message=f"{name!r} is given twice; remove one", path=at))
+            report(Problem(message=f"duplicate build arg {name!r}; remove one", path=at))
         elif value is not None:
             args[name] = value
     return args
@@ -179,7 +211,7 @@ def _named_args(
 ) -> Iterator[tuple[str, str | None, Path]]:
     for name, value, at in items(node, path, report):
         if is_null(value):
-            # The image would be built with the Dockerfile's default, or with the word "null".
+            # It would silently become the Dockerfile's default, or the text "null".
             report(no_value(name, value, at))
         else:
             yield name, scalar(value, at, report), at
@@ -202,20 +234,20 @@ def _listed_args(
             report(Problem(message=f"{text!r} has no value; write NAME=VALUE", path=at))
 
 
-NO_ARG_NAME = (
-    "cannot be the name of a build arg: use letters, digits and '_', and no digit at the start"
+INVALID_ARG_NAME = (
+    "is not a valid build arg name: use letters, digits and '_', and do not start with a digit"
 )
 
 
 def is_arg_name(text: str) -> bool:
-    """Whether a Dockerfile's ARG can be called this."""
+    """Whether a text is a valid name of a Dockerfile ARG."""
     return bool(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text))
 
 
 def _arg_name(node: yaml.Node, path: Path, report: Report) -> str | None:
     text = scalar(node, path, report)
     if text is not None and not is_arg_name(text):
-        report(Problem(message=f"{text!r} {NO_ARG_NAME}", path=path))
+        report(Problem(message=f"{text!r} {INVALID_ARG_NAME}", path=path))
         return None
     return text
 
@@ -234,14 +266,14 @@ def _choice(node: yaml.Node, path: Path, report: Report) -> tuple[str | None, ..
         elif name is not None or is_null(child):
             names.append(name)
     if not node.value:
-        report(Problem(message="an empty list selects nothing; leave the key out", path=path))
+        report(Problem(message="the list is empty; add a value or remove the key", path=path))
     return tuple(names)
 
 
 def _paths(node: yaml.Node, path: Path, report: Report) -> tuple[str, ...] | None:
     if isinstance(node, yaml.SequenceNode):
-        found = [scalar(child, at, report) for child, at in elements(node, path, report)]
-        return tuple(name for name in found if name is not None)
+        paths = [scalar(child, at, report) for child, at in elements(node, path, report)]
+        return tuple(name for name in paths if name is not None)
     name = None if is_null(node) else scalar(node, path, report)
     return None if name is None else (name,)
 
@@ -255,5 +287,5 @@ SPECIAL: dict[Any, Decoder] = {
 
 
 def names_an_axis(rule: Exclude) -> bool:
-    """Whether a rule says what it excludes."""
+    """Whether a rule names an axis or a recipe."""
     return any(getattr(rule, name) is not None for name in (*AXES, "recipe"))

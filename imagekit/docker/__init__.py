@@ -1,1 +1,1 @@
-"""Docker's own language: names, Dockerfiles, path patterns, build contexts."""
+"""Docker concepts: image names, Dockerfiles, path patterns, build contexts."""

@@ -1,4 +1,4 @@
-"""What an image is made of: its Dockerfile and the files that it copies from its context."""
+"""The inputs of an image: its Dockerfile and the context files it copies."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from imagekit.docker.patterns import Ignore, Parts, Source
 from imagekit.support.tree import Tree, content_hash
 
 WORKSPACE = "/workspace"
-"""Where a build's root lies in Cloud Build."""
+"""The root folder of a build in Cloud Build."""
 
 
 def made_of(tree: Tree, dockerfile: str, context: str) -> dict[str, str]:
-    """What an image is made of: the Dockerfile and the files that it copies, each with its hash.
+    """Return the hashes of an image's inputs by path: the Dockerfile and the files it copies.
 
-    Empty where there is no such Dockerfile, or where one of the two lies outside the tree.
+    Empty if the Dockerfile does not exist, or if it or the context is outside the tree.
     """
     path, root = inside(dockerfile), inside(context)
     data = None if path is None else tree.read(path)
@@ -27,13 +27,13 @@ def made_of(tree: Tree, dockerfile: str, context: str) -> dict[str, str]:
     sources = [source for word in words if (source := patterns.source(word))]
     copied = _copied(tree, root, sources, _ignore(tree, path, root))
     hashes = ((name, tree.hash(name)) for name in sorted(copied))
-    # What counts of the Dockerfile is what it says, wherever it is linked to.
+    # Of the Dockerfile only the content matters, even if it is a symbolic link.
     own = {path: content_hash(data, executable=False)}
-    return own | {name: found for name, found in hashes if found is not None} | own
+    return own | {name: value for name, value in hashes if value is not None} | own
 
 
 def inside(path: str) -> str | None:
-    """A path from the tree's root, "." for that; None where it leads out of the tree."""
+    """Return a path relative to the tree's root ("."); None if it is outside the tree."""
     clean = posixpath.normpath(path)
     if clean == WORKSPACE or clean.startswith(f"{WORKSPACE}/"):
         clean = clean[len(WORKSPACE) + 1 :] or "."
@@ -42,9 +42,9 @@ def inside(path: str) -> str | None:
 
 
 def ignore_file(tree: Tree, dockerfile: str, context: str) -> Iterator[str]:
-    """The file that says what is not sent to the builder, if there is one.
+    """Yield the path of the .dockerignore in effect, if there is one.
 
-    A Dockerfile's own stands in for the context's.
+    One that belongs to the Dockerfile replaces the one in the context.
     """
     path, root = inside(dockerfile), inside(context)
     names = [] if path is None else [f"{path}.dockerignore"]
@@ -59,7 +59,7 @@ def _ignore(tree: Tree, dockerfile: str, context: str) -> Ignore:
 
 
 def _copied(tree: Tree, context: str, sources: list[Source], ignore: Ignore) -> Iterator[str]:
-    """The files in a context that are named and not ignored, by path from the tree's root."""
+    """Yield the context files that are copied and not ignored, relative to the tree's root."""
     waiting: list[Parts] = [()] if sources else []
     while waiting:
         folder = waiting.pop()
@@ -69,7 +69,7 @@ def _copied(tree: Tree, context: str, sources: list[Source], ignore: Ignore) -> 
             if not named and not any(source.leads_to(path) for source in sources):
                 continue
             left_out = ignore.leaves_out(path)
-            # A link is copied as it is, except on the way to what is named.
+            # A symbolic link is copied as a link, unless a copied path leads through it.
             if kind == "folder" or (kind == "link" and not named):
                 waiting += [path] if not left_out or ignore.has_exceptions else []
             elif named and not left_out:
@@ -77,8 +77,8 @@ def _copied(tree: Tree, context: str, sources: list[Source], ignore: Ignore) -> 
 
 
 def is_inside_context(path: str) -> bool:
-    """Whether a Dockerfile's path stays inside the directory that is sent to the builder."""
+    """Whether a path is inside the build context."""
     normal = posixpath.normpath(path)
-    # "-" and what starts with it are an option of docker's, and a backslash is part of no path.
+    # Docker takes a path that starts with "-" for an option; backslashes are not supported.
     outside = path.startswith(("/", "-")) or normal.startswith("..") or "\\" in path
     return normal != "." and not outside

@@ -1,6 +1,6 @@
-"""What a Dockerfile says: its instructions, its ARGs, what it copies and what it stands on.
+"""Read a Dockerfile: its instructions, ARGs, copied paths and base image.
 
-Only as much of the language as those questions need
+Only the parts of the language that these need are supported
 (docs.docker.com/reference/dockerfile).
 """
 
@@ -17,11 +17,11 @@ PREDEFINED_ARGS = {
     *("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"),
     *("SOURCE_DATE_EPOCH", "BUILDKIT_INLINE_CACHE", "BUILDKIT_CONTEXT_KEEP_GIT_DIR"),
 }
-"""Build args that every Dockerfile takes without declaring them."""
+"""Build args that every Dockerfile accepts without declaring them."""
 
 
 def instructions(dockerfile: str) -> Iterator[tuple[str, str]]:
-    """The instructions of a Dockerfile and what stands behind them, continued lines joined."""
+    """Yield the instructions of a Dockerfile and their arguments, with continued lines joined."""
     lines = (line for line in dockerfile.splitlines() if not re.match(r"\s*#", line))
     joined = re.sub(r"\\[ \t]*\n", " ", "\n".join(lines))
     for line in joined.splitlines():
@@ -31,14 +31,14 @@ def instructions(dockerfile: str) -> Iterator[tuple[str, str]]:
 
 
 def context_sources(dockerfile: str) -> list[str]:
-    """The paths, perhaps globs, that a Dockerfile takes from its context; "." is all of it."""
-    found: list[str] = []
+    """Return the paths or globs that a Dockerfile reads from its context; "." is all of it."""
+    sources: list[str] = []
     for word, rest in instructions(dockerfile):
         if word in ("COPY", "ADD"):
-            found += _copied(rest)
+            sources += _copied(rest)
         elif word == "RUN":
-            found += _mounted(rest)
-    return found
+            sources += _mounted(rest)
+    return sources
 
 
 def _copied(rest: str) -> Iterator[str]:
@@ -49,17 +49,17 @@ def _copied(rest: str) -> Iterator[str]:
     for word in _words(after)[:-1]:
         if word.startswith("<<") or re.match(r"\w+://|git@", word):
             continue
-        # A variable may stand for anything in the context.
+        # A variable may be any path in the context.
         yield "." if "$" in word else word.lstrip("/") or "."
 
 
 def _words(text: str) -> list[str]:
-    """An instruction's words, or the texts of the JSON list that they are."""
+    """Return the arguments of an instruction, from either its shell or its JSON form."""
     with contextlib.suppress(ValueError, RecursionError):
-        found = json.loads(text)
-        if isinstance(found, list) and all(isinstance(word, str) for word in found):
-            return found
-    # What is no JSON is words, as for Docker.
+        words = json.loads(text)
+        if isinstance(words, list) and all(isinstance(word, str) for word in words):
+            return words
+    # Like Docker, treat invalid JSON as the shell form.
     return text.split()
 
 
@@ -74,7 +74,7 @@ def _mounted(rest: str) -> Iterator[str]:
 
 
 def declared_args(dockerfile: str) -> set[str]:
-    """The build args that a Dockerfile takes; docker ignores any other in silence."""
+    """Return the build args that a Dockerfile accepts; Docker silently ignores any other."""
     names = {
         name.partition("=")[0]
         for word, rest in instructions(dockerfile)
@@ -85,7 +85,7 @@ def declared_args(dockerfile: str) -> set[str]:
 
 
 def default_args(dockerfile: str) -> dict[str, str]:
-    """The defaults of a Dockerfile's build args, by name; those without one are left out."""
+    """Return the defaults of a Dockerfile's build args by name, without those that have none."""
     pairs = (
         words.partition("=")
         for word, rest in instructions(dockerfile)
@@ -96,7 +96,7 @@ def default_args(dockerfile: str) -> dict[str, str]:
 
 
 def base_of(dockerfile: str, args: Mapping[str, str]) -> str | None:
-    """The image that a Dockerfile's last stage stands on, with its build args filled in."""
+    """Return the base image of a Dockerfile's last stage, with its build args substituted."""
     values: dict[str, str] = {}
     stages: dict[str, str] = {}
     base: str | None = None
@@ -114,7 +114,7 @@ def base_of(dockerfile: str, args: Mapping[str, str]) -> str | None:
 
 
 def _split(text: str) -> list[str]:
-    """Words with their quotes removed; a quote that does not end is a character."""
+    """Split into words and remove quotes; an unmatched quote is a normal character."""
     try:
         return shlex.split(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What an image repository may be called, and what its address says about the registry."""
+"""Validate repository names and tags; find the Artifact Registry repository of an image."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import re
 
 import msgspec
 
-NO_TAG = "is no legal tag: letters, digits, '_', '.' and '-', not starting with '.' or '-'"
+INVALID_TAG = (
+    "is not a valid tag: use letters, digits, '_', '.' and '-', and do not start with '.' or '-'"
+)
 
 ARTIFACT_REGISTRY = re.compile(r"(?P<location>[a-z0-9-]+)-docker\.pkg\.dev(?:/(?P<path>.*))?")
 GCR_LOCATIONS = {
@@ -15,42 +17,42 @@ GCR_LOCATIONS = {
     "eu.gcr.io": "europe",
     "asia.gcr.io": "asia",
 }
-"""Container Registry's hosts, which live on as repositories of Artifact Registry with the host's
-name, and the location of each
+"""The hosts of Container Registry and their locations. Each is now a repository of Artifact
+Registry named after the host
 (cloud.google.com/artifact-registry/docs/transition/setup-gcr-repo)."""
 
 
 def is_repository(url: str) -> bool:
-    """Whether a text is a legal repository name: an optional host, and a lower-case path.
+    """Whether a text is a valid repository name: an optional host and a lowercase path.
 
     The grammar is that of the distribution project's `reference` package, whose limit of
-    255 characters on the whole name is applied too. Artifact Registry and Container Registry
-    take images only under a project and, the first, a repository.
+    255 characters also applies. An image in Container Registry needs a project in its path, one in
+    Artifact Registry a project and a repository.
     """
     domain = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
     host = rf"(?:{domain})(?:\.{domain})*(?::[0-9]+)?"
     part = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-    legal = len(url) <= 255 and re.fullmatch(rf"(?:{host}/)?{part}(?:/{part})*", url)
-    return bool(legal) and not _too_short(url)
+    match = len(url) <= 255 and re.fullmatch(rf"(?:{host}/)?{part}(?:/{part})*", url)
+    return bool(match) and not _too_short(url)
 
 
-def no_repository(url: str) -> str:
-    """Why a text is no repository that an image can be tagged with, and what would be one."""
+def invalid_reason(url: str) -> str:
+    """Return why a text is not a valid repository, and what a valid one looks like."""
     reasons = {
-        "it is longer than 255 characters": len(url) > 255,
-        "substitutions are not possible here": "$" in url,
-        "leave the scheme out": "://" in url,
-        "it names no image within its registry": _too_short(url),
+        "longer than 255 characters": len(url) > 255,
+        "substitutions are not supported here": "$" in url,
+        "remove the scheme": "://" in url,
+        "the image name is missing": _too_short(url),
     }
     reason = next((f" ({why})" for why, holds in reasons.items() if holds), "")
     return (
-        f"is no repository that images can be tagged with{reason}: write lower-case HOST/PATH "
+        f"is not a valid image repository{reason}: write lowercase HOST/PATH "
         "without a tag, such as us-docker.pkg.dev/my-project/my-repository/ml"
     )
 
 
 def _too_short(url: str) -> bool:
-    """Whether an address of Google's ends before the image's name."""
+    """Whether the path of a Google registry has no image name."""
     host, _, path = url.partition("/")
     parts = _path_of(path)
     needed = 3 if ARTIFACT_REGISTRY.fullmatch(host) else 2 if host in GCR_LOCATIONS else 0
@@ -58,7 +60,7 @@ def _too_short(url: str) -> bool:
 
 
 def _path_of(path: str) -> list[str]:
-    """A path with a project's domain and name as one part.
+    """Split a path, keeping a project's domain and name as one part.
 
     In an image's name the colon of `example.com:project` is a slash
     (cloud.google.com/artifact-registry/docs/docker/names).
@@ -70,7 +72,7 @@ def _path_of(path: str) -> list[str]:
 
 
 def is_tag(text: str) -> bool:
-    """Whether a text is a legal image tag (the same grammar's `tag`)."""
+    """Whether a text is a valid image tag (`tag` in the same grammar)."""
     return bool(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", text))
 
 
@@ -78,12 +80,15 @@ class Registry(msgspec.Struct, frozen=True):
     """A repository of Artifact Registry that must exist before an image can be pushed."""
 
     project: str
+    """The Google Cloud project; a domain is separated by a colon."""
     location: str
+    """A region or multi-region, such as `us`."""
     name: str
+    """The repository's name."""
 
     @property
-    def creation(self) -> str:
-        """The command that creates it."""
+    def create_command(self) -> str:
+        """The gcloud command that creates the repository."""
         return (
             f"gcloud artifacts repositories create {self.name} --repository-format=docker "
             f"--location={self.location} --project={self.project}"
@@ -91,9 +96,9 @@ class Registry(msgspec.Struct, frozen=True):
 
 
 def registry_of(url: str) -> Registry | None:
-    """What an address needs to exist in Artifact Registry; None for every other registry.
+    """Return the Artifact Registry repository of an image; None for any other registry.
 
-    `gcr.io/PROJECT/IMAGE` needs the repository `gcr.io` of the project.
+    For `gcr.io/PROJECT/IMAGE` this is the repository `gcr.io` of the project.
     """
     host, _, path = url.partition("/")
     project, *rest = _path_of(path)

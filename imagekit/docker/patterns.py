@@ -1,7 +1,7 @@
-"""Patterns of paths as Docker reads them: those of COPY, and of .dockerignore.
+"""Path patterns of Docker: COPY and .dockerignore.
 
-They are Go's (pkg.go.dev/path/filepath#Match), and in .dockerignore also what
-docs.docker.com/build/concepts/context/#dockerignore-files says. A path is a tuple of its parts.
+The syntax is Go's (pkg.go.dev/path/filepath#Match); .dockerignore extends it
+(docs.docker.com/build/concepts/context/#dockerignore-files). A path is a tuple of its parts.
 """
 
 from __future__ import annotations
@@ -16,66 +16,65 @@ Parts = tuple[str, ...]
 
 CLASS = r"\[\^?(?:\\.|[^\]\\])+\]"
 TOKEN = re.compile(rf"\*\*/?|\*|\?|\\.|{CLASS}|.", re.DOTALL)
-"""The pieces of a pattern: wildcards, an escaped character, a class, any other character."""
+"""The tokens of a pattern: a wildcard, an escaped character, a class, any other character."""
 
 WITHIN = {"*": "[^/]*", "**": "[^/]*", "?": "[^/]"}
-"""What wildcards stand for in one part of a path."""
+"""The regular expressions of wildcards in COPY; they match within one part of a path."""
 
 ACROSS = {"*": "[^/]*", "**/": "(?:.*/)?", "**": ".*", "?": "[^/]"}
-"""What they stand for in a .dockerignore, where two stars go through folders."""
+"""The regular expressions of wildcards in .dockerignore; `**` matches across folders."""
 
 
 class Source(msgspec.Struct, frozen=True):
-    """What a path or glob of COPY names; a folder stands for all that is in it."""
+    """A path or glob of COPY; a folder includes everything in it."""
 
     parts: tuple[re.Pattern[str], ...]
+    """One pattern per part of the path."""
 
     def leads_to(self, path: Parts) -> bool:
-        """Whether a path is named, below what is named, or on the way to it."""
+        """Whether a path matches, is below a match, or may contain one."""
         return all(part.fullmatch(name) for part, name in zip(self.parts, path, strict=False))
 
     def names(self, path: Parts) -> bool:
-        """Whether a path is named, or below what is named."""
+        """Whether a path matches or is below a match."""
         return len(path) >= len(self.parts) and self.leads_to(path)
 
 
 class Ignore(msgspec.Struct, frozen=True):
-    """What a .dockerignore leaves out: rules, of which the last that matches a path decides.
-
-    Each is whether it leaves out, rather than being an exception, and what it matches.
-    """
+    """The rules of a .dockerignore; the last rule that matches a path applies."""
 
     rules: tuple[tuple[bool, re.Pattern[str]], ...] = ()
+    """Each rule: whether it excludes (False for an exception), and its pattern."""
 
     @property
     def has_exceptions(self) -> bool:
-        """Whether something in a folder that is left out may not be."""
+        """Whether a file in an excluded folder may still be included."""
         return not all(out for out, _ in self.rules)
 
     def leaves_out(self, path: Parts) -> bool:
-        """Whether a path is left out. `.git` always is: no two checkouts have the same."""
+        """Whether a path is excluded. `.git` always is, because it differs in every checkout."""
         return ".git" in path or self.names(path)
 
     def names(self, path: Parts) -> bool:
-        """Whether the rules leave out a path; a builder goes by nothing else."""
+        """Whether the rules exclude a path, which is all that a builder considers."""
         # A pattern that matches a folder matches everything in it.
         folders = ["/".join(path[:length]) for length in range(1, len(path) + 1)]
-        found = False
+        excluded = False
         for out, pattern in self.rules:
             if any(pattern.fullmatch(folder) for folder in folders):
-                found = out
-        return found
+                excluded = out
+        return excluded
 
 
 def source(glob: str) -> Source | None:
-    """What a word of COPY names in the context; None where it is no pattern, as "[" is none."""
+    """Parse a source of COPY; None if the pattern is invalid, such as "["."""
     parts = [_pattern(part, WITHIN) for part in _clean(glob).split("/") if part]
-    sound = tuple(part for part in parts if part is not None)
-    return Source(sound) if len(sound) == len(parts) else None
+    valid = tuple(part for part in parts if part is not None)
+    return Source(valid) if len(valid) == len(parts) else None
 
 
 def ignore(text: str) -> Ignore:
-    """The rules of a .dockerignore. A line that is no pattern, which Docker refuses, is none."""
+    """Parse a .dockerignore. Invalid patterns, which Docker rejects, are skipped."""
     return Ignore(tuple(_rules(text.removeprefix("\ufeff"))))
 
 
@@ -84,19 +83,19 @@ def _rules(text: str) -> Iterator[tuple[bool, re.Pattern[str]]]:
         rule = line.strip()
         glob = _clean(rule.removeprefix("!").strip())
         pattern = _pattern(glob, ACROSS)
-        # A comment begins where its line does. "." means nothing, for historical reasons.
+        # A comment starts in the first column. Docker ignores "." for historical reasons.
         if glob and pattern is not None and not line.startswith("#"):
             yield not rule.startswith("!"), pattern
 
 
 def _clean(path: str) -> str:
-    """A path from the context's root; Docker lets nobody climb out of it."""
+    """Return a path relative to the context's root; like Docker, `..` cannot leave it."""
     return posixpath.normpath(f"/{path}").strip("/")
 
 
 def _pattern(glob: str, wildcards: dict[str, str]) -> re.Pattern[str] | None:
     pieces = TOKEN.findall(glob)
-    # A class that does not end, and an escape of nothing.
+    # An unclosed class, or a trailing backslash.
     if "[" in pieces or "\\" in pieces:
         return None
     try:
@@ -106,7 +105,7 @@ def _pattern(glob: str, wildcards: dict[str, str]) -> re.Pattern[str] | None:
 
 
 def _piece(piece: str, wildcards: dict[str, str]) -> str:
-    """One piece of a pattern as a regular expression."""
+    """Return a token of a pattern as a regular expression."""
     if piece in wildcards:
         return wildcards[piece]
     if len(piece) == 1 or piece[0] == "\\":

@@ -1,1 +1,1 @@
-"""From a config to the plan: recipes, the matrix, the images in build order."""
+"""From a config to a plan: recipes, the matrix, images in build order."""

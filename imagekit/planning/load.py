@@ -1,4 +1,4 @@
-"""A config's text in, everything that is derived from it out, with every problem."""
+"""Load and check a config, and derive its matrix and plan."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 from imagekit.config import check, cloudbuild, schema
 from imagekit.config.schema import Config
 from imagekit.docker import names
-from imagekit.errors import ConfigError, Problem, UsageError, without_consequences
+from imagekit.errors import ConfigError, Problem, UsageError, root_causes
 from imagekit.planning.matrix import Matrix, expand
 from imagekit.planning.plan import Plan, build_plan, not_built, select_images
 from imagekit.planning.recipes import recipes_of
@@ -17,25 +17,31 @@ from imagekit.support.yaml_reader import Source, parse
 
 
 class Checked(msgspec.Struct, frozen=True):
-    """A config without errors, with what was derived from it and what deserves a look."""
+    """A valid config with its matrix, plan and warnings."""
 
     config: Config
+    """The config."""
     matrix: Matrix
+    """The matrix of the config."""
     plan: Plan
+    """The plan of all images."""
     warnings: tuple[Problem, ...] = ()
+    """The warnings, in the order of the file."""
     source: Source | None = None
+    """The parsed file; None for a config made in Python."""
 
     def locate(self, problem: Problem) -> Problem:
-        """A problem with its place in the config's file, where it has a path into that."""
+        """Return a problem with its position in the config file, if it has a path."""
         return self.source.locate(problem) if self.source and problem.path else problem
 
 
 def check_text(
     data: bytes, name: str, *, base_url: str | None = None, timeout: int | None = None
 ) -> Checked:
-    """The config in a file's bytes, checked; `name` is what problems call the file.
+    """Check the config in a file's bytes; `name` is the file's name in messages.
 
-    `base_url` and `timeout` (seconds) replace the file's own.
+    `base_url` and `timeout` (seconds) override those of the file. Raises ConfigError with every
+    problem, and UsageError if an override is invalid.
     """
     source = parse(data, name)
     loaded, problems = schema.config_from(source)
@@ -43,30 +49,36 @@ def check_text(
 
 
 def select(checked: Checked, only: str | Sequence[str], skip: str | Sequence[str]) -> Plan:
-    """Like `plan`, of a config that is checked already."""
+    """Select images from the plan of a checked config, like `imagekit.plan`."""
     missing = not_built(checked.matrix)
     return select_images(checked.plan, as_list(only), as_list(skip), missing)
 
 
 def as_list(globs: str | Sequence[str]) -> Sequence[str]:
-    """One glob or several; papermill's command line hands over a single one as text."""
-    found = [globs] if isinstance(globs, str) and globs else globs
-    if not isinstance(found, Sequence) or not all(isinstance(glob, str) for glob in found):
-        raise UsageError(f"{globs!r} is neither a glob nor a list of globs; write it in quotes")
-    return list(found)
+    """Return globs as a list. Papermill's command line passes a single glob as text.
+
+    Raises UsageError if they are something else.
+    """
+    values = [globs] if isinstance(globs, str) and globs else globs
+    if not isinstance(values, Sequence) or not all(isinstance(glob, str) for glob in values):
+        raise UsageError(f"{globs!r} is not a glob or a list of globs; put it in quotes")
+    return list(values)
 
 
 def derive(
     loaded: Config, problems: Iterable[Problem] = (), source: Source | None = None
 ) -> Checked:
-    """A config's matrix and plan. Raises ConfigError with every problem, those given among them."""
+    """Derive the matrix and plan of a config.
+
+    Raises ConfigError with every error, including those in `problems`.
+    """
     recipes_, recipe_problems = recipes_of(loaded)
     causes = [*problems, *check.check(loaded), *recipe_problems]
     matrix_, matrix_problems = expand(loaded, recipes_)
     plan_, plan_problems = build_plan(matrix_)
     every = [*causes, *matrix_problems, *plan_problems]
-    found = without_consequences(causes, every)
-    located = [source.locate(problem) if source else problem for problem in found]
+    roots = root_causes(causes, every)
+    located = [source.locate(problem) if source else problem for problem in roots]
     errors = _in_order(problem for problem in located if problem.severity == "error")
     if errors:
         raise ConfigError(errors)
@@ -74,7 +86,7 @@ def derive(
 
 
 def _in_order(problems: Iterable[Problem]) -> list[Problem]:
-    """Each problem once, in the file's order."""
+    """Return each problem once, in the order of the file."""
     unique = {str(problem): problem for problem in problems}.values()
     return sorted(unique, key=lambda p: (p.place.line, p.place.column) if p.place else (0, 0))
 
@@ -83,7 +95,7 @@ def _override(loaded: Config, base_url: str | None, timeout: int | None) -> Conf
     changes: dict[str, object] = {}
     if base_url:
         if not names.is_repository(base_url):
-            raise UsageError(f"base_url: {base_url!r} {names.no_repository(base_url)}")
+            raise UsageError(f"base_url: {base_url!r} {names.invalid_reason(base_url)}")
         changes["base_url"] = base_url
     if timeout:
         amount = cloudbuild.seconds(str(timeout))

@@ -1,4 +1,4 @@
-"""The matrix: every combination of the axes, each kept or not built, with the reason."""
+"""The matrix: every combination of the axes, and whether it is built."""
 
 from __future__ import annotations
 
@@ -26,32 +26,37 @@ NOT_LISTED = "no entry in 'images' names it"
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
-    """One combination: built, or not built for a reason.
-
-    `path` is the entry of the config that names it.
-    """
+    """One combination and whether it is built."""
 
     combination: Combination
+    """The combination, with its recipe."""
     status: Status
+    """Whether it is built."""
     reason: str = ""
+    """Why it is not built."""
     path: Path = ()
+    """The entry of the config that lists it; empty if none does."""
     build_args: dict[str, str] = {}
+    """The build args of that entry."""
 
 
 class Matrix(msgspec.Struct, frozen=True, kw_only=True):
-    """All cells, those that the config names first and in its order."""
+    """All cells of a config."""
 
     config: Config
+    """The config."""
     recipes: Recipes
+    """The recipes by name, built-in ones included."""
     cells: tuple[Cell, ...]
+    """The listed cells in the order of the config, then those that are not listed."""
 
     def built(self) -> tuple[Cell, ...]:
-        """The cells that become images."""
+        """Return the cells that are built."""
         return tuple(cell for cell in self.cells if cell.status == "built")
 
 
 def expand(config: Config, recipes: Recipes) -> tuple[Matrix, list[Problem]]:
-    """A config's cells, and what is wrong with the combinations it names."""
+    """Return the matrix of a config, and the problems of its combinations."""
     cells = tuple(_named(config))
     matrix = Matrix(
         config=config, recipes=recipes, cells=(*cells, *_not_listed(config, recipes, cells))
@@ -85,7 +90,7 @@ def _first_match(rules: tuple[Exclude, ...], combination: Combination) -> Exclud
 
 
 def matches(rule: Exclude, combination: Combination) -> bool:
-    """Whether a combination has one of the values that a rule names, on each axis it names."""
+    """Whether a combination matches a rule on every axis that the rule names."""
     choices = {name: getattr(rule, name) for name in (*AXES, "recipe")}
     return names_an_axis(rule) and all(
         choice is None or getattr(combination, name) in choice for name, choice in choices.items()
@@ -101,10 +106,10 @@ def _not_listed(config: Config, recipes: Recipes, named: tuple[Cell, ...]) -> It
         chosen = dict(zip(AXES, values, strict=True))
         whole = with_recipe(Combination(**chosen))
         recipe = str(whole.recipe)
-        # Not every recipe is told apart by every axis.
+        # A recipe may not use every axis.
         combination = narrow(whole, recipe, identity(recipe, recipes, config))
-        given = _values(whole) in listed or combination in seen
-        if not given and combination.values():
+        is_known = _values(whole) in listed or combination in seen
+        if not is_known and combination.values():
             seen.add(combination)
             yield Cell(combination=combination, status="not listed", reason=NOT_LISTED)
 
@@ -113,10 +118,10 @@ def _values(combination: Combination) -> tuple[str | None, ...]:
     return tuple(getattr(combination, axis) for axis in AXES)
 
 
-# ---- what must hold
+# ---- checks
 
 SECTIONS: tuple[Path, ...] = tuple((section,) for section in SECTION.values())
-"""What a combination is made of; where one of these is broken, much does not fit."""
+"""The sections of the axes; a problem in one may cause problems of combinations."""
 
 
 def _check(matrix: Matrix) -> Iterator[Problem]:
@@ -130,8 +135,8 @@ def _check(matrix: Matrix) -> Iterator[Problem]:
     yield from _check_rules(matrix)
     yield from _check_unused(matrix)
     if config.images and not matrix.built():
-        message = "every image is excluded, so nothing would be built"
-        yield Problem(message=message, path=("exclude",), follows=(("exclude",), ("images",)))
+        message = "every image is excluded, so there is nothing to build"
+        yield Problem(message=message, path=("exclude",), caused_by=(("exclude",), ("images",)))
 
 
 def _check_axes(matrix: Matrix, combination: Combination, path: Path) -> Iterator[Problem]:
@@ -139,26 +144,26 @@ def _check_axes(matrix: Matrix, combination: Combination, path: Path) -> Iterato
     if recipe not in matrix.recipes:
         return
     needed = identity(recipe, matrix.recipes, matrix.config)
-    given: dict[Axis, str] = combination.values()
+    values: dict[Axis, str] = combination.values()
     for axis in needed:
-        if axis not in given:
+        if axis not in values:
             names = ", ".join(matrix.config.axis(axis))
-            message = f"recipe {recipe!r} needs a {axis!r} here, out of {names}"
-            yield Problem(message=message, path=path, follows=((*path, axis), ("recipes",)))
-    for axis in given:
-        # An axis without any values is a name that does not exist, which is said elsewhere.
+            message = f"recipe {recipe!r} requires {axis!r}, one of: {names}"
+            yield Problem(message=message, path=path, caused_by=((*path, axis), ("recipes",)))
+    for axis in values:
+        # An axis without values means an unknown name, which config/check reports.
         if axis not in needed and matrix.config.axis(axis):
-            message = f"recipe {recipe!r} does not read the axis {axis!r}; leave it out"
-            yield Problem(message=message, path=(*path, axis), follows=(("recipes",),))
+            message = f"recipe {recipe!r} does not read the axis {axis!r}; remove it"
+            yield Problem(message=message, path=(*path, axis), caused_by=(("recipes",),))
 
 
 def _check_twice(matrix: Matrix) -> Iterator[Problem]:
     first: dict[Combination, Path] = {}
     for cell in matrix.cells:
         if cell.combination in first:
-            message = f"{cell.combination} is named twice; remove one"
+            message = f"{cell.combination} is listed twice; remove one"
             see = first[cell.combination]
-            yield Problem(message=message, path=cell.path, see=see, follows=(cell.path,))
+            yield Problem(message=message, path=cell.path, see=see, caused_by=(cell.path,))
         first.setdefault(cell.combination, cell.path)
 
 
@@ -170,13 +175,13 @@ def _check_rules(matrix: Matrix) -> Iterator[Problem]:
     for index, rule in enumerate(config.exclude):
         at = ("exclude", index)
         if not rule.reason.strip():
-            message = "'reason' is empty: say why, it is shown in the matrix"
-            yield Problem(message=message, path=(*at, "reason"), follows=((*at, "reason"),))
+            message = "'reason' must not be empty; it is shown in the matrix"
+            yield Problem(message=message, path=(*at, "reason"), caused_by=((*at, "reason"),))
         if names_an_axis(rule) and not any(matches(rule, c) for c in (*listed, *below)):
-            message = "this rule matches no combination in 'images'; remove it or mend it"
+            message = "this rule matches no combination in 'images'; fix or remove it"
             axes: list[Path] = [(*at, name) for name in (*AXES, "recipe")]
-            follows = (*axes, ("images",), *SECTIONS)
-            yield Problem(message=message, path=at, follows=follows)
+            caused_by = (*axes, ("images",), *SECTIONS)
+            yield Problem(message=message, path=at, caused_by=caused_by)
 
 
 def _check_unused(matrix: Matrix) -> Iterator[Problem]:
@@ -185,13 +190,13 @@ def _check_unused(matrix: Matrix) -> Iterator[Problem]:
         used = {getattr(combination, axis) for combination in listed}
         for name in matrix.config.axis(axis):
             if name not in used:
-                message = f"no image uses {name!r}; remove it from '{SECTION[axis]}' or build it"
+                message = f"no image uses {name!r}; remove it from '{SECTION[axis]}' or use it"
                 path = (SECTION[axis], name)
                 yield Problem(message=message, path=path, on_key=True, severity="warning")
     recipes = {str(combination.recipe) for combination in listed}
-    standing = {n for r in recipes & set(matrix.recipes) for n in ancestry(r, matrix.recipes)}
+    parents = {n for r in recipes & set(matrix.recipes) for n in ancestry(r, matrix.recipes)}
     for name in matrix.config.recipes:
-        if name not in recipes | standing:
-            message = f"no image uses recipe {name!r}; remove it or name it in 'images'"
+        if name not in recipes | parents:
+            message = f"no image uses recipe {name!r}; remove it or use it in 'images'"
             path = ("recipes", name)
             yield Problem(message=message, path=path, on_key=True, severity="warning")

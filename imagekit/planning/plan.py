@@ -1,4 +1,4 @@
-"""The plan: the images that a matrix comes to, each with its tag, its build args and its parent."""
+"""The plan: the images of a matrix in build order, with tags, build args and parents."""
 
 from __future__ import annotations
 
@@ -8,61 +8,66 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import msgspec
 
 from imagekit.config.schema import AXES, SECTION, Combination
-from imagekit.docker.names import NO_TAG, is_tag
+from imagekit.docker.names import INVALID_TAG, is_tag
 from imagekit.errors import ConfigError, Path, Problem, did_you_mean, show_path
 from imagekit.planning.matrix import Cell, Matrix, matches
 from imagekit.planning.recipes import ancestors, ancestry, identity, with_recipe
 
 
 class Image(msgspec.Struct, frozen=True, kw_only=True):
-    """One image of the plan. `tag`, `parent` and `aliases` are short, without the repository.
-
-    `path` is the entry of the config that names it, or the first that needs it: an image that
-    is not `listed` is built only because another stands on it.
-    """
+    """One image of the plan."""
 
     tag: str
+    """The short tag, without the repository."""
     combination: Combination
+    """The values of the axes, and the recipe."""
     dockerfile: str
+    """The path of the Dockerfile in the build context."""
     build_args: dict[str, str]
+    """The build args, including the parent's reference."""
     parent: str | None = None
+    """The short tag of the parent image."""
     aliases: tuple[str, ...] = ()
+    """Additional short tags."""
     test: tuple[str, ...] = ()
+    """container-structure-test files that the image must pass before it is pushed."""
     path: Path = ()
+    """The config entry that lists the image, or the first that needs it as a parent."""
     listed: bool = True
+    """Whether the config lists the image; if not, it is built only as a parent."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """All images, parents before children, and the repository that their tags belong to.
-
-    Those that others stand on come first, by depth, then the others in the config's order.
-    """
+    """All images in build order, and their repository."""
 
     repository: str
+    """The image repository that all tags belong to."""
     images: tuple[Image, ...]
+    """The images: first the parents by depth, then all others in the order of the config."""
     source: str | None = None
+    """The URL of the source code, for image labels."""
 
     def reference(self, tag: str) -> str:
-        """A short tag as the full name of an image."""
+        """Return the full image reference of a short tag."""
         return f"{self.repository}:{tag}"
 
     @property
     def pulled(self) -> tuple[str, ...]:
-        """The tags of parents that are not of this plan.
+        """The tags of parents that are not part of this plan.
 
-        One of several plans that a plan was split into finds them in the registry.
+        If a plan was split, its parts pull these from the registry.
         """
         own = {image.tag for image in self.images}
         parents = (image.parent for image in self.images if image.parent is not None)
         return tuple(dict.fromkeys(tag for tag in parents if tag not in own))
 
     def names(self) -> tuple[str, ...]:
-        """Every tag and alias."""
+        """Return every tag and alias."""
         return tuple(name for image in self.images for name in (image.tag, *image.aliases))
 
 
 def build_plan(matrix: Matrix) -> tuple[Plan, list[Problem]]:
-    """A matrix's images in build order, and what is wrong with them as a set."""
+    """Return the plan of a matrix, and the problems of its images."""
     problems: list[Problem] = []
     listed = {c.combination: c for c in matrix.built() if _is_valid(matrix, c.combination)}
     needed: dict[Combination, Cell] = {}
@@ -86,14 +91,14 @@ def build_plan(matrix: Matrix) -> tuple[Plan, list[Problem]]:
 
 
 def _is_valid(matrix: Matrix, combination: Combination) -> bool:
-    """Whether recipe and axis values exist; where not, that is said and there is no image."""
+    """Whether the recipe and axis values exist. If not, other checks report it."""
     recipe = str(combination.recipe)
     if recipe not in matrix.recipes:
         return False
     needed = identity(recipe, matrix.recipes, matrix.config)
-    given = combination.values()
-    return set(needed) == set(given) and all(
-        name in matrix.config.axis(axis) for axis, name in given.items()
+    values = combination.values()
+    return set(needed) == set(values) and all(
+        name in matrix.config.axis(axis) for axis, name in values.items()
     )
 
 
@@ -107,8 +112,8 @@ def _image(matrix: Matrix, cell: Cell, problems: list[Problem], *, listed: bool)
     if parent is not None:
         if recipe.parent_arg in origins:
             _, path = origins[recipe.parent_arg]
-            remedy = "remove it" + (f", or 'omit' it in recipe {name!r}" if len(path) == 3 else "")
-            message = f"{recipe.parent_arg} would hide the parent that recipe {name!r} stands on"
+            remedy = "remove it" + (", or add it to the recipe's 'omit'" if len(path) == 3 else "")
+            message = f"{recipe.parent_arg} would override the parent of recipe {name!r}"
             problems.append(Problem(message=f"{message}; {remedy}", path=path))
         args = {recipe.parent_arg: f"{matrix.config.repository}:{parent}"} | args
     return Image(
@@ -126,16 +131,16 @@ def _image(matrix: Matrix, cell: Cell, problems: list[Problem], *, listed: bool)
 def _origins(
     matrix: Matrix, cell: Cell, listed: bool, problems: list[Problem]
 ) -> dict[str, tuple[str, Path]]:
-    """Each build arg of an image: its value, and where in the config that stands.
+    """Return the value and the config path of each build arg of an image.
 
-    The recipe's own come first, then the axes', then the entry's; a later one wins.
+    Build args of the axes override those of the recipe; those of the entry override both.
     """
     name = str(cell.combination.recipe)
     recipe = matrix.recipes[name]
     own: Path = ("recipes", name, "build_args")
-    found = {arg: (value, (*own, arg)) for arg, value in recipe.build_args.items()}
+    from_recipe = {arg: (value, (*own, arg)) for arg, value in recipe.build_args.items()}
     from_axes: dict[str, tuple[str, Path]] = {}
-    settled = cell.build_args if listed else {}
+    from_entry = cell.build_args if listed else {}
     for axis, chosen in cell.combination.values().items():
         if axis not in recipe.axes:
             continue
@@ -144,18 +149,18 @@ def _origins(
                 continue
             at: Path = (SECTION[axis], chosen, arg)
             before, place = from_axes.setdefault(arg, (value, at))
-            if before != value and arg not in settled:
+            if before != value and arg not in from_entry:
                 message = (
-                    f"{arg} is {value!r} here and {before!r} in '{show_path(place[:2])}', and "
-                    f"{cell.combination} has both; give it once, or in an entry's 'build_args'"
+                    f"{arg} is {value!r} here but {before!r} in '{show_path(place[:2])}', and "
+                    f"{cell.combination} uses both; set it once, or in an entry's 'build_args'"
                 )
                 problems.append(Problem(message=message, path=at, see=place))
     entry: Path = (*cell.path, "build_args")
-    return found | from_axes | {arg: (text, (*entry, arg)) for arg, text in settled.items()}
+    return from_recipe | from_axes | {arg: (v, (*entry, arg)) for arg, v in from_entry.items()}
 
 
 def tag_of(matrix: Matrix, combination: Combination) -> str:
-    """A combination's short tag, by its recipe's pattern."""
+    """Return the short tag of a combination, from its recipe's pattern."""
     pattern = matrix.recipes[str(combination.recipe)].tag
     for axis, name in combination.values().items():
         pattern = pattern.replace(f"{{{axis}}}", name)
@@ -167,7 +172,7 @@ def _in_order(matrix: Matrix, images: list[Image]) -> list[Image]:
     ranks = {axis: list(matrix.config.axis(axis)) for axis in AXES}
 
     def key(image: Image) -> tuple[bool, int, list[int]]:
-        # Images that others stand on follow the axes' order, which no entry's wording changes.
+        # Parents are sorted by the axes, so their order does not depend on the entries.
         values = image.combination.values()
         rank = [ranks[axis].index(values[axis]) if axis in values else -1 for axis in AXES]
         if image.tag not in parents:
@@ -189,45 +194,45 @@ def _with_aliases(
             images[combination] = msgspec.structs.replace(image, aliases=(*image.aliases, name))
         elif _is_valid(matrix, combination):
             cells = (cell for cell in matrix.cells if cell.combination == combination)
-            why = next((f": {cell.reason}" for cell in cells), "; name it in 'images'")
-            message = f"alias {name!r} stands for {combination}, which is not built{why}"
-            follows = (at, ("images",), ("exclude",))
-            problems.append(Problem(message=message, path=at, on_key=True, follows=follows))
+            why = next((f": {cell.reason}" for cell in cells), "; add it to 'images'")
+            message = f"alias {name!r} refers to {combination}, which is not built{why}"
+            caused_by = (at, ("images",), ("exclude",))
+            problems.append(Problem(message=message, path=at, on_key=True, caused_by=caused_by))
     return list(images.values())
 
 
 def _check_names(plan: Plan, patterns: Mapping[str, str]) -> Iterator[Problem]:
     owners: dict[str, tuple[str, Image]] = {}
-    told: set[Path] = set()
+    reported: set[Path] = set()
     kinds = ("recipes", *SECTION.values())
     for image in plan.images:
         for name in (image.tag, *image.aliases):
             if not is_tag(name):
-                yield _illegal(name, image)
-            # The steps of an image are called like it, with "-push" and the like behind.
+                yield _invalid_tag(name, image)
+            # Step ids are the tag and the tag with a suffix such as "-push".
             for step in (name, *(f"{name}-{verb}" for verb in ("push", "pull", "test"))):
                 if step in owners:
                     problem = _collision(name, image, *owners[step], patterns)
-                    # One wrong pattern gives all images of its recipe one tag.
-                    if problem.path not in told:
+                    # A wrong pattern affects many images; report it once.
+                    if problem.path not in reported:
                         yield problem
-                    told |= {problem.path} if problem.path[0] in kinds else set()
+                    reported |= {problem.path} if problem.path[0] in kinds else set()
                 owners.setdefault(step, (name, image))
 
 
 def _place_of(name: str, image: Image) -> Path:
-    """Where in the config a tag comes from: an alias, or the entry that needs the image."""
+    """Return the config path of a tag: that of its alias, or of the image's entry."""
     return ("aliases", name) if name in image.aliases else image.path
 
 
-def _illegal(name: str, image: Image) -> Problem:
+def _invalid_tag(name: str, image: Image) -> Problem:
     recipe: Path = ("recipes", str(image.combination.recipe))
-    length = f" ({len(name)} characters, at most 128 are allowed)" if len(name) > 128 else ""
+    length = f" ({len(name)} characters, the maximum is 128)" if len(name) > 128 else ""
     return Problem(
-        message=f"{name!r} {NO_TAG}{length}",
+        message=f"{name!r} {INVALID_TAG}{length}",
         path=_place_of(name, image),
         on_key=name in image.aliases,
-        follows=(recipe, *((section,) for section in SECTION.values())),
+        caused_by=(recipe, *((section,) for section in SECTION.values())),
     )
 
 
@@ -239,31 +244,31 @@ def _collision(
     if owner in other.aliases and name == image.tag:
         path, on_key = ("aliases", owner), True
     if name != owner:
-        message = f"{name!r} and a step of {owner!r} have one name; change one"
+        message = f"steps of {name!r} and {owner!r} have the same name; rename one"
     elif image is other:
-        message = f"alias {name!r} is the tag of that image already; remove it"
+        message = f"alias {name!r} is already the tag of that image; remove it"
     elif ours.recipe == theirs.recipe and name == image.tag and owner == other.tag:
-        return _one_pattern(name, ours, theirs, patterns[str(ours.recipe)])
+        return _ambiguous_pattern(name, ours, theirs, patterns[str(ours.recipe)])
     else:
-        message = f"{name!r} would name both {theirs} and {ours}; change one"
-    return Problem(message=message, path=path, on_key=on_key, follows=(("recipes",),))
+        message = f"{name!r} would be a tag of both {theirs} and {ours}; rename one"
+    return Problem(message=message, path=path, on_key=on_key, caused_by=(("recipes",),))
 
 
-def _one_pattern(name: str, ours: Combination, theirs: Combination, pattern: str) -> Problem:
-    """Two images of a recipe with one tag: an axis is missing from it, or values run together."""
+def _ambiguous_pattern(name: str, ours: Combination, theirs: Combination, pattern: str) -> Problem:
+    """Explain two images of a recipe with one tag: a missing axis, or ambiguous values."""
     recipe = str(ours.recipe)
     differing = [axis for axis in AXES if getattr(ours, axis) != getattr(theirs, axis)]
     message = f"{name!r} is the tag of both {theirs} and {ours}"
     missing = [axis for axis in differing if f"{{{axis}}}" not in pattern]
     if missing:
-        message += f": put {{{missing[0]}}} into it"
-        return Problem(message=message, path=("recipes", recipe, "tag"), follows=(("recipes",),))
+        message += f"; add {{{missing[0]}}} to it"
+        return Problem(message=message, path=("recipes", recipe, "tag"), caused_by=(("recipes",),))
     axis = differing[0]
     values = [str(getattr(combination, axis)) for combination in (theirs, ours)]
     message += (
-        f", because the names of their values run together in {pattern!r}; rename "
-        f"{' or '.join(map(repr, values))}, or give recipe {recipe!r} a 'tag' that sets them "
-        "apart with another sign, such as '_' or '.'"
+        f", because their values are ambiguous in {pattern!r}; rename "
+        f"{' or '.join(map(repr, values))}, or separate the axes in the 'tag' of recipe "
+        f"{recipe!r} with another character, such as '_' or '.'"
     )
     return Problem(message=message, path=(SECTION[axis], values[0]), on_key=True)
 
@@ -275,7 +280,7 @@ def _check_excluded(matrix: Matrix, plan: Plan) -> Iterator[Problem]:
                 if matches(rule, combination):
                     message = (
                         f"this rule excludes {combination}, which {image.combination} "
-                        "stands on; exclude that too, or neither"
+                        "depends on; exclude both or neither"
                     )
                     yield Problem(message=message, path=("exclude", index))
 
@@ -284,7 +289,7 @@ def _check_excluded(matrix: Matrix, plan: Plan) -> Iterator[Problem]:
 
 
 def not_built(matrix: Matrix) -> dict[str, str]:
-    """The tags that combinations would have which are not built, each with the reason."""
+    """Return the tags of combinations that are not built, each with the reason."""
     return {
         tag_of(matrix, cell.combination): f"{cell.status}: {cell.reason}"
         for cell in matrix.cells
@@ -298,12 +303,11 @@ def select_images(
     skip: Sequence[str] = (),
     missing: Mapping[str, str] | None = None,
 ) -> Plan:
-    """The images that globs on tags and aliases choose, with the images that they stand on.
+    """Select images by globs on tags and aliases, including their parents.
 
-    An empty `only` chooses all; `skip` takes away again. Raises ConfigError, with everything
-    that is wrong, where a glob matches no image, where `skip` names an image that a remaining
-    one stands on, and where nothing remains. `missing` has what `not_built` gives, so that a
-    glob for one of those is told why.
+    An empty `only` selects all images; `skip` removes images from the selection. `missing` is
+    the result of `not_built`, for messages. Raises ConfigError, with every problem, if a glob
+    matches no image, if `skip` removes the parent of a selected image, or if no image remains.
     """
     problems = [
         Problem(message=f"{option}: {glob!r} matches no image{_instead(plan, glob, missing or {})}")
@@ -320,10 +324,10 @@ def select_images(
     skipped = [i.tag for i in plan.images if i.tag in kept and _matches(plan, i, skip)]
     for tag in skipped:
         child = next(name for name in wanted if tag in _with_parents(plan, [name]))
-        message = f"skip: it leaves out {tag}, which {child} stands on; skip that too"
+        message = f"skip: {child} depends on {tag}; skip both"
         problems.append(Problem(message=message))
     if not wanted and not problems:
-        problems.append(Problem(message="the selection leaves no image"))
+        problems.append(Problem(message="the selection contains no image"))
     if problems:
         raise ConfigError(problems)
     return msgspec.structs.replace(plan, images=tuple(i for i in plan.images if i.tag in kept))

@@ -1,4 +1,4 @@
-"""Preflight: what would go wrong in the build and can be seen before it."""
+"""Preflight: problems of a build that can be found before it starts."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from imagekit.planning.recipes import recipes_of
 
 
 def dockerfiles(plan: Plan, config: Config, read: Callable[[str], str]) -> Iterator[Problem]:
-    """Warnings of Dockerfiles that are not in the context or that do not fit their build args.
+    """Yield warnings for Dockerfiles that are missing or do not match their build args.
 
-    Docker ignores a build arg that a Dockerfile does not declare, and takes the Dockerfile's
-    default for one that an axis value does not give: either way, the image would not be what its
-    tag says. `read` gives a Dockerfile's text by its path, and raises OSError or ValueError where
-    it cannot. The config is the plan's.
+    Docker ignores a build arg that the Dockerfile does not declare, and uses the Dockerfile's
+    default for one that is not set; either way, the image does not match its tag. `config` is
+    the config of the plan. `read` returns a Dockerfile's text by its path, and raises OSError or
+    ValueError if it cannot be read.
     """
     users: dict[str, list[Image]] = {}
     for image in plan.images:
@@ -27,8 +27,8 @@ def dockerfiles(plan: Plan, config: Config, read: Callable[[str], str]) -> Itera
         try:
             text = read(name)
         except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or "it cannot be read"
-            message = f"{name}: {why}; {counted(len(images), 'image')} would be built with it"
+            why = getattr(error, "strerror", None) or "cannot be read"
+            message = f"{name}: {why}; needed by {counted(len(images), 'image')}"
             yield Problem(message=message, severity="warning")
             continue
         yield from _undeclared(name, images, declared_args(text))
@@ -36,12 +36,12 @@ def dockerfiles(plan: Plan, config: Config, read: Callable[[str], str]) -> Itera
 
 
 def _undeclared(name: str, images: list[Image], declared: set[str]) -> Iterator[Problem]:
-    given = collections.Counter(arg for image in images for arg in image.build_args)
-    for arg, number in given.items():
+    uses = collections.Counter(arg for image in images for arg in image.build_args)
+    for arg, number in uses.items():
         if arg not in declared:
             message = (
-                f"{name} declares no ARG {arg!r}{did_you_mean(arg, declared)}; docker would "
-                f"ignore it ({counted(number, 'image')})"
+                f"{name} does not declare ARG {arg!r}, so Docker ignores it "
+                f"({counted(number, 'image')}){did_you_mean(arg, declared)}"
             )
             yield Problem(message=message, severity="warning")
 
@@ -49,7 +49,7 @@ def _undeclared(name: str, images: list[Image], declared: set[str]) -> Iterator[
 def _defaults(
     name: str, images: list[Image], config: Config, defaults: dict[str, str]
 ) -> Iterator[Problem]:
-    """Axis values without build args, for whose images the Dockerfile has a default."""
+    """Yield warnings for axis values without build args if the Dockerfile has defaults."""
     recipes, _ = recipes_of(config)
     users: dict[tuple[str, str], list[Image]] = {}
     for image in images:
@@ -58,17 +58,17 @@ def _defaults(
             if axis in read and not config.axis(axis)[value]:
                 users.setdefault((axis, value), []).append(image)
     for axis in AXES:
-        # What the axis's other values say tells which build args are the axis's.
+        # The other values of the axis show which build args belong to it.
         usual = {arg for args in config.axis(axis).values() for arg in args}
         for value in config.axis(axis):
             taken = users.get((axis, value), [])
-            given = {arg for image in taken for arg in image.build_args}
-            left = [arg for arg in defaults if arg in (usual or defaults) and arg not in given]
+            set_args = {arg for image in taken for arg in image.build_args}
+            left = [arg for arg in defaults if arg in (usual or defaults) and arg not in set_args]
             if taken and left:
                 listed = ", ".join(f"{arg}={defaults[arg]}" for arg in left)
                 message = (
-                    f"{value!r} has no build args, so {name} builds with its own default "
-                    f"{listed} ({counted(len(taken), 'image')}); write the build args out"
+                    f"{value!r} has no build args, so {name} uses its default "
+                    f"{listed} ({counted(len(taken), 'image')}); set the build args"
                 )
                 path = (SECTION[axis], value)
                 yield Problem(message=message, path=path, on_key=True, severity="warning")

@@ -1,4 +1,4 @@
-"""The matrix as rows for people: what is built and what is not. For the CLI and the notebooks."""
+"""The matrix as rows for the CLI and the notebooks."""
 
 from __future__ import annotations
 
@@ -15,30 +15,42 @@ from imagekit.planning.plan import Image, Plan, build_plan, tag_of
 Status = Literal["built", "excluded", "not listed", "not selected"]
 
 MARKS: dict[Status, str] = {"built": "✓", "excluded": "✗", "not listed": "·", "not selected": "○"}
-"""A glyph for each status, so that nothing is told by colour alone."""
+"""A symbol for each status, so that no information is in color alone."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One combination: built, with its tag, or not built, with the reason."""
+    """One combination of the matrix."""
 
     status: Status
+    """Whether it is built."""
     tag: str
+    """The short tag that it has or would have."""
     base_image: str | None
+    """The base image, by name."""
     python: str | None
+    """The Python version, by name."""
     gpu: str | None
+    """The GPU version, by name."""
     recipe: str | None
+    """The recipe, by name."""
     parent: str | None = None
+    """The short tag of the parent image."""
     aliases: tuple[str, ...] = ()
+    """Additional short tags."""
     dockerfile: str | None = None
+    """The path of the Dockerfile; None if it is not built."""
     build_args: dict[str, str] = {}
+    """The build args."""
     test: tuple[str, ...] = ()
+    """The container-structure-test files."""
     reason: str = ""
+    """Why it is not built, or why it is built without being listed."""
 
 
 def rows(matrix: Matrix, plan: Plan) -> list[Row]:
-    """The plan's images in build order, then everything that is not built.
+    """Return the images of the plan in build order, then the combinations that are not built.
 
-    `plan` may be a selection from the matrix; what it leaves out is "not selected".
+    `plan` may be a selection; images outside it are "not selected".
     """
     everything, _ = build_plan(matrix)
     selected = {image.tag for image in plan.images}
@@ -54,8 +66,7 @@ def _with_reasons(plan: Plan) -> Iterator[tuple[Image, str]]:
     children = collections.Counter(image.parent for image in plan.images)
     for image in plan.images:
         number = children[image.tag]
-        verb = "stands" if number == 1 else "stand"
-        yield image, "" if image.listed else f"{counted(number, 'image')} {verb} on it"
+        yield image, "" if image.listed else f"parent of {counted(number, 'image')}"
 
 
 def _row(image: Image, status: Status, reason: str) -> Row:
@@ -87,7 +98,7 @@ def _not_built(matrix: Matrix, cell: Cell) -> Row:
     )
 
 
-def counts(found: list[Row]) -> str:
-    """`45 built, 25 excluded`: how many rows of each status, where there are any."""
-    number = collections.Counter(row.status for row in found)
+def counts(matrix_rows: list[Row]) -> str:
+    """Return how many rows have each status, such as `45 built, 25 excluded`."""
+    number = collections.Counter(row.status for row in matrix_rows)
     return ", ".join(f"{number[status]} {status}" for status in MARKS if number[status])

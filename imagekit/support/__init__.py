@@ -1,1 +1,1 @@
-"""What knows nothing of images: YAML with positions, files, git, the project's root."""
+"""General helpers: YAML with positions, files, git, the project root."""

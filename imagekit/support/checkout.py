@@ -1,4 +1,4 @@
-"""The files below a folder, and those of a git revision, as trees that can be asked alike."""
+"""The files of a folder and of a git revision, behind the same interface (`Tree`)."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from imagekit.support.tree import Kind, content_hash
 
 
 class Folder:
-    """The files under a folder, as they are now."""
+    """The current files of a folder."""
 
     def __init__(self, root: pathlib.Path) -> None:
         self.root = root
 
     def read(self, path: str) -> bytes | None:
-        """A file's bytes; None where there is no such file."""
+        """Return a file's bytes, or None if the file does not exist."""
         try:
             return (self.root / path).read_bytes()
         except OSError:
             return None
 
     def hash(self, path: str) -> str | None:
-        """SHA-256 behind "x" or "-" for executable; None where there is no such file."""
+        """Return "x" (executable) or "-", then the SHA-256; None if the file does not exist."""
         file = self.root / path
         try:
             if file.is_symlink():
@@ -36,16 +36,16 @@ class Folder:
             return None
 
     def entries(self, folder: str) -> Iterable[tuple[str, Kind]]:
-        """What is in a folder, by name; nothing where there is no such folder."""
+        """Return the names and kinds of a folder's entries; empty if it does not exist."""
         try:
-            with os.scandir(self.root / folder) as found:
-                return [(entry.name, kind) for entry in found if (kind := _kind(entry))]
+            with os.scandir(self.root / folder) as entries:
+                return [(entry.name, kind) for entry in entries if (kind := _kind(entry))]
         except OSError:
             return []
 
 
 def _kind(entry: os.DirEntry[str]) -> Kind | None:
-    """What an entry is; None for devices, sockets and pipes, of which nothing can be said."""
+    """Return the kind of an entry; None for devices, sockets and pipes."""
     if entry.is_symlink():
         return "link"
     if entry.is_dir():
@@ -54,7 +54,7 @@ def _kind(entry: os.DirEntry[str]) -> Kind | None:
 
 
 class Revision:
-    """The files of a git revision, below the folder that git is asked in."""
+    """The files of a git revision, below `directory`."""
 
     def __init__(self, directory: pathlib.Path, revision: str) -> None:
         self.directory = directory
@@ -76,13 +76,13 @@ class Revision:
             folder = above
 
     def read(self, path: str) -> bytes | None:
-        """A file's bytes; None where there is no such file."""
+        """Return a file's bytes, or None if the file does not exist."""
         if path not in self.objects:
             return None
         return git.blob(self.directory, self.objects[path][2])
 
     def hash(self, path: str) -> str | None:
-        """SHA-256 behind "x" or "-" for executable; None where there is no such file."""
+        """Return "x" (executable) or "-", then the SHA-256; None if the file does not exist."""
         data = self.read(path)
         if data is None:
             return None
@@ -92,6 +92,6 @@ class Revision:
         return content_hash(data, executable=mode == "100755")
 
     def entries(self, folder: str) -> Iterable[tuple[str, Kind]]:
-        """What is in a folder, by name; nothing where there is no such folder."""
+        """Return the names and kinds of a folder's entries; empty if it does not exist."""
         path = posixpath.normpath(folder)
         return self.folders.get("" if path == "." else path, {}).items()

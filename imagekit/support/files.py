@@ -1,4 +1,4 @@
-"""Reading a text file, and replacing a file whole or not at all."""
+"""Read text files and replace files atomically."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from imagekit.errors import UsageError
 
 
 def replace_file(path: pathlib.Path, data: bytes) -> None:
-    """Put a whole file in place of another in one step, so that nobody ever sees half of it.
+    """Replace a file atomically, so that no reader sees a partial file.
 
-    A link keeps pointing where it points, and the file keeps its mode. What is no file, such as
-    /dev/stdout or a pipe, is written to as it is.
+    A symbolic link is followed, and the file keeps its mode. A path that is not a regular file,
+    such as /dev/stdout or a pipe, is written to directly. Raises UsageError if it cannot be
+    written.
     """
     target = pathlib.Path(os.path.realpath(path))
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
@@ -37,7 +38,7 @@ def replace_file(path: pathlib.Path, data: bytes) -> None:
 
 
 def is_special(path: pathlib.Path) -> bool:
-    """Whether a path is there and is no regular file: a device, a pipe, a folder."""
+    """Whether a path exists and is not a regular file: a device, a pipe or a folder."""
     return path.exists() and not path.is_file()
 
 
@@ -51,23 +52,23 @@ def _removed_on_failure(path: pathlib.Path) -> Iterator[None]:
 
 
 def read_text(path: str | pathlib.Path) -> str:
-    """A file's text. Raises UsageError where it cannot be read."""
+    """Return a file's text. Raises UsageError if it cannot be read."""
     text = read_if_there(pathlib.Path(path))
     if text is None:
-        raise UsageError(f"{path}: cannot be read: there is no such file")
+        raise UsageError(f"{path}: cannot be read: no such file")
     return text
 
 
 def read_if_there(path: pathlib.Path) -> str | None:
-    """A file's text; None where there is no such file, or where it is a device or a pipe.
+    """Return a file's text, or None if it does not exist or is a device or a pipe.
 
-    Raises UsageError where it cannot be read.
+    Raises UsageError if it cannot be read.
     """
     if is_special(path) and not path.is_dir():
-        # Nothing stays in a device or a pipe that a new document could be compared with.
+        # A device or a pipe has no content to compare a new document with.
         return None
     try:
-        # What is no UTF-8 is no document of ours; it only has to differ.
+        # A file that is not UTF-8 was not generated here; it only has to differ.
         return path.read_bytes().decode(errors="replace")
     except FileNotFoundError:
         return None
@@ -76,12 +77,12 @@ def read_if_there(path: pathlib.Path) -> str | None:
 
 
 def read_utf8(path: str) -> str:
-    """A file's text. Raises OSError or UnicodeDecodeError where it has none."""
+    """Return a file's text. Raises OSError or UnicodeDecodeError if it cannot be read."""
     return pathlib.Path(path).read_text(encoding="utf-8")
 
 
 def sha256(path: str | pathlib.Path) -> str | None:
-    """A file's hash in hexadecimal; None where it cannot be read."""
+    """Return a file's SHA-256 in hexadecimal, or None if it cannot be read."""
     try:
         return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
     except OSError:

@@ -1,4 +1,4 @@
-"""Asking git about a checkout; for the labels of images, the records of runs, and diffs."""
+"""Run git in a checkout: for image labels, run records and diffs."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import subprocess
 
 
 def output(directory: pathlib.Path, *args: str) -> str | None:
-    """What git prints, without the line break; None where it fails or is not there."""
-    found = _run(directory, *args)
-    return None if found is None else found.decode(errors="replace").strip()
+    """Return git's stripped standard output, or None if git fails or is not installed."""
+    printed = _run(directory, *args)
+    return None if printed is None else printed.decode(errors="replace").strip()
 
 
 def blob(directory: pathlib.Path, name: str) -> bytes | None:
-    """A file's bytes by its object name, or by `REVISION:PATH`; None where there is none."""
+    """Return a blob's bytes, by object name or `REVISION:PATH`; None if it does not exist."""
     return _run(directory, "cat-file", "blob", name)
 
 
@@ -26,7 +26,7 @@ def _run(directory: pathlib.Path, *args: str) -> bytes | None:
 
 
 def commit(directory: pathlib.Path) -> str | None:
-    """The git commit that is checked out, with "-dirty" behind where tracked files differ from it.
+    """Return the checked-out commit, followed by "-dirty" if tracked files are changed.
 
     None outside a repository, before the first commit, and without git.
     """

@@ -1,4 +1,4 @@
-"""Files by path and hash, wherever they are: what `imagekit.support.checkout` reads."""
+"""The `Tree` interface: files by path and hash. `imagekit.support.checkout` implements it."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ Kind = Literal["file", "folder", "link"]
 
 
 class Tree(Protocol):
-    """Files by their path from the root."""
+    """Files by their path relative to the root."""
 
     def read(self, path: str) -> bytes | None:
-        """A file's bytes; None where there is no such file."""
+        """Return a file's bytes, or None if the file does not exist."""
 
     def hash(self, path: str) -> str | None:
-        """SHA-256 behind "x" or "-" for executable; None where there is no such file."""
+        """Return "x" (executable) or "-", then the SHA-256; None if the file does not exist."""
 
     def entries(self, folder: str) -> Iterable[tuple[str, Kind]]:
-        """What is in a folder, by name; nothing where there is no such folder."""
+        """Return the names and kinds of a folder's entries; empty if it does not exist."""
 
 
 def content_hash(data: bytes, *, executable: bool) -> str:
-    """A file's SHA-256 in hexadecimal, behind "x" or "-" for executable."""
+    """Return "x" (executable) or "-", then the SHA-256 in hexadecimal."""
     return ("x" if executable else "-") + hashlib.sha256(data).hexdigest()

@@ -1,4 +1,4 @@
-"""The project that one stands in, and where its runs are kept unless something else is said."""
+"""The project root, and the default paths of the config, the build file and the run store."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ MARKERS = (".git", "pyproject.toml")
 
 DEFAULT_CONFIG = "config/images.yaml"
 DEFAULT_BUILD_FILE = "cloudbuild.json"
-"""What commands read and write where nobody says otherwise."""
+"""The default input and output of commands."""
 
 
 def root(start: pathlib.Path | None = None) -> pathlib.Path:
-    """The nearest folder at or above `start` that is a project's, else `start` itself.
+    """Return the nearest project root at or above `start`, else `start` itself.
 
-    `start` is the working directory by default. A project may lie inside a larger repository.
+    `start` defaults to the working directory. A project may be part of a larger repository.
     """
     here = (start or pathlib.Path.cwd()).resolve()
     above = (here, *here.parents)
@@ -22,5 +22,5 @@ def root(start: pathlib.Path | None = None) -> pathlib.Path:
 
 
 def runs() -> pathlib.Path:
-    """The run store of the project: one and the same wherever below its root one stands."""
+    """Return the run store of the project, the same for every folder below its root."""
     return root() / "runs"

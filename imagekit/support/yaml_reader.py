@@ -1,4 +1,4 @@
-"""A config file's text as positioned nodes, and nodes as typed values, with every problem."""
+"""Parse YAML or JSON into nodes with positions, and decode nodes into typed values."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ YAML = "tag:yaml.org,2002:"
 PLAIN_TAGS = {YAML + kind for kind in ("str", "int", "float", "bool", "null", "timestamp", "value")}
 
 LINE_BREAKS = re.compile("\r(?!\n)|[\x85\u2028\u2029]")
-"""What YAML 1.1 takes for the end of a line, and git, grep and most editors do not."""
+"""Line breaks of YAML 1.1 that git, grep and most editors do not treat as such."""
 
-SHOWN = 40
-"""Characters of a text that a message repeats."""
+MAX_QUOTED = 40
+"""The maximum number of characters of a value that a message quotes."""
 
 HINTS = {
-    "'\\t'": "indent with blanks, not with tabs",
-    "mapping values are not allowed": "quote a text that holds ': '",
-    "that cannot start any token": "quote a text that starts with this character",
+    "'\\t'": "indent with spaces, not tabs",
+    "mapping values are not allowed": "quote text that contains ': '",
+    "that cannot start any token": "quote text that starts with this character",
 }
 
 
 class Source:
-    """A file that was read: its name, its text's tree, and where each thing stands in it."""
+    """A parsed file: its name, its text and its nodes with their positions."""
 
     def __init__(self, name: str, text: str, root: yaml.MappingNode) -> None:
         self.name = name
@@ -42,12 +42,12 @@ class Source:
         self.root = root
 
     def locate(self, problem: Problem) -> Problem:
-        """The same problem with its place: the node at its path, or the nearest one above."""
+        """Return the problem with its position: the node at its path, or the nearest parent."""
         message = problem.message
         if problem.see:
             message = f"{message} (see line {self._place(problem.see, on_key=False).line})"
         place = problem.place or self._place(problem.path, problem.on_key)
-        # What was found while reading knows its position, and not the file's name.
+        # A problem reported while decoding has a position but no file name.
         place = msgspec.structs.replace(place, file=self.name)
         return msgspec.structs.replace(problem, message=message, place=place)
 
@@ -64,7 +64,7 @@ class Source:
 
 def _step(node: yaml.Node, part: str | int) -> tuple[Any, Any]:
     if isinstance(node, yaml.MappingNode):
-        # Of two equal keys the first is the one that is read.
+        # Of duplicate keys, the first is used.
         return next((pair for pair in node.value if _text(pair[0]) == part), (None, None))
     if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
         return None, node.value[part]
@@ -72,41 +72,41 @@ def _step(node: yaml.Node, part: str | int) -> tuple[Any, Any]:
 
 
 def _place(name: str, text: str, index: int) -> Place:
-    """The place of a character. PyYAML counts more characters as line breaks than editors do."""
+    """Return the position of a character. PyYAML counts more line breaks than editors do."""
     before = text[:index]
     return Place(name, before.count("\n") + 1, index - (before.rfind("\n") + 1) + 1)
 
 
 def parse(data: bytes, name: str) -> Source:
-    """The tree of a YAML or JSON text.
+    """Parse a YAML or JSON file; `name` is its name in messages.
 
-    Raises ConfigError, with the place, where the text is no UTF-8, is not well-formed, is
-    empty, or holds something other than a mapping.
+    Raises ConfigError, with the position, if the text is not valid UTF-8, is not valid YAML or
+    JSON, is empty, or is not a mapping.
     """
     text = _decode_utf8(data, name)
     is_json = text.lstrip()[:1] in ("{", "[")
-    if found := LINE_BREAKS.search(text):
-        raise _refused(name, text, found.start(), found[0])
+    if line_break := LINE_BREAKS.search(text):
+        raise _forbidden(name, text, line_break.start(), line_break[0])
     if is_json:
-        # JSON allows tabs between its tokens and YAML does not; inside a JSON string a tab
-        # is written \t, so every real one stands between tokens.
+        # JSON allows tabs between tokens and YAML does not. A JSON string contains tabs only as
+        # the escape \t, so every literal tab is between tokens.
         text = text.replace("\t", " ")
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         raise _malformed(error, name, text, is_json) from None
     except yaml.reader.ReaderError as error:
-        raise _refused(name, text, error.position, text[error.position]) from None
+        raise _forbidden(name, text, error.position, text[error.position]) from None
     except (ValueError, OverflowError):
-        # PyYAML hands what stands behind \U to chr() as it is.
-        message = "an escape \\U… in double quotes names a character that does not exist"
+        # PyYAML passes the number of a \U escape to chr() unchecked.
+        message = "invalid \\U escape: there is no such character"
         raise _one_problem(message, name, text) from None
     except RecursionError:
-        raise _one_problem("this is nested too deeply for a config", name, text) from None
+        raise _one_problem("the config is nested too deeply", name, text) from None
     if root is None:
-        raise _one_problem("the file is empty; a config has at least 'images'", name, text)
+        raise _one_problem("the file is empty; a config must have 'images'", name, text)
     if not isinstance(root, yaml.MappingNode):
-        message = f"a config is a mapping, this is {KIND[type(root)]}"
+        message = f"a config must be a mapping, not {KIND[type(root)]}"
         raise _one_problem(message, name, text, root.start_mark.index)
     return Source(name, text, root)
 
@@ -116,7 +116,7 @@ def _decode_utf8(data: bytes, name: str) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8-sig")
-        message = f"byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8"
+        message = f"invalid UTF-8 byte 0x{data[error.start]:02x}; save the file as UTF-8"
         raise _one_problem(message, name, before, len(before)) from None
 
 
@@ -125,21 +125,21 @@ def _malformed(error: yaml.MarkedYAMLError, name: str, text: str, is_json: bool)
         try:
             json.loads(text)
         except json.JSONDecodeError as reason:
-            message = f"this is not well-formed JSON: {reason.msg}"
+            message = f"invalid JSON: {reason.msg}"
             return _one_problem(message, name, text, reason.pos)
     mark = error.problem_mark or error.context_mark
     context = ""
     if error.context and error.context_mark:
         line = _place(name, text, error.context_mark.index).line
-        context = f" ({error.context}, from line {line} on)"
+        context = f" ({error.context}, starting at line {line})"
     hint = next((f"; {hint}" for sign, hint in HINTS.items() if sign in str(error.problem)), "")
-    message = f"this is not well-formed YAML: {error.problem}{context}{hint}"
+    message = f"invalid YAML: {error.problem}{context}{hint}"
     return _one_problem(message, name, text, mark.index if mark else 0)
 
 
-def _refused(name: str, text: str, index: int, character: str) -> ConfigError:
+def _forbidden(name: str, text: str, index: int, character: str) -> ConfigError:
     message = (
-        f"the character U+{ord(character):04X} may not stand in a config; remove it, or write it "
+        f"the character U+{ord(character):04X} is not allowed in a config; remove it, or write it "
         f'as "\\u{ord(character):04X}" in double quotes'
     )
     return _one_problem(message, name, text, index)
@@ -150,49 +150,53 @@ def _one_problem(message: str, name: str, text: str, index: int = 0) -> ConfigEr
 
 
 def is_null(node: yaml.Node) -> bool:
-    """Whether a node is an unquoted null (`null`, `~` or nothing)."""
+    """Whether a node is an unquoted null (`null`, `~` or empty)."""
     return bool(node.tag == YAML + "null")
 
 
 def kind(node: yaml.Node) -> str:
-    """What a node is, in a word for messages."""
+    """Return the kind of a node, as used in messages."""
     return "nothing" if is_null(node) else KIND[type(node)]
 
 
 def unexpected(expected: str, node: yaml.Node, path: Path) -> Problem:
-    """The problem of a node of the wrong kind: the key, what it takes, and what stands there."""
-    found = kind(node)
-    if found == "text":
+    """Return the problem of a node that has the wrong kind."""
+    actual = kind(node)
+    if actual == "text":
         text = str(node.value)
-        found += f" {text if len(text) <= SHOWN else text[:SHOWN] + '…'!r}"
-    return Problem(message=f"{show_path(path)}: expected {expected}, found {found}", path=path)
+        actual += f" {text if len(text) <= MAX_QUOTED else text[:MAX_QUOTED] + '…'!r}"
+    return Problem(message=f"{show_path(path)}: expected {expected}, found {actual}", path=path)
 
 
 def _text(node: yaml.Node) -> str | None:
-    """A scalar's characters. JSON writes one above U+FFFF as two escapes, which YAML leaves."""
+    """Return a scalar's text. JSON escapes a character above U+FFFF as a pair; YAML keeps both."""
     if not isinstance(node, yaml.ScalarNode):
         return None
     return str(node.value).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def scalar(node: yaml.Node, path: Path, report: Report) -> str | None:
-    """The text that stands in the file, so that 3.10 stays "3.10" and no stays "no"."""
+    """Return a scalar as written in the file: 3.10 is "3.10" and no is "no"."""
     text = _text(node)
     if text is None:
         report(unexpected("text", node, path))
     elif node.tag not in PLAIN_TAGS:
         tag = node.tag.replace(YAML, "!!")
-        report(Problem(message=f"the tag {tag} is not supported; write the text itself", path=path))
+        report(
+            Problem(
+                message=f"the YAML tag {tag} is not supported; write the plain value", path=path
+            )
+        )
     elif "\0" in text or "\N{REPLACEMENT CHARACTER}" in text:
-        which = "NUL" if "\0" in text else "half of a surrogate pair"
-        report(Problem(message=f"holds {which}, which no program can be given", path=path))
+        which = "a NUL character" if "\0" in text else "an unpaired surrogate"
+        report(Problem(message=f"contains {which}; remove it", path=path))
     else:
         return text
     return None
 
 
 def items(node: yaml.Node, path: Path, report: Report) -> Iterator[tuple[str, yaml.Node, Path]]:
-    """A mapping's keys and values; a key that is given twice or is no text is a problem."""
+    """Yield a mapping's keys, values and paths. Duplicate or non-text keys are reported."""
     if not isinstance(node, yaml.MappingNode):
         report(unexpected("a mapping", node, path))
         return
@@ -208,14 +212,14 @@ def items(node: yaml.Node, path: Path, report: Report) -> Iterator[tuple[str, ya
             report_key(Problem(message=message, path=path))
             continue
         if not isinstance(key_node, yaml.ScalarNode):
-            message = f"a key has to be text, not {kind(key_node)}"
+            message = f"a key must be text, not {kind(key_node)}"
             report_key(Problem(message=message, path=path))
             continue
         key = scalar(key_node, path, report_key)
         if key is None:
             continue
         if key in seen:
-            message = f"{key!r} is given twice; remove one"
+            message = f"duplicate key {key!r}; remove one"
             report_key(Problem(message=message, path=(*path, key), see=(*path, key)))
             continue
         seen.add(key)
@@ -223,13 +227,13 @@ def items(node: yaml.Node, path: Path, report: Report) -> Iterator[tuple[str, ya
 
 
 def no_value(key: str, node: yaml.Node, path: Path) -> Problem:
-    """The problem of a name that is given no value, where it would silently become another."""
-    quoted = f", or quote {node.value!r} for the word" if node.value else ""
-    return Problem(message=f"{key!r} has no value; write '' for an empty one{quoted}", path=path)
+    """Return the problem of a key without a value, where no default would be right."""
+    quoted = f", or quote {node.value!r} to use it as text" if node.value else ""
+    return Problem(message=f"{key!r} has no value; use '' for an empty value{quoted}", path=path)
 
 
 def elements(node: yaml.Node, path: Path, report: Report) -> Iterator[tuple[yaml.Node, Path]]:
-    """A list's elements."""
+    """Yield a list's elements and their paths."""
     if not isinstance(node, yaml.SequenceNode):
         report(unexpected("a list", node, path))
         return
@@ -240,11 +244,10 @@ def elements(node: yaml.Node, path: Path, report: Report) -> Iterator[tuple[yaml
 def decode(
     node: yaml.Node, type_: Any, path: Path, report: Report, special: dict[Any, Decoder]
 ) -> Any:
-    """A node as a value of a type: Struct, dict, tuple, Literal, or text.
+    """Decode a node as a type: Struct, dict, tuple, Literal or text.
 
-    `special` holds the decoders of types with a notation of their own. What does not fit is
-    reported and left out, or is None where nothing can stand for it, so that everything else
-    is still read.
+    `special` maps types to their own decoders. An invalid value is reported and skipped, or is
+    None if it cannot be skipped, so that all other values are still decoded.
     """
     if type_ in special:
         return special[type_](node, path, report)
@@ -252,13 +255,13 @@ def decode(
     if origin in (Union, types.UnionType):
         return None if is_null(node) else decode(node, args[0], path, report, special)
     if origin is dict:
-        found = {}
+        pairs = {}
         for key, child, at in items(node, path, report):
             if args[1] is str and is_null(child):
                 report(no_value(key, child, at))
             else:
-                found[key] = decode(child, args[1], at, report, special)
-        return {key: value for key, value in found.items() if value is not None}
+                pairs[key] = decode(child, args[1], at, report, special)
+        return {key: value for key, value in pairs.items() if value is not None}
     if origin is tuple:
         members = elements(node, path, report)
         values = [decode(child, args[0], at, report, special) for child, at in members]
@@ -271,7 +274,7 @@ def decode(
 
 
 def _blank(type_: Any) -> Any:
-    """What holds the place of a Struct that could not be read, so that the others keep theirs."""
+    """Return a placeholder for an invalid Struct, so that later elements keep their index."""
     if not (isinstance(type_, type) and issubclass(type_, msgspec.Struct)):
         return None
     return type_(**{f.name: "" for f in msgspec.structs.fields(type_) if f.required})
@@ -283,7 +286,7 @@ def _decode_text(
     text = scalar(node, path, report)
     if text is None or allowed is None or text in allowed:
         return text
-    expected = did_you_mean(text, allowed) or f"; it may be {', '.join(allowed)}"
+    expected = did_you_mean(text, allowed) or f"; allowed: {', '.join(allowed)}"
     report(Problem(message=f"{text!r} is not allowed here{expected}", path=path))
     return None
 
@@ -295,7 +298,7 @@ def _decode_struct(
     report: Report,
     special: dict[Any, Decoder],
 ) -> Any:
-    """A mapping as a Struct. A key without a value is left out, unless null is a value of it."""
+    """Decode a mapping as a Struct. A key without a value counts as absent, if null is invalid."""
     hints = get_type_hints(type_, include_extras=True)
     fields = {field.name: field for field in msgspec.structs.fields(type_)}
     values: dict[str, Any] = {}
@@ -313,7 +316,7 @@ def _decode_struct(
     missing = [name for name, field in fields.items() if field.required and name not in values]
     for name in missing:
         at = (*path, name)
-        report(Problem(message=f"{name!r} is missing", path=path, follows=(at,)))
+        report(Problem(message=f"{name!r} is missing", path=path, caused_by=(at,)))
     return None if missing else type_(**values)
 
 
@@ -323,10 +326,10 @@ def _admits_null(hint: Any) -> bool:
 
 
 def _unknown_key(key: str, known: list[str], path: Path) -> Problem:
-    listed = did_you_mean(key, known) or f"; known are {', '.join(known)}"
+    listed = did_you_mean(key, known) or f"; allowed: {', '.join(known)}"
     return Problem(
         message=f"unknown key {key!r}{listed}",
         path=path,
         on_key=True,
-        meant=(*path[:-1], closest(key, known) or key),
+        intended_path=(*path[:-1], closest(key, known) or key),
     )

@@ -101,7 +101,11 @@ def test_check_needs_a_file(call):
         (["generate", "-c", "absent.yaml"], 3, "absent.yaml: cannot be read: No such file"),
         (["generate", "-c", "images.yaml", "--timeout-sec", "0"], 2, "0 is not in the range"),
         (["generate", "-c", "images.yaml", "--only", "cpu-py93"], 3, "did you mean 'cpu-py39'?"),
-        (["generate", "-c", "images.yaml", "--base-url", "Bad"], 2, "base_url: 'Bad' is no rep"),
+        (
+            ["generate", "-c", "images.yaml", "--base-url", "Bad"],
+            2,
+            "base_url: 'Bad' is not a valid image rep",
+        ),
         (["generate", "-c", "images.yaml", "--nonsense"], 2, "No such option"),
         (["generate", "-c", "images.yaml", "-o", "no/where.json"], 2, "no/where.json: cannot be"),
         (["nonsense"], 2, "No such command"),

@@ -75,7 +75,7 @@ def test_a_service_account_needs_its_own_logs(logging):
             "201 substitutions are more",
         ),
         (CloudBuild(substitutions={"_A": "x" * 4_001}), "the value has 4001 characters"),
-        (CloudBuild(substitutions={"_" + "A" * 1_000: ""}), "cannot be a substitution"),
+        (CloudBuild(substitutions={"_" + "A" * 1_000: ""}), "is not a valid substitution"),
     ],
 )
 def test_what_there_may_not_be_more_of(options, message):

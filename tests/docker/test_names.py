@@ -1,6 +1,6 @@
 import pytest
 
-from imagekit.docker.names import Registry, is_repository, no_repository, registry_of
+from imagekit.docker.names import Registry, invalid_reason, is_repository, registry_of
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ def test_what_has_to_exist_before_a_push(url, registry):
 
 
 def test_the_command_that_creates_it():
-    assert Registry("p", "us", "r").creation == (
+    assert Registry("p", "us", "r").create_command == (
         "gcloud artifacts repositories create r --repository-format=docker --location=us "
         "--project=p"
     )
@@ -34,4 +34,4 @@ def test_the_command_that_creates_it():
 )
 def test_an_address_without_an_image(url):
     assert not is_repository(url)
-    assert "it names no image within its registry" in no_repository(url)
+    assert "the image name is missing" in invalid_reason(url)

@@ -180,7 +180,7 @@ def test_a_trigger_is_where_its_repository_is_connected(planned):
     assert triggers.commands(*planned(CONNECTED), "t")[0].endswith(" --region=l")
     text = terraform.render(*planned(CONNECTED), triggers.documents(*planned(CONNECTED), ["c"], []))
     assert json.loads(text)["resource"]["google_cloudbuild_trigger"]["imagekit"]["location"] == "l"
-    with pytest.raises(ConfigError, match="the trigger's repository is connected in l, not in"):
+    with pytest.raises(ConfigError, match="the trigger's repository is connected in l, not "):
         planned(CONNECTED, whole="region: us-west1")
 
 
@@ -189,17 +189,17 @@ def test_a_trigger_is_where_its_repository_is_connected(planned):
     [
         (
             {"schedule": "0 4 * * 1", "topic": "projects/p/topics/x"},
-            "is no topic: write it like my-topic",
+            "is not a valid topic: write it like my-topic",
         ),
         ({"schedule": "0 4 * * 1", "time_zone": "'a b; c'"}, "write it like Europe/Berlin"),
-        ({"time_zone": "Europe/Berlin"}, "'time_zone' is for a schedule, and there is none"),
-        ({"schedule": "61 4 * * 1"}, "is no schedule"),
-        ({"schedule": "0 4 * * 8"}, "is no schedule"),
-        ({"schedule": "0 4/5/5 * * 1"}, "is no schedule"),
-        ({"schedule": "0 4 * *"}, "is no schedule"),
-        ({"branch": "^main$"}, "is no branch: write its name as it is"),
-        ({"host_config": ENTERPRISE}, "github.com needs no configuration of a host"),
-        ({"schedule": "0 4 * * $(x)"}, "is no schedule"),
+        ({"time_zone": "Europe/Berlin"}, "'time_zone' requires 'schedule'"),
+        ({"schedule": "61 4 * * 1"}, "is not a valid schedule"),
+        ({"schedule": "0 4 * * 8"}, "is not a valid schedule"),
+        ({"schedule": "0 4/5/5 * * 1"}, "is not a valid schedule"),
+        ({"schedule": "0 4 * *"}, "is not a valid schedule"),
+        ({"branch": "^main$"}, "is not a valid branch: write the plain name"),
+        ({"host_config": ENTERPRISE}, "github.com does not take 'host_config'"),
+        ({"schedule": "0 4 * * $(x)"}, "is not a valid schedule"),
     ],
 )
 def test_what_a_shell_would_read_otherwise(planned, more, message):
@@ -208,12 +208,14 @@ def test_what_a_shell_would_read_otherwise(planned, more, message):
 
 
 def test_developer_connect_has_no_schedule(planned):
-    with pytest.raises(ConfigError, match="Cloud Build has no source for a schedule at Developer"):
+    with pytest.raises(ConfigError, match="a schedule is not supported for a Developer"):
         planned(LINKED, schedule="0 4 * * 1")
 
 
 def test_a_page_of_a_repository_is_none(planned):
-    with pytest.raises(ConfigError, match="is more than a repository: write https://HOST/OWNER/"):
+    with pytest.raises(
+        ConfigError, match="is not a valid repository URL: write https://HOST/OWNER/"
+    ):
         planned(f"{GITHUB}/tree/main")
 
 

@@ -29,10 +29,9 @@ def test_nothing_is_said_of_what_is_right(config_file):
 
 def test_a_missing_dockerfile_and_an_undeclared_build_arg_are_said(config_file):
     assert found(config_file, Dockerfile="ARG BASE_IMAGE\nARG PYTHON_VERSION") == [
-        "warning: dockerfiles/Dockerfile.gpu: No such file or directory; "
-        "1 image would be built with it",
-        "warning: dockerfiles/Dockerfile declares no ARG 'PYTHON_VERSON'; did you mean "
-        "'PYTHON_VERSION'?; docker would ignore it (1 image)",
+        "warning: dockerfiles/Dockerfile.gpu: No such file or directory; needed by 1 image",
+        "warning: dockerfiles/Dockerfile does not declare ARG 'PYTHON_VERSON', so Docker "
+        "ignores it (1 image); did you mean 'PYTHON_VERSION'?",
     ]
 
 
@@ -41,10 +40,7 @@ def test_what_is_no_text_is_said(config_file):
     pathlib.Path("dockerfiles/Dockerfile").write_bytes(b"\xff")
     config = imagekit.load("images.yaml")
     (problem,) = preflight.dockerfiles(imagekit.plan(config), config, read_utf8)
-    assert (
-        problem.message
-        == "dockerfiles/Dockerfile: it cannot be read; 3 images would be built with it"
-    )
+    assert problem.message == "dockerfiles/Dockerfile: cannot be read; needed by 3 images"
 
 
 EMPTY = CONFIG.replace("py312: {PYTHON_VERSION: 3.12}", "py312: {}").replace("VERSON", "VERSION")
@@ -54,7 +50,7 @@ def test_an_axis_value_without_build_args_is_built_with_the_default(config_file)
     text = "ARG BASE_IMAGE=b\nARG PYTHON_VERSION=3.13\nARG OTHER=1\nARG HTTP_PROXY"
     told = (
         "python_versions.py312: warning: 'py312' has no build args, so dockerfiles/Dockerfile "
-        "builds with its own default PYTHON_VERSION=3.13 (2 images); write the build args out"
+        "uses its default PYTHON_VERSION=3.13 (2 images); set the build args"
     )
     assert found(config_file, EMPTY, Dockerfile=text, Dockerfile_gpu="ARG CUDA=1") == [told]
 

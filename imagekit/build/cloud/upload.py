@@ -98,7 +98,7 @@ def check(files: Sequence[BuildFile], service: Service, root: pathlib.Path) -> l
         if registry is not None and service.exists(registry) is False:
             raise CloudError(
                 f"{address}: repository {registry.name!r} not found in {registry.location} of "
-                f"{registry.project}; create it: {registry.creation}"
+                f"{registry.project}; create it: {registry.create_command}"
             )
     return names
 
