@@ -68,7 +68,7 @@ def _head(declared: Declared, wanted: Wanted) -> str:
     if declared.lock:
         lines += [f"FROM {wanted.uv_image} AS uv", ""]
     first = [
-        "# Install as root, regardless of the base image's user.",
+        "# Install as root, whatever user the base image has.",
         "# hadolint ignore=DL3002",
     ]
     return "\n".join([*lines, f"FROM {wanted.base}", *first, "USER 0"])

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from imagekit.cli.app import main
+from tools import console
 
 
 @pytest.fixture
@@ -25,11 +26,7 @@ def test_the_table_is_what_the_example_gives(blocks, config_file, capsys):
 
 def test_the_messages_are_the_real_ones(blocks, config_file, capsys):
     shown = next(text for kind, text in blocks if kind == "console" and "broken" in text)
-    name = config_file(
-        "base_url: h/i\npython_versions: {py312: {PYTHON_VERSION: 3.12}}\n\nimagse: []\n"
-        "\n\n\nimages:\n  - python: py31\n",
-        "broken.yaml",
-    )
+    name = config_file(console.BROKEN, "broken.yaml")
     with pytest.raises(SystemExit) as stop:
         main(["generate", "--config", name])
     assert stop.value.code == 3

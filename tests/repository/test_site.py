@@ -2,12 +2,10 @@
 
 import contextlib
 import html
-import os
 import pathlib
 import re
 import shutil
 import subprocess
-import sys
 import typing
 import urllib.parse
 
@@ -20,7 +18,7 @@ from imagekit.cli.app import cli
 from imagekit.config import cloudbuild, schema
 from imagekit.runs.entry import OUTCOMES
 from imagekit.runs.record import Record
-from tools import site
+from tools import console, site
 
 ROOT = site.ROOT
 PAGES = sorted(path for path in (ROOT / "docs").rglob("*.md"))
@@ -114,7 +112,7 @@ def test_the_reference_has_every_key_command_and_field(built):
 def test_options_stand_on_the_page_as_they_are_typed(built):
     page = html.unescape(text_of(built / "reference/cli.html"))
     # In running text, too: an option's name, and not a dash and a word.
-    assert "Like --since; the time itself is out" in page
+    assert "Started before TIME, exclusive" in page
     assert "–" not in page
     assert 'such as "generate"' in page
 
@@ -174,32 +172,8 @@ def test_a_notebook_that_fails_fails_the_site(tmp_path):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
 def test_commands_print_what_the_page_shows(page, tmp_path):
-    for part in ("dockerfiles", "notebooks/example-runs"):
-        shutil.copytree(ROOT / part, tmp_path / part)
-    environment = os.environ | {
-        "PATH": f"{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "XDG_CACHE_HOME": str(tmp_path / "cache"),
-    }
-    status = 0
-    for kind, text in BLOCK.findall(page.read_text(encoding="utf-8")):
-        if kind == "yaml" and text.startswith("# ") and text.split("\n")[0].endswith(".yaml"):
-            (tmp_path / text.split("\n")[0][2:]).write_text(text)
-        elif kind == "console":
-            for command, shown in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", text, re.MULTILINE):
-                if command == "echo $?":
-                    assert shown == f"{status}\n"
-                    continue
-                done = subprocess.run(
-                    ["bash", "-c", command],
-                    cwd=tmp_path,
-                    env=environment,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    text=True,
-                    check=False,
-                )
-                status = done.returncode
-                assert done.stdout == shown, command
+    for command, shown, now in console.played(page.read_text(encoding="utf-8"), tmp_path):
+        assert now == shown, f"{command}: run `make goldens`"
 
 
 MADE = {ROOT / "docs/reference" / name for name in ("keys.md", "exit-codes.md", "records.md")}
