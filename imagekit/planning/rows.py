@@ -15,7 +15,15 @@ from imagekit.planning.plan import Image, Plan, build_plan, tag_of
 Status = Literal["built", "excluded", "not listed", "not selected"]
 
 MARKS: dict[Status, str] = {"built": "✓", "excluded": "✗", "not listed": "·", "not selected": "○"}
-"""A glyph for each status, so that nothing is told by colour alone."""
+"""The glyph of each status, so that colour is never the only sign."""
+
+WORDS: dict[Status, str] = {
+    "built": "included",
+    "excluded": "excluded",
+    "not listed": "not listed",
+    "not selected": "not selected",
+}
+"""The displayed word of each status; JSON keeps the status itself."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +41,11 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     build_args: dict[str, str] = {}
     test: tuple[str, ...] = ()
     reason: str = ""
+
+
+def label(status: Status) -> str:
+    """The glyph and the word of a status: `✓ included`."""
+    return f"{MARKS[status]} {WORDS[status]}"
 
 
 def rows(matrix: Matrix, plan: Plan) -> list[Row]:
@@ -54,8 +67,7 @@ def _with_reasons(plan: Plan) -> Iterator[tuple[Image, str]]:
     children = collections.Counter(image.parent for image in plan.images)
     for image in plan.images:
         number = children[image.tag]
-        verb = "stands" if number == 1 else "stand"
-        yield image, "" if image.listed else f"{counted(number, 'image')} {verb} on it"
+        yield image, "" if image.listed else f"parent of {counted(number, 'image')}"
 
 
 def _row(image: Image, status: Status, reason: str) -> Row:
@@ -87,7 +99,7 @@ def _not_built(matrix: Matrix, cell: Cell) -> Row:
     )
 
 
-def counts(found: list[Row]) -> str:
-    """`45 built, 25 excluded`: how many rows of each status, where there are any."""
-    number = collections.Counter(row.status for row in found)
-    return ", ".join(f"{number[status]} {status}" for status in MARKS if number[status])
+def counts(lines: list[Row]) -> str:
+    """The number of rows of each status that occurs: `45 included, 25 excluded`."""
+    number = collections.Counter(row.status for row in lines)
+    return ", ".join(f"{number[status]} {WORDS[status]}" for status in MARKS if number[status])
