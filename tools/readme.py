@@ -7,7 +7,7 @@ import pathlib
 import re
 
 import imagekit
-from imagekit.planning.rows import MARKS, rows
+from imagekit.planning.rows import MARKS, label, rows
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -23,7 +23,7 @@ def table():
     reasons = list(dict.fromkeys(row.reason for row in found if row.status != "built"))
     columns = [None, *config.gpu_versions]
     cells = {
-        (row.base_image, row.python, row.gpu): f"{MARKS['built']} built"
+        (row.base_image, row.python, row.gpu): label("built")
         if row.status == "built"
         else f"{MARKS[row.status]} ({reasons.index(row.reason) + 1})"
         for row in found

@@ -10,7 +10,7 @@ import msgspec
 
 from imagekit.cli import table
 from imagekit.cli.options import config_options, planned
-from imagekit.planning.rows import MARKS, Row, counts, rows
+from imagekit.planning.rows import Row, counts, label, rows
 
 
 @click.command()
@@ -33,7 +33,7 @@ def _print_table(found: list[Row]) -> None:
     lines = (
         (
             (
-                f"{MARKS[row.status]} {row.status}",
+                label(row.status),
                 row.tag,
                 ", ".join(row.aliases),
                 row.parent or "",

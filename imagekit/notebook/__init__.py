@@ -1,4 +1,4 @@
-"""What notebooks need beyond the pipeline: tables, pictures, and the record of a run.
+"""Functions for notebooks: tables, pictures, widgets and the result of a run.
 
-pandas, papermill and everything of Jupyter's is imported on this floor only.
+Only this package imports pandas and ipywidgets.
 """

@@ -1,4 +1,4 @@
-"""A build's report as tables and as a picture of what ran when."""
+"""The report of a build: tables, the critical path and a timeline."""
 
 from __future__ import annotations
 
@@ -20,12 +20,11 @@ from imagekit.errors import BuildError, UsageError, counted, error_of
 from imagekit.notebook.display import CHARACTER, Picture, Result, Table, svg
 from imagekit.notebook.session import progress
 
-# Pixels.
 ROW, BAR, PAD, PLOT = 22, 14, 8, 560
+"""Height of a row, height of a bar, padding and width of the timeline, in pixels."""
 
 FILLS = {"build": 0.75, "test": 0.45, "push": 0.2, "pull": 0.2, "other": 0.1}
-"""How dark a bar is, by what its step does; the word stands beside it, too."""
-
+"""The opacity of a bar, by the kind of its step."""
 
 BUILT = pathlib.Path("runs/build/report.json")
 """Where `imagekit build` leaves its report."""
@@ -69,7 +68,7 @@ def _build(command: list[str]) -> None:
 
 
 def _advance(bar: Any, before: bytes | None) -> None:
-    """Move a progress bar to where the report of the running build says that it is."""
+    """Set a progress bar to the finished steps of the running build's report."""
     if _bytes(BUILT) == before:
         return
     steps = reports.read(BUILT).steps
@@ -83,12 +82,12 @@ def _bytes(path: pathlib.Path) -> bytes | None:
 
 
 def verdict(report: Report) -> Result:
-    """How the build ended, for machines and people: the last that is shown of it.
+    """The outcome of the build, as a result.
 
-    Raises BuildError where it did not succeed, after showing the result, so that a notebook
-    that looks at a build which failed fails, too.
+    Raises BuildError if the build did not succeed, after displaying the result, so that the
+    notebook fails, too.
     """
-    found = Result(
+    result = Result(
         {
             "report": report.file,
             "outcome": report.outcome,
@@ -100,21 +99,21 @@ def verdict(report: Report) -> Result:
     if report.outcome != "succeeded":
         from IPython.display import display
 
-        display(found)
-        ended = [entry for entry in report.steps if entry.state in ("failed", "timed out")]
-        names = ", ".join(short(entry.id) for entry in ended)
+        display(result)
+        failed = [entry for entry in report.steps if entry.state in ("failed", "timed out")]
+        names = ", ".join(short(entry.id) for entry in failed)
         raise BuildError(f"the build {report.outcome}: {names}" if names else report.outcome)
-    return found
+    return result
 
 
 def steps(report: Report) -> Table:
-    """Every step: what became of it, when it began and how long it took."""
+    """Every step with its state, start and duration."""
     frame = pd.DataFrame(
         {
             "state": [f"{MARKS[entry.state]} {entry.state}" for entry in report.steps],
-            "begin (s)": [_number(entry, timing.offset(report, entry)) for entry in report.steps],
-            "took (s)": [_number(entry, timing.seconds(entry)) for entry in report.steps],
-            "why": [entry.reason for entry in report.steps],
+            "start (s)": [_number(entry, timing.offset(report, entry)) for entry in report.steps],
+            "duration (s)": [_number(entry, timing.seconds(entry)) for entry in report.steps],
+            "reason": [entry.reason for entry in report.steps],
             "digest": [(entry.digest or "")[:19] for entry in report.steps],
         },
         index=pd.Index([short(entry.id) for entry in report.steps], name="step"),
@@ -133,10 +132,10 @@ def short(name: str) -> str:
 
 
 def critical_path(report: Report) -> Table:
-    """The chain of steps that no parallelism makes shorter."""
+    """The longest chain of dependent steps: the lower bound of the build's duration."""
     path = timing.critical_path(report)
     frame = pd.DataFrame(
-        {"took (s)": [f"{timing.seconds(entry):.1f}" for entry in path]},
+        {"duration (s)": [f"{timing.seconds(entry):.1f}" for entry in path]},
         index=pd.Index([short(entry.id) for entry in path], name="step"),
     )
     whole = sum(map(timing.seconds, path))
@@ -144,24 +143,24 @@ def critical_path(report: Report) -> Table:
 
 
 def parallelism(report: Report, choices: tuple[int, ...] = (1, 2, 4, 8, 16)) -> Table:
-    """What the same steps would take with other numbers of jobs, by their measured times."""
+    """The estimated duration of the build with other numbers of jobs, from the measured times."""
     if report.builds:
-        caption = "Cloud Build runs as many steps at once as may: there are no jobs to choose"
+        caption = "Cloud Build schedules the steps; the number of jobs does not apply"
         return Table(pd.DataFrame(), caption)
-    found = timing.elapsed(report)
+    elapsed = timing.elapsed(report)
     times = [timing.estimate(report, jobs) for jobs in choices]
     frame = pd.DataFrame(
         {
             "estimated (s)": [f"{time:.1f}" for time in times],
-            "saved (s)": [f"{max(0.0, found - time):.1f}" for time in times],
+            "saved (s)": [f"{max(0.0, elapsed - time):.1f}" for time in times],
         },
         index=pd.Index(choices, name="jobs"),
     )
-    return Table(frame, f"With {counted(report.jobs, 'job')} the build took {found:.1f} s")
+    return Table(frame, f"With {counted(report.jobs, 'job')} the build took {elapsed:.1f} s")
 
 
 def gantt(report: Report) -> Picture:
-    """What ran when: a bar for each step that ran, the critical path's with a thick frame."""
+    """A timeline with a bar for each step that ran; thick frames mark the critical path."""
     ran = [entry for entry in report.steps if timing.seconds(entry)]
     critical = {entry.id for entry in timing.critical_path(report)}
     title = f"Timeline: {counted(len(ran), 'step')} in {timing.elapsed(report):.1f} s"

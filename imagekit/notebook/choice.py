@@ -1,4 +1,4 @@
-"""The choice of a person who explores a matrix, and what comes of it."""
+"""The values and globs selected in the explorer, and the plan that results."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from imagekit.notebook.display import Table
 from imagekit.notebook.tables import NO_GPU
 from imagekit.planning.matrix import Matrix
 from imagekit.planning.plan import Plan, build_plan, not_built, select_images
-from imagekit.planning.rows import MARKS, Row, counts, rows
+from imagekit.planning.rows import MARKS, Row, counts, label, rows
 
 SUFFIXES = (".yaml", ".yml", ".json")
 
 
 def values_of(matrix: Matrix, axis: Axis) -> list[tuple[str | None, str]]:
-    """An axis's values in the config's order, each with the words for it.
+    """The values of an axis in the order of the config, each with its displayed name.
 
-    None, "no GPU", is one where a combination goes without.
+    The GPU axis also has None, displayed as "no GPU", if a combination has no GPU.
     """
     without = any(getattr(cell.combination, axis) is None for cell in matrix.cells)
     none: list[tuple[str | None, str]] = [(None, NO_GPU)] if axis == "gpu" and without else []
@@ -32,9 +32,9 @@ def values_of(matrix: Matrix, axis: Axis) -> list[tuple[str | None, str]]:
 
 
 def narrow(matrix: Matrix, choice: Mapping[Axis, Collection[str | None]]) -> Matrix:
-    """The matrix without the combinations of values that are not chosen.
+    """The matrix without the combinations of unselected values.
 
-    Rules and aliases are not asked again: they have decided already, of each combination.
+    Rules and aliases are not applied again: each combination already has its status.
     """
     offered = {axis: [name for name, _ in values_of(matrix, axis)] for axis in AXES}
     left = tuple(
@@ -43,7 +43,7 @@ def narrow(matrix: Matrix, choice: Mapping[Axis, Collection[str | None]]) -> Mat
         if all(
             getattr(cell.combination, axis) in choice[axis]
             or not offered[axis]
-            # An image is not told apart by what its recipe does not read.
+            # Axes that the recipe does not read do not distinguish images.
             or (getattr(cell.combination, axis) is None and None not in offered[axis])
             for axis in AXES
         )
@@ -51,66 +51,74 @@ def narrow(matrix: Matrix, choice: Mapping[Axis, Collection[str | None]]) -> Mat
     return msgspec.structs.replace(matrix, cells=left)
 
 
-def chosen_of(
+def select(
     matrix: Matrix,
     choice: Mapping[Axis, Collection[str | None]],
     only: Sequence[str],
     skip: Sequence[str],
 ) -> tuple[Matrix, Plan]:
-    """The matrix of the chosen values, and what the globs select of its images.
+    """The matrix of the selected values, and the plan of the images that the globs select.
 
-    Raises ConfigError where nothing is left, and where a glob matches nothing.
+    Raises ConfigError if no image remains or a glob matches no image.
     """
     narrowed = narrow(matrix, choice)
     if not narrowed.built():
-        message = "nothing is built of this choice; choose at least one value on each axis"
+        message = "the selection contains no image; select at least one value of each axis"
         raise ConfigError([Problem(message=message)])
-    # What arranging finds wrong is not new: the whole matrix was checked when it was read.
+    # Problems are ignored here: the whole matrix was checked when it was loaded.
     plan, _ = build_plan(narrowed)
     return narrowed, select_images(plan, only, skip, not_built(matrix))
 
 
 def by_value(matrix: Matrix, plan: Plan) -> Table:
-    """For every value of every axis, how many combinations with it are built, and are not."""
-    found = rows(matrix, plan)
-    columns = [status for status in MARKS if any(row.status == status for row in found)]
+    """The number of combinations of each status, for every value of every axis."""
+    matrix_rows = rows(matrix, plan)
+    columns = [status for status in MARKS if any(row.status == status for row in matrix_rows)]
     lines = [
-        (axis, words, *_numbers(found, axis, name, columns))
+        (axis, words, *_numbers(matrix_rows, axis, name, columns))
         for axis in AXES
         for name, words in values_of(matrix, axis)
     ]
-    names = [f"{MARKS[status]} {status}" for status in columns]
-    frame = pd.DataFrame(lines, columns=["axis", "value", *names])
-    return Table(frame.set_index(["axis", "value"]), f"What each value brings: {counts(found)}")
+    frame = pd.DataFrame(lines, columns=["axis", "value", *map(label, columns)])
+    return Table(
+        frame.set_index(["axis", "value"]), f"Combinations by axis value: {counts(matrix_rows)}"
+    )
 
 
-def _numbers(found: list[Row], axis: Axis, name: str | None, columns: Sequence[str]) -> list[int]:
-    number = collections.Counter(row.status for row in found if getattr(row, axis) == name)
+def _numbers(lines: list[Row], axis: Axis, name: str | None, columns: Sequence[str]) -> list[int]:
+    number = collections.Counter(row.status for row in lines if getattr(row, axis) == name)
     return [number[status] for status in columns]  # type: ignore[index]
 
 
-def beside(config: str) -> list[str]:
-    """The configuration files in a file's folder, that file among them."""
+def configs_beside(config: str) -> list[str]:
+    """The configuration files in the folder of `config`, including `config` itself."""
     folder = pathlib.Path(config).parent
-    found = {str(path) for path in folder.iterdir() if path.suffix in SUFFIXES}
-    return sorted(found | {str(pathlib.Path(config))})
+    paths = {str(path) for path in folder.iterdir() if path.suffix in SUFFIXES}
+    return sorted(paths | {str(pathlib.Path(config))})
 
 
 class View(msgspec.Struct, frozen=True):
-    """What is to be seen of a choice: HTML, or the message of what is wrong with it."""
+    """The display of a selection, or the message if it is invalid."""
 
     counts: str = ""
+    """The number of combinations of each status, as text."""
     grid: str = ""
+    """The grid of tags, as HTML."""
     graph: str = ""
+    """The build graph, as SVG."""
     message: str = ""
+    """What is wrong with the selection; empty if it is valid."""
 
 
 def view(
     matrix: Matrix, choice: Mapping[Axis, Collection[str | None]], only: str, skip: str
 ) -> View:
-    """A choice's counts, grid and build graph. `only` and `skip` are globs between blanks."""
+    """The counts, grid and build graph of a selection.
+
+    `only` and `skip` are globs separated by spaces or commas.
+    """
     try:
-        narrowed, plan = chosen_of(matrix, choice, _globs(only), _globs(skip))
+        narrowed, plan = select(matrix, choice, _globs(only), _globs(skip))
         return View(
             counts=counts(rows(narrowed, plan)),
             grid=tables.grid(narrowed, plan).html(),

@@ -1,4 +1,4 @@
-"""Objects that Jupyter shows: a table that a screen reader can read, a picture, a run's result."""
+"""Objects that Jupyter displays: accessible tables, pictures and the result of a run."""
 
 from __future__ import annotations
 
@@ -8,34 +8,35 @@ from typing import Any
 
 import pandas as pd
 
-from imagekit.notebook.session import watched
+from imagekit.notebook.session import is_interactive
 from imagekit.notebook.sortable import send_library
 from imagekit.runs.record import RESULT_TYPE
 
 CELL_STYLE = "text-align: left; vertical-align: top"
 CAPTION_STYLE = "text-align: left; white-space: nowrap"
 PROSE_STYLE = "; min-width: 14em; max-width: 24em; overflow-wrap: anywhere"
-"""Wide enough to be read; a word that is longer, such as a path, may break."""
+"""The style of a column of prose; long words, such as paths, may break."""
 CHARACTER = 7.3
-"""Pixels: the width of a character in the 12-pixel monospaced font of the pictures, at most."""
+"""The maximum width of a character in the 12-pixel monospaced font of the pictures, in pixels."""
 UNBROKEN = 60
-"""Characters up to which a cell stays on one line: a tag that breaks is hard to read and copy."""
+"""The most characters of a cell that is never wrapped: a broken tag is hard to read and copy."""
 BLUE, ORANGE = "rgba(0, 114, 178, 0.18)", "rgba(230, 159, 0, 0.22)"
-"""Tints that colour-blind people tell apart (Okabe and Ito, 2008), over light and over dark."""
+"""Colour-blind safe tints (Okabe and Ito, 2008), for light and dark themes."""
 TINTS = {"✓": BLUE, "=": BLUE, "✗": ORANGE, "⊘": ORANGE, "!": ORANGE}
-"""By the glyph that a cell begins with; glyph and word say the same as the tint."""
+"""The tint of a cell by its first glyph; glyph and word have the same meaning as the tint."""
 FILTERED = 25
-"""Rows above which a person is offered a choice of values for columns that have few of them."""
+"""Tables with more rows get a filter for each column with few values."""
 FEW, SHORT = 8, 30
-"""What few values are, and how many characters such a value has at most."""
+"""The most distinct values of a column with a filter, and the most characters of one."""
 
 
 class Table:
     """A DataFrame (`frame`) with a caption and footnotes.
 
-    `prose` names the columns whose text is wrapped, so that the columns after it stay in sight.
+    The text of the columns in `prose` is wrapped, so that later columns stay visible.
 
-    pandas' own HTML has no header scopes (pandas-dev/pandas#61350), and its text cuts columns.
+    The HTML of pandas lacks header scopes (pandas-dev/pandas#61350), and its text truncates
+    columns.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class Table:
         self.prose = prose
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        sortable = watched() and send_library() is not None
+        sortable = is_interactive() and send_library() is not None
         return {"text/html": self.html(sortable=sortable), "text/plain": str(self)}
 
     def __str__(self) -> str:
@@ -60,21 +61,21 @@ class Table:
         return "\n".join([self.caption, *body, *self.notes])
 
     def html(self, *, sortable: bool = False) -> str:
-        """The table as HTML that needs no program; if `sortable`, with what `tables.js` reads.
+        """The table as static HTML; if `sortable`, with the attributes that `tables.js` reads.
 
-        That is attributes: the number of rows, the columns to offer a choice for, and for a
-        value whose order is not the alphabet's its place in that order.
+        These are the number of rows, the columns to filter by, and the sort keys of columns
+        that do not sort alphabetically.
         """
         if self.frame.empty:
             return f"<p>{html.escape(self.caption)}</p>"
         head = [*self.frame.index.names, *self.frame.columns]
         names, values = _index_rows(self.frame), self.frame.to_numpy().tolist()
-        nowhere: list[list[int | None]] = [[None] * len(head) for _ in values]
-        places = _places(self.frame) if sortable else nowhere
+        no_keys: list[list[int | None]] = [[None] * len(head) for _ in values]
+        sort_keys = _sort_keys(self.frame) if sortable else no_keys
         wrapped = [name in self.prose for name in head]
         rows = "".join(
-            _row(first, rest, where, wrapped)
-            for first, rest, where in zip(names, values, places, strict=True)
+            _row(row_names, row, keys, wrapped)
+            for row_names, row, keys in zip(names, values, sort_keys, strict=True)
         )
         notes = "".join(f"<p><small>{html.escape(note)}</small></p>" for note in self.notes)
         return (
@@ -91,27 +92,27 @@ class Table:
 
 
 def _has_few(values: list[Any]) -> bool:
-    """Whether most rows have one of few and short values, so that one wants to choose."""
+    """Whether a column has few, short values and most rows have one, so that a filter is useful."""
     texts = [str(value) for value in values if value != ""]
-    found = set(texts)
-    fits = 2 <= len(found) <= FEW and max(map(len, found)) <= SHORT
+    distinct = set(texts)
+    fits = 2 <= len(distinct) <= FEW and max(map(len, distinct)) <= SHORT
     return fits and len(texts) * 2 > len(values)
 
 
-def _row(names: list[Any], values: list[Any], places: list[int | None], wrapped: list[bool]) -> str:
+def _row(names: list[Any], values: list[Any], keys: list[int | None], wrapped: list[bool]) -> str:
     kinds = ["th"] * len(names) + ["td"] * len(values)
     cells = "".join(
-        _cell(kind, value, "row" if kind == "th" else "", place, wraps=wraps)
-        for kind, value, place, wraps in zip(kinds, [*names, *values], places, wrapped, strict=True)
+        _cell(kind, value, "row" if kind == "th" else "", key, wraps=wraps)
+        for kind, value, key, wraps in zip(kinds, [*names, *values], keys, wrapped, strict=True)
     )
     return f"<tr>{cells}</tr>"
 
 
 def _cell(
-    kind: str, value: Any, scope: str = "", place: int | None = None, *, wraps: bool = False
+    kind: str, value: Any, scope: str = "", sort_key: int | None = None, *, wraps: bool = False
 ) -> str:
     attributes = f' scope="{scope}"' if scope else ""
-    attributes += f' data-order="{place}"' if place is not None else ""
+    attributes += f' data-order="{sort_key}"' if sort_key is not None else ""
     text = "<br>".join(html.escape(line) for line in str(value).split("\n"))
     style = CELL_STYLE
     if wraps:
@@ -124,8 +125,8 @@ def _cell(
     return f'<{kind}{attributes} style="{style}">{text}</{kind}>'
 
 
-def _places(frame: pd.DataFrame) -> list[list[int | None]]:
-    """For each cell of each row its place in an ordered categorical's order, None in another."""
+def _sort_keys(frame: pd.DataFrame) -> list[list[int | None]]:
+    """The sort key of each cell, by row: the code of a categorical, None for other columns."""
     index = [frame.index.get_level_values(level) for level in range(frame.index.nlevels)]
     columns = [pd.Index(frame[name]) for name in frame.columns]
     lists = [
@@ -140,7 +141,7 @@ def _index_rows(frame: pd.DataFrame) -> list[list[Any]]:
 
 
 def _left_aligned(frame: pd.DataFrame) -> str:
-    """A frame as text, one line a row, whatever the width of the reader's terminal."""
+    """A frame as text, one line per row, independent of the terminal's width."""
     head = [str(name) for name in (*frame.index.names, *frame.columns)]
     body = [
         [str(value).replace("\n", " ") for value in (*names, *values)]
@@ -156,7 +157,7 @@ def _left_aligned(frame: pd.DataFrame) -> str:
 
 
 def svg(title: str, width: float, height: float, parts: list[str]) -> str:
-    """An SVG of its parts, in a monospaced font and the colour of the text around it."""
+    """An SVG of `parts`, in a monospaced font and the colour of the surrounding text."""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{width:.0f}" '
         f'height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}" '
@@ -166,7 +167,7 @@ def svg(title: str, width: float, height: float, parts: list[str]) -> str:
 
 
 class Picture:
-    """An SVG with a text that says the same."""
+    """An SVG with a text alternative."""
 
     def __init__(self, svg: str, text: str) -> None:
         self.svg = svg
@@ -180,9 +181,9 @@ class Picture:
 
 
 class Result:
-    """What a run computed: a mapping for machines, and the same for people.
+    """The result of a run, as data and as text.
 
-    `more` is for machines only, as it is too long to be read.
+    `more` is only in the data, because it is too long to display.
     """
 
     def __init__(self, values: dict[str, Any], more: dict[str, Any] | None = None) -> None:

@@ -1,6 +1,6 @@
-"""The matrix to play with: choose values and globs, and see what it comes to.
+"""The interactive explorer: select axis values and globs, and see the images that result.
 
-Where nobody watches, it is a table that says how much each value brings.
+Without an interactive front end, it is a table of the combinations by axis value.
 """
 
 from __future__ import annotations
@@ -10,25 +10,25 @@ from typing import Any
 
 from imagekit import api
 from imagekit.config.schema import AXES
-from imagekit.notebook.choice import by_value, chosen_of, values_of
-from imagekit.notebook.session import watched
+from imagekit.notebook.choice import by_value, select, values_of
+from imagekit.notebook.session import is_interactive
 from imagekit.planning.load import as_list
 
 
 def explore(config: str, *, only: str | Sequence[str] = (), skip: str | Sequence[str] = ()) -> Any:
-    """What is shown last in a cell: widgets where somebody watches, else a table.
+    """The explorer of a config: widgets in an interactive front end, else a table.
 
-    `config` is the file to begin with, `only` and `skip` are globs on tags. Raises ConfigError
-    where the file or a glob is wrong.
+    `config` is the file to start with; `only` and `skip` are globs on tags. Raises ConfigError
+    if the file or a glob is invalid.
     """
     matrix = api.check(config).matrix
-    first, second = as_list(only), as_list(skip)
+    only_globs, skip_globs = as_list(only), as_list(skip)
     choice = {axis: [name for name, _ in values_of(matrix, axis)] for axis in AXES}
-    plain = by_value(*chosen_of(matrix, choice, first, second))
-    if watched():
+    plain = by_value(*select(matrix, choice, only_globs, skip_globs))
+    if is_interactive():
         try:
             from imagekit.notebook.widgets import Explorer
         except ImportError:
             return plain
-        return Explorer(config, " ".join(first), " ".join(second), plain)
+        return Explorer(config, " ".join(only_globs), " ".join(skip_globs), plain)
     return plain

@@ -1,4 +1,4 @@
-"""The build graph as an inline SVG: no program, no JavaScript, the same bytes every time."""
+"""The build graph as an inline SVG, without external programs or JavaScript; deterministic."""
 
 from __future__ import annotations
 
@@ -9,19 +9,17 @@ from imagekit.errors import counted
 from imagekit.notebook.display import CHARACTER, Picture, svg
 from imagekit.planning.plan import Image, Plan
 
-# Pixels.
 ROW, BOX, GAP, PAD = 26, 20, 70, 8
+"""Height of a row, height of a box, space between columns and padding, in pixels."""
 
 
 def build_graph(plan: Plan) -> Picture:
-    """What is built on what, left to right; an image waits for the one that an arrow comes from."""
+    """The graph of images, left to right; an arrow leads from a parent to its child."""
     children: dict[str | None, list[Image]] = {}
     for image in plan.images:
         children.setdefault(image.parent, []).append(image)
     roots = children.get(None, [])
-    title = (
-        f"Build graph: {counted(len(plan.images), 'image')}, {len(roots)} on a base from outside"
-    )
+    title = f"Build graph: {counted(len(plan.images), 'image')}, {len(roots)} without a parent"
     return Picture(_svg(title, roots, children), "\n".join([title, *_tree(roots, children)]))
 
 
@@ -36,7 +34,7 @@ def _tree(
 def _place(
     images: list[Image], children: dict[str | None, list[Image]], row: float = 0, depth: int = 0
 ) -> Iterator[tuple[Image, int, float]]:
-    """Each image's column and row: a parent stands in the middle of its children."""
+    """The column and row of each image; a parent is centred on its children."""
     for image in images:
         below = list(_place(children.get(image.tag, []), children, row, depth + 1))
         own = [at for _, column, at in below if column == depth + 1]

@@ -1,4 +1,4 @@
-"""The history of recorded runs as a pandas table, and plots of it over time."""
+"""The history of recorded runs: tables, DataFrames and plots over time."""
 
 from __future__ import annotations
 
@@ -25,35 +25,35 @@ from imagekit.runs.record import RUN_VARIABLE
 from imagekit.runs.store import Store, existing
 
 DEFAULT = "runs"
-"""The store of a project, from its root."""
+"""The run store of a project, relative to its root."""
 EXAMPLE = "notebooks/example-runs"
-"""Shown where there are no runs yet: a reader is to see what a history looks like."""
+"""The example store, which is shown if the project has no runs yet."""
 
 INK = "#010203"
-"""Drawn in this, and then given the colour of the text around the picture."""
+"""A placeholder that is replaced by the colour of the surrounding text."""
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")
-"""Colours that colour-blind people tell apart (Okabe and Ito, 2008); markers differ, too."""
+"""Colour-blind safe colours (Okabe and Ito, 2008); the markers differ, too."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "*")
-"""As many as share no divisor with the colours: only after 35 series do two look the same."""
+"""Seven markers and five colours are coprime, so that 35 series look different."""
 SPAN = pd.Timedelta(hours=1)
-"""What is shown of the time around a run that is the only one."""
+"""The time shown before and after a single run."""
 WIDTH, HEIGHT, LINE = 9.0, 3.2, 0.19
-"""Inches: of a plot, and the height of a line of its legend, which may make it higher."""
+"""The size of a plot and the height of a legend line, in inches. A long legend makes it higher."""
 LABEL = 40
-"""Characters of a legend's label; of a longer name, such as a path, the end says most."""
+"""The most characters of a legend label. Longer names, such as paths, keep their end."""
 
 
 class Selection:
-    """A history, and the runs of it that a filter admits, the earliest first.
+    """The runs of a history that match a filter, the earliest first.
 
-    `instead_of` is the empty store in whose place an example is shown; it is empty where none is.
+    `instead_of` is the name of the empty store that the example replaces, else empty.
     """
 
-    def __init__(self, found: History, chosen: Filter, instead_of: str = "") -> None:
-        self.found = found
+    def __init__(self, runs: History, chosen: Filter, instead_of: str = "") -> None:
+        self.history = runs
         self.instead_of = instead_of
-        self.entries = [entry for entry in found.entries if chosen.admits(entry)]
-        self.counts = found.counts(self.entries)
+        self.entries = [entry for entry in runs.entries if chosen.admits(entry)]
+        self.counts = runs.counts(self.entries)
 
 
 def read(
@@ -65,45 +65,45 @@ def read(
     notebook: str = "",
     given: Sequence[str] = (),
 ) -> Selection:
-    """The runs of a store that all of the filters admit.
+    """The runs of a store that match all filters.
 
-    `store` is a folder or an fsspec address. Without it, the store is the one that this run is
-    recorded in (`imagekit run --runs`), and elsewhere the project's `runs`; as long as that holds
-    nothing but this run itself, the example is read. `since` and `until` are times (`2026-11-01`,
-    `7d` for ago), `given` holds NAME=GLOB of parameters. Raises UsageError for a filter that is
-    none and a folder that does not exist, and StoreError.
+    `store` is a folder or an fsspec address. By default it is the store that this run is recorded
+    in (`imagekit run --runs`), else the project's `runs`. If that holds no other run than this
+    one, the example is read. `since` and `until` are times (`2026-11-01`, or `7d` for 7 days
+    ago); `given` holds NAME=GLOB of parameters. Raises UsageError for an invalid filter or a
+    missing folder, and StoreError if a remote store cannot be read.
     """
     pairs = [text.partition("=") for text in given]
     if wrong := [name for name, equals, _ in pairs if not equals]:
         raise UsageError(f"given: {wrong[0]!r} is not NAME=GLOB")
     parameters = {name: glob for name, _, glob in pairs}
     chosen = history.filter_of(since, until, outcomes, notebook, parameters)
-    recorded_in, _, itself = os.environ.get(RUN_VARIABLE, "").rpartition("/")
-    found = history.read(_opened(store, recorded_in), _shown)
-    others = (entry for entry in found.entries if entry.run != itself)
-    found = History(found.store, found.index, others, _shown)
-    if found.entries or not _is_default(found.store) or not pathlib.Path(EXAMPLE).is_dir():
-        return Selection(found, chosen)
-    return Selection(history.read(Store(EXAMPLE), _shown), chosen, instead_of=DEFAULT)
+    recorded_in, _, this_run = os.environ.get(RUN_VARIABLE, "").rpartition("/")
+    runs = history.read(_open(store, recorded_in), _with_progress)
+    others = (entry for entry in runs.entries if entry.run != this_run)
+    runs = History(runs.store, runs.index, others, _with_progress)
+    if runs.entries or not _is_default(runs.store) or not pathlib.Path(EXAMPLE).is_dir():
+        return Selection(runs, chosen)
+    return Selection(history.read(Store(EXAMPLE), _with_progress), chosen, instead_of=DEFAULT)
 
 
-def _opened(store: str, recorded_in: str) -> Store:
+def _open(store: str, recorded_in: str) -> Store:
     named = Store(store or recorded_in or DEFAULT)
     return named if not store or _is_default(named) else existing(store)
 
 
 def _is_default(store: Store) -> bool:
-    """Whether a store is the project's own, which need not exist before the first run."""
+    """Whether a store is the project's own, which may not exist before the first run."""
     return store.folder == pathlib.Path(DEFAULT).resolve()
 
 
-def _shown(names: Sequence[str], what: str) -> Sequence[str]:
+def _with_progress(names: Sequence[str], what: str) -> Sequence[str]:
     bar: Sequence[str] = progress(names, what=what)
     return bar
 
 
 def frame(selection: Selection) -> pd.DataFrame:
-    """One row a run, by name, with times in UTC, seconds, and numbers of images."""
+    """One row per run, indexed by name. Times are in UTC, durations in seconds."""
     entries, counts = selection.entries, selection.counts
     numbers = [counts.get(entry.run, (None, None, None, None)) for entry in entries]
     columns = {
@@ -134,7 +134,7 @@ def _stem(entry: Entry) -> str:
 
 
 def table(selection: Selection) -> Table:
-    """The runs, the latest first, as people read them, what is asked for most on the left."""
+    """The runs for display, the latest first, with the most important columns on the left."""
     entries = selection.entries[::-1]
     counts = selection.counts
     lines = pd.DataFrame(
@@ -152,10 +152,12 @@ def table(selection: Selection) -> Table:
         },
         index=pd.Index([entry.run for entry in entries], name="run"),
     )
-    caption = tally(entries, selection.found.entries, selection.found.store.path("").rstrip("/"))
+    caption = tally(
+        entries, selection.history.entries, selection.history.store.path("").rstrip("/")
+    )
     if selection.instead_of:
-        caption = f"An example, as {selection.instead_of} holds no runs yet: {caption}"
-    note = "changes: images added (+), removed (-) and changed (~) against the run before"
+        caption = f"Example, because {selection.instead_of} has no runs yet: {caption}"
+    note = "changes: images added (+), removed (-) and changed (~) since the previous run"
     return Table(lines, caption, (note,), prose=("why",))
 
 
@@ -164,25 +166,25 @@ def _mark(entry: Entry) -> str:
 
 
 def latest_changes(selection: Selection) -> Table:
-    """What the latest run that generated something changed against the one before."""
+    """The changes of the latest run that generated images, compared with the run before."""
     generated = [entry for entry in selection.entries if entry.build is not None]
-    changes = selection.found.changes(generated[-1]) if generated else None
+    changes = selection.history.changes(generated[-1]) if generated else None
     if changes is None:
-        why = "no run before it generated from the same config into the same output"
-        what = f"{generated[-1].run}: {why}" if generated else "no run generated something"
+        why = "no earlier run with the same config and output"
+        what = f"{generated[-1].run}: {why}" if generated else "no run generated images"
         return Table(pd.DataFrame(), f"Nothing to compare: {what}")
-    before = selection.found.before(generated[-1])
+    before = selection.history.before(generated[-1])
     shown = tables.changes(changes, before.run if before else "")
     return Table(shown.frame, f"{generated[-1].run}: {shown.caption}")
 
 
 def outcomes(selection: Selection) -> Table:
-    """How often the runs of each notebook ended how, and how long they took where that is known."""
-    found = frame(selection)
-    if found.empty:
-        return Table(pd.DataFrame(), "No runs, so no outcomes to count")
-    found = found.assign(notebook=found["notebook"].where(found["notebook"] != "", "(not known)"))
-    groups = found.groupby(["notebook", "outcome"])["seconds"]
+    """The number and known durations of the runs of each notebook, by outcome."""
+    runs = frame(selection)
+    if runs.empty:
+        return Table(pd.DataFrame(), "No runs")
+    runs = runs.assign(notebook=runs["notebook"].where(runs["notebook"] != "", "(unknown)"))
+    groups = runs.groupby(["notebook", "outcome"])["seconds"]
     numbers = groups.agg(["size", "median", "max"]).reset_index("outcome")
     for name in ("median", "max"):
         numbers[name] = ["" if pd.isna(value) else f"{value:.1f}" for value in numbers[name]]
@@ -191,87 +193,87 @@ def outcomes(selection: Selection) -> Table:
 
 
 def durations(selection: Selection) -> Picture | Table:
-    """How long the runs of each notebook took, over time; a cross is a run that did not succeed."""
-    found = frame(selection).dropna(subset=["began", "seconds"])
-    if found.empty:
-        return Table(pd.DataFrame(), "No runs that took a known time, so no plot of durations")
-    title = f"Durations of {counted(len(found), 'run')}"
+    """The durations of the runs of each notebook over time; a cross marks an unsuccessful run."""
+    runs = frame(selection).dropna(subset=["began", "seconds"])
+    if runs.empty:
+        return Table(pd.DataFrame(), "No runs with a known duration")
+    title = f"Durations of {counted(len(runs), 'run')}"
     lines = (
         f"{name}: {len(part)} × {part['seconds'].median():.1f} s (median), "
         f"at most {part['seconds'].max():.1f} s"
-        for name, part in found.groupby("notebook", sort=True)
+        for name, part in runs.groupby("notebook", sort=True)
     )
-    return _plot(title, "seconds", found, "seconds", list(lines))
+    return _plot(title, "seconds", runs, "seconds", list(lines))
 
 
 def sizes(selection: Selection) -> Picture | Table:
-    """How many images the runs generated, over time, by config."""
-    found = frame(selection).dropna(subset=["began", "images"])
-    if found.empty:
-        return Table(pd.DataFrame(), "No runs that generated images, so no plot of their number")
-    title = f"Images that {counted(len(found), 'run')} generated"
-    found = found.assign(notebook=found["config"].where(found["config"] != "", found["notebook"]))
+    """The number of images that the runs of each config generated, over time."""
+    runs = frame(selection).dropna(subset=["began", "images"])
+    if runs.empty:
+        return Table(pd.DataFrame(), "No runs that generated images")
+    title = f"Images generated by {counted(len(runs), 'run')}"
+    runs = runs.assign(notebook=runs["config"].where(runs["config"] != "", runs["notebook"]))
     lines = (
         f"{name}: from {part['images'].iloc[0]} to {part['images'].iloc[-1]} images"
-        for name, part in found.groupby("notebook", sort=True)
+        for name, part in runs.groupby("notebook", sort=True)
     )
-    return _plot(title, "images", found, "images", list(lines))
+    return _plot(title, "images", runs, "images", list(lines))
 
 
-def _plot(title: str, label: str, found: pd.DataFrame, column: str, lines: list[str]) -> Picture:
-    # The first time, matplotlib looks for fonts, and would say so amid the notebook.
+def _plot(title: str, label: str, runs: pd.DataFrame, column: str, lines: list[str]) -> Picture:
+    # On first use, matplotlib searches for fonts and would log that into the notebook.
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
-    # It takes half a second to load, and only a plot needs it.
+    # Imported here because it takes half a second to load.
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    inked = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
+    coloured = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
     settings = {
         "svg.fonttype": "none",
         "svg.hashsalt": "imagekit",
         "font.family": "monospace",
         "font.size": 9,
-        **dict.fromkeys(inked, INK),
+        **dict.fromkeys(coloured, INK),
     }
-    series = list(found.groupby("notebook", sort=True))
+    series = list(runs.groupby("notebook", sort=True))
     with mpl.rc_context(settings):
         height = max(HEIGHT, LINE * (len(series) + 1))
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         axes = figure.add_subplot()
         for number, (name, part) in enumerate(series):
             _draw(axes, part, column, str(name), number)
-        _dress(axes, label, found["began"], found[column])
-        drawn = io.StringIO()
-        figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None})
-    return Picture(_inline(drawn.getvalue(), title), "\n".join([title, *lines]))
+        _format_axes(axes, label, runs["began"], runs[column])
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    return Picture(_inline(buffer.getvalue(), title), "\n".join([title, *lines]))
 
 
 def _draw(axes: Any, part: pd.DataFrame, column: str, name: str, number: int) -> None:
-    """One series: a line through all runs, a mark for each, crossed for one that went wrong."""
+    """Draw one series: a line, and a marker for each run, with a cross if it did not succeed."""
     label = name if len(name) <= LABEL else f"…{name[1 - LABEL :]}"
     color, marker = SERIES[number % len(SERIES)], MARKERS[number % len(MARKERS)]
     succeeded = part["outcome"] == "succeeded"
     values = part[column].astype(float)
     axes.plot(part["began"], values, color=color, linewidth=0.8, alpha=0.6)
     axes.plot(part["began"][succeeded], values[succeeded], marker, color=color, label=label)
-    # Hollow below the cross, for several series have one colour.
+    # A hollow marker under the cross identifies the series.
     for mark, size in ((marker, 6), ("x", 9)):
         wrong = part["began"][~succeeded], values[~succeeded]
         axes.plot(*wrong, mark, color=color, markersize=size, fillstyle="none")
 
 
-def _dress(axes: Any, label: str, began: pd.Series, values: pd.Series) -> None:
+def _format_axes(axes: Any, label: str, began: pd.Series, values: pd.Series) -> None:
     from matplotlib.dates import MONTHLY, AutoDateLocator, ConciseDateFormatter
 
     axes.set_ylabel(label)
-    # What lies on the uppermost line would be cut through.
+    # Without a margin, markers at the maximum would be cut off.
     axes.set_ylim(0, 1.1 * float(values.max()) or 1)
     first, last = began.min(), began.max()
     if first == last:
-        # For one moment, matplotlib finds no dates to write and would warn of it.
+        # matplotlib finds no ticks for an empty span and would warn.
         axes.set_xlim(first - SPAN, last + SPAN)
     ticks = AutoDateLocator(maxticks=8)
-    # Without it, four to five years have no ticks that it would not warn of.
+    # Without it, matplotlib warns about spans of four to five years.
     ticks.intervald[MONTHLY] = [1, 2, 3, 4, 6, 12]
     axes.xaxis.set_major_locator(ticks)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(ticks))
@@ -280,7 +282,7 @@ def _dress(axes: Any, label: str, began: pd.Series, values: pd.Series) -> None:
 
 
 def _inline(svg: str, title: str) -> str:
-    """Matplotlib's SVG as part of a page: no prologue, a title, the text's own colour."""
+    """The SVG of matplotlib for embedding: no prologue, a title, the colour of the text."""
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>\s*", "", body, flags=re.DOTALL)
     opened = body.replace("<svg ", '<svg role="img" ', 1)

@@ -1,4 +1,4 @@
-"""What a run of the generate notebook computed, as the notebook keeps it."""
+"""The result of a run of the generate notebook."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from imagekit.support.files import sha256
 
 
 def of(plan: Plan, loaded: Config, changes: Changes, *, config: str, output: str) -> Result:
-    """Hashes (SHA-256) of what went in and came out, counts, commit and version.
+    """The SHA-256 hashes of the inputs and outputs, the counts, the commit and the version.
 
-    Paths are as given, from the working directory. A Dockerfile that is not there has no hash.
-    `build`, which machines see only, is the inventory that runs are compared by.
+    Paths are relative to the working directory, as given. The hash of a missing Dockerfile is
+    None. `build`, which is not displayed, is the inventory that comparisons of runs use.
     """
     dockerfiles = sorted({image.dockerfile for image in plan.images})
     recipes = collections.Counter(str(image.combination.recipe) for image in plan.images)

@@ -1,4 +1,4 @@
-"""Whether a person sits in front of a notebook, and progress for those who do."""
+"""The session of a notebook: whether it is interactive, progress bars, the working directory."""
 
 from __future__ import annotations
 
@@ -10,54 +10,53 @@ from typing import Any, TypeVar
 from imagekit.support import workspace
 
 VARIABLE = "IMAGEKIT_INTERACTIVE"
-"""Environment variable: 1 shows what is for a person in any case, 0 in none."""
+"""Environment variable: 1 forces an interactive session, 0 a non-interactive one."""
 
 Item = TypeVar("Item")
 
 
-def watched() -> bool:
-    """Whether a person sits in front of this notebook.
+def is_interactive() -> bool:
+    """Whether this notebook runs in an interactive front end.
 
-    A front end says with every cell that it sends whether its user could answer a question
-    (`allow_stdin` of the kernel's messaging protocol). JupyterLab, VS Code and the console say
-    yes; papermill, nbclient, nbval, nbconvert and myst-nb say no, also when they are started by
-    a cell that a person runs and inherit its environment. That is why this does not look at
-    JPY_SESSION_NAME, which only a Jupyter server sets, but for everything below it. Outside a
-    kernel nobody watches a notebook. IMAGEKIT_INTERACTIVE=1 or 0 settles it either way.
+    Every execute request says whether its front end can ask the user for input (`allow_stdin`
+    of the kernel's messaging protocol). It is true for JupyterLab, VS Code and the console, and
+    false for papermill, nbclient, nbval, nbconvert and myst-nb, even if a cell starts them.
+    JPY_SESSION_NAME would not do: a Jupyter server sets it, and all child processes inherit it.
+    Outside a kernel the answer is False. IMAGEKIT_INTERACTIVE=1 or 0 overrides it.
     """
     forced = os.environ.get(VARIABLE, "")
     if forced in ("0", "1"):
         return forced == "1"
     request = _request()
-    # What comes through a comm was done to a widget, which only a person's front end shows.
+    # Only an interactive front end shows widgets, whose events arrive as comm messages.
     return request.get("msg_type", "").startswith("comm_") or bool(
         request.get("content", {}).get("allow_stdin")
     )
 
 
 def _request() -> Mapping[str, Any]:
-    """The message that the kernel is just working on; nothing outside a kernel."""
-    # Who has not loaded IPython is in no kernel.
+    """The request that the kernel is processing; empty outside a kernel."""
+    # A kernel has always loaded IPython.
     if "IPython" not in sys.modules:
         return {}
     from IPython import get_ipython
 
     kernel = getattr(get_ipython(), "kernel", None)
-    found: Mapping[str, Any] = kernel.get_parent("shell") if kernel is not None else {}
-    return found
+    request: Mapping[str, Any] = kernel.get_parent("shell") if kernel is not None else {}
+    return request
 
 
 def progress(
     iterable: Iterable[Item] | None = None, total: int | None = None, what: str = ""
 ) -> Any:
-    """The iterable with a progress bar, which is gone when all is done.
+    """The iterable with a progress bar, which is removed at the end.
 
-    The bar is a widget where a person watches a notebook, a line where standard error is a
-    terminal, and nothing elsewhere. `total` is the number of steps where the iterable cannot
-    say, `what` stands before the bar. Without an iterable, it is a context manager whose
-    `update(n)` moves the bar on.
+    The bar is a widget in an interactive notebook, a line if standard error is a terminal, and
+    otherwise disabled. `total` is the number of steps of an iterable without a length; `what`
+    is the label. Without an iterable, it is a context manager whose `update(n)` advances the
+    bar.
     """
-    in_notebook = watched()
+    in_notebook = is_interactive()
     shown = in_notebook or sys.stderr.isatty()
     return _bar(in_notebook)(iterable, total=total, desc=what, leave=False, disable=not shown)
 
@@ -65,7 +64,7 @@ def progress(
 def _bar(in_notebook: bool) -> Any:
     if in_notebook:
         try:
-            import ipywidgets  # noqa: F401 - without it, tqdm's notebook bar cannot be shown
+            import ipywidgets  # noqa: F401 - tqdm's notebook bar needs it
             from tqdm.notebook import tqdm as notebook_bar
         except ImportError:
             pass
@@ -77,9 +76,9 @@ def _bar(in_notebook: bool) -> Any:
 
 
 def enter() -> None:
-    """Work from the project's root.
+    """Change to the project's root.
 
-    papermill starts a notebook in its caller's directory, JupyterLab in the notebook's; paths
-    in a notebook mean the same in both when they start at the root.
+    papermill starts a notebook in the directory of its caller, JupyterLab in that of the
+    notebook. From the root, relative paths are the same in both.
     """
     os.chdir(workspace.root())

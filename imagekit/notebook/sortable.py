@@ -1,8 +1,8 @@
-"""Tables that a person can sort and search.
+"""Sortable and searchable tables.
 
-A table is saved as the plain HTML that everybody can read. What makes it sortable is itables'
-JavaScript: it comes with the package, goes to the front end once for each kernel, finds the
-tables in the page, and is saved in no notebook. Where it cannot go, tables stay plain.
+A table is saved as static HTML. The JavaScript of itables makes it sortable: it ships with the
+package, is sent to the front end once per kernel, finds the tables in the page, and is not saved
+in the notebook. If it cannot be sent, tables stay static.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ STYLE = """
 }
 .dt-container option { color: #000; background: #fff; }
 """
-"""Controls stand to the left, where the table begins; their colours are those of the page.
-JupyterLab lays tables out in columns of one width, which would cut off what is longer."""
+"""Controls are left-aligned with the table and use the colours of the page. JupyterLab lays
+tables out in columns of equal width, which would truncate long cells."""
 
 
 @functools.cache
 def send_library() -> Any:
-    """Give the front end what makes tables sortable, once; None where that is not installed.
+    """Send the JavaScript that makes tables sortable to the front end; None if not installed.
 
-    The answer must be kept as long as tables are to be sortable, which the cache does.
+    Tables are sortable as long as the returned object exists; the cache keeps it.
     """
     try:
         import anywidget
@@ -43,7 +43,7 @@ def send_library() -> Any:
         return None
 
     class Library(anywidget.AnyWidget):  # type: ignore[misc]
-        """Never shown: its model alone brings the code into the page."""
+        """A widget that is never displayed; its model loads the code into the page."""
 
         _esm = pathlib.Path(__file__).with_name("tables.js").read_text(encoding="utf-8")
         _css = read_package_file("html/dt_bundle.css") + STYLE

@@ -1,14 +1,14 @@
-// What makes a table that already stands in a page sortable and searchable. The page is the
-// front end of somebody who looks at a notebook; `bundle` is the source of DataTables.
+// Makes the tables of a page sortable and searchable. The page is an interactive notebook front
+// end; `bundle` is the source of DataTables.
 
-async function libraryOf(source) {
+async function loadLibrary(source) {
   const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
   const library = await import(address);
   URL.revokeObjectURL(address);
   return library;
 }
 
-function dropDown(column, name) {
+function filterFor(column, name) {
   const select = document.createElement("select");
   select.ariaLabel = `Only rows with this ${name}`;
   select.add(new Option(`any ${name}`, ""));
@@ -21,47 +21,47 @@ function dropDown(column, name) {
   return select;
 }
 
-// A choice for each column that a table names in data-filters, beside its search.
+// Adds a filter for each column named in data-filters, beside the search field.
 function addFilters(table, api) {
   const names = JSON.parse(table.dataset.filters || "[]");
-  const place = api.table().container().querySelector(".dt-search");
+  const search = api.table().container().querySelector(".dt-search");
   api.columns().every(function () {
     const name = this.header().textContent.trim();
-    if (place && names.includes(name)) place.before(dropDown(this, name));
+    if (search && names.includes(name)) search.before(filterFor(this, name));
   });
 }
 
 function enhance(DataTable, table) {
   table.dataset.enhanced = "yes";
   const rows = table.tBodies[0].rows.length;
-  const page = 25;
+  const pageLength = 25;
   table.classList.add("display", "compact");
   const api = new DataTable(table, {
     autoWidth: false,
     order: [],
-    paging: rows > page + 5,
-    pageLength: page,
-    lengthMenu: [page, 50, { label: "all", value: -1 }],
+    paging: rows > pageLength + 5,
+    pageLength,
+    lengthMenu: [pageLength, 50, { label: "all", value: -1 }],
     searching: rows > 5,
     info: rows > 5,
-    layout: { topStart: rows > page + 5 ? "pageLength" : null, topEnd: rows > 5 ? "search" : null },
+    layout: { topStart: rows > pageLength + 5 ? "pageLength" : null, topEnd: rows > 5 ? "search" : null },
   });
   addFilters(table, api);
 }
 
 export default {
   async initialize({ model }) {
-    // One library for all notebooks of a page, however many kernels send theirs.
-    window.imagekitTables ??= libraryOf(model.get("bundle"));
+    // All notebooks of a page share one library, even if several kernels send it.
+    window.imagekitTables ??= loadLibrary(model.get("bundle"));
     const { default: DataTable, set_or_remove_dark_class: followTheme } = await window.imagekitTables;
     followTheme();
-    const look = () =>
+    const enhanceAll = () =>
       document.querySelectorAll("table[data-rows]:not([data-enhanced])")
         .forEach((table) => enhance(DataTable, table));
     if (!window.imagekitObserver) {
-      window.imagekitObserver = new MutationObserver(look);
+      window.imagekitObserver = new MutationObserver(enhanceAll);
       window.imagekitObserver.observe(document.body, { childList: true, subtree: true });
     }
-    look();
+    enhanceAll();
   },
 };

@@ -19,14 +19,14 @@ from imagekit.notebook.display import Table
 from imagekit.planning import preflight
 from imagekit.planning.matrix import Matrix
 from imagekit.planning.plan import Plan
-from imagekit.planning.rows import MARKS, Row, counts, rows
+from imagekit.planning.rows import MARKS, Row, counts, label, rows
 from imagekit.support.files import read_text, read_utf8
 
 NO_GPU = "no GPU"
 
 
 def axes(config: Config) -> Table:
-    """Every axis value with its build args, in the config's order."""
+    """All axis values with their build args, in the order of the config."""
     lines = [
         (axis, name, " ".join(f"{key}={value}" for key, value in args.items()))
         for axis in AXES
@@ -37,30 +37,30 @@ def axes(config: Config) -> Table:
 
 
 def cells(matrix: Matrix, plan: Plan) -> Table:
-    """Every combination: what is built, in build order, and what is not and why."""
-    found = rows(matrix, plan)
-    columns: dict[str, Any] = {axis: _ordered(matrix.config, axis, found) for axis in AXES}
+    """All combinations: first the images in build order, then the rest, each with the reason."""
+    lines = rows(matrix, plan)
+    columns: dict[str, Any] = {axis: _ordered(matrix.config, axis, lines) for axis in AXES}
     frame = pd.DataFrame(
         {
-            "status": [f"{MARKS[row.status]} {row.status}" for row in found],
+            "status": [label(row.status) for row in lines],
             **columns,
-            "aliases": [", ".join(row.aliases) for row in found],
-            "reason": [row.reason for row in found],
+            "aliases": [", ".join(row.aliases) for row in lines],
+            "reason": [row.reason for row in lines],
         },
-        index=pd.Index([row.tag for row in found], name="tag"),
+        index=pd.Index([row.tag for row in lines], name="tag"),
     )
-    return Table(frame, f"The matrix: {counts(found)}")
+    return Table(frame, f"Build matrix: {counts(lines)}")
 
 
-def _ordered(config: Config, axis: str, found: list[Row]) -> pd.Categorical:
-    """A column of axis values in the config's order, in which py310 comes after py39."""
-    names = [getattr(row, axis) or "" for row in found]
+def _ordered(config: Config, axis: str, lines: list[Row]) -> pd.Categorical:
+    """A column of axis values that sorts in the order of the config: py310 after py39."""
+    names = [getattr(row, axis) or "" for row in lines]
     order = ["", *(name for name in config.axis(axis) if name)]
     return pd.Categorical(names, categories=order, ordered=True)
 
 
 def grid(matrix: Matrix, plan: Plan) -> Table:
-    """Rows base image and Python, columns CUDA: the tag, or why there is none."""
+    """A row per base image and Python, a column per GPU value: the tag, or why there is none."""
     config = matrix.config
     found = [row for row in rows(matrix, plan) if row.python is not None]
     reasons = list(dict.fromkeys(row.reason for row in found if row.status != "built"))
@@ -86,11 +86,11 @@ def grid(matrix: Matrix, plan: Plan) -> Table:
 def _grid_text(row: Row, reasons: list[str]) -> str:
     if row.status == "built":
         return f"{MARKS['built']} {row.tag}"
-    return f"{MARKS[row.status]} {row.status} ({reasons.index(row.reason) + 1})"
+    return f"{label(row.status)} ({reasons.index(row.reason) + 1})"
 
 
 def images(plan: Plan) -> Table:
-    """The images in build order, with what each stands on and is built with."""
+    """The images in build order, each with its parent, Dockerfile and build args."""
     frame = pd.DataFrame(
         {
             "tag": [image.tag for image in plan.images],
@@ -106,18 +106,18 @@ def images(plan: Plan) -> Table:
     return Table(frame, f"{counted(len(plan.images), 'image')} in build order")
 
 
-def changes(found: Changes, against: str = "the file that was there") -> Table:
-    """What differs from another build, image by image, with what is rebuilt as a consequence."""
+def changes(found: Changes, against: str = "the existing file") -> Table:
+    """The differences from another build, by image, including images rebuilt as a consequence."""
     lines = [(row.mark, row.image, row.what, row.before, row.after) for row in report.rows(found)]
     columns = ["change", "image", "what", "before", "after"]
     frame = pd.DataFrame(lines, columns=columns).set_index("change")
-    return Table(frame, f"Against {against}: {found.summary()}")
+    return Table(frame, f"Compared with {against}: {found.summary()}")
 
 
 def checks(path: str, plan: Plan, config: Config) -> Table:
-    """What holds of the build file, or of the several files, as they stand on the disk.
+    """The checks of the build file, or of each numbered file, as read back from disk.
 
-    Raises LimitError where Cloud Build would refuse one.
+    Raises LimitError if Cloud Build would reject one.
     """
     manifest = build_files.manifest_path(path)
     whole = manifest if pathlib.Path(manifest).exists() else path
@@ -128,15 +128,15 @@ def checks(path: str, plan: Plan, config: Config) -> Table:
         for line in _rules(part, config.cloudbuild.limits, several=len(parts) > 1)
     ]
     warnings = [problem.message for problem in preflight.dockerfiles(plan, config, read_utf8)]
-    lines += [("Dockerfiles", "! look at this", what) for what in warnings]
+    lines += [("Dockerfiles", "! warning", what) for what in warnings]
     if not warnings:
-        lines.append(("Dockerfiles", "✓ holds", "all there, and declare every build arg"))
-    frame = pd.DataFrame(lines, columns=["rule", "checked", "found"]).set_index("rule")
-    return Table(frame, f"{whole}: what can be known before the build")
+        lines.append(("Dockerfiles", "✓ passed", "all found; every build arg is declared"))
+    frame = pd.DataFrame(lines, columns=["check", "result", "details"]).set_index("check")
+    return Table(frame, f"{whole}: checks before the build")
 
 
 def _rules(path: str, accepted: Limits, *, several: bool) -> list[tuple[str, str, str]]:
     build = json.loads(read_text(path))
     found = limits.validate(build, accepted)
     begin = f"{pathlib.Path(path).name}: " if several else ""
-    return [(f"{begin}{rule}", "✓ holds", what) for rule, what in found.items()]
+    return [(f"{begin}{rule}", "✓ passed", what) for rule, what in found.items()]

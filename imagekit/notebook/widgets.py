@@ -1,4 +1,4 @@
-"""The widgets of the explorer. Loaded only where somebody watches: needs ipywidgets."""
+"""The widgets of the explorer. Needs ipywidgets, so only an interactive front end loads it."""
 
 from __future__ import annotations
 
@@ -17,27 +17,29 @@ from imagekit.notebook.display import Table
 AXIS_WORDS: dict[Axis, str] = {"base_image": "base image", "python": "python", "gpu": "gpu"}
 SCROLLED = '<div style="overflow-x: auto; line-height: normal">{}</div>'
 MESSAGE = '<pre role="alert" style="white-space: pre-wrap; font-weight: bold">! {}\n{}</pre>'
-STALE = "Shown below is the last choice that came to something."
+STALE = "Below is the last valid selection."
 
 
 class Explorer(ipywidgets.VBox):  # type: ignore[misc]
-    """Choices above, and below what they come to: counts, grid and build graph.
+    """The controls, and below them the counts, grid and build graph of the selection.
 
-    `config` is the file to begin with, `only` and `skip` are globs between blanks. `plain` is
-    what a reader of the saved notebook sees whose program knows no widgets.
+    `config` is the file to start with; `only` and `skip` are globs separated by spaces. `plain`
+    is shown by viewers of the saved notebook that do not support widgets.
     """
 
     def __init__(self, config: str, only: str, skip: str, plain: Table) -> None:
         self.plain = plain
         self.config = ipywidgets.Dropdown(
-            options=choice.beside(config), value=str(pathlib.Path(config)), description="config"
+            options=choice.configs_beside(config),
+            value=str(pathlib.Path(config)),
+            description="config",
         )
         self.only = _text("only", only, "globs on tags, such as gpu-*")
         self.skip = _text("skip", skip, "globs on tags, such as *-py311*")
         self.axes = ipywidgets.VBox()
         self.message, self.counts = ipywidgets.HTML(), ipywidgets.HTML()
         self.grid, self.graph = ipywidgets.HTML(), ipywidgets.HTML()
-        self.broken = ""
+        self.config_error = ""
         self.boxes: dict[Axis, dict[str | None, ipywidgets.Checkbox]] = {}
         self.config.observe(self._read, "value")
         for text in (self.only, self.skip):
@@ -51,14 +53,14 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]
         return {**shown, "text/html": self.plain.html(), "text/plain": str(self.plain)}
 
     def _read(self, _: Any = None) -> None:
-        """Begin with a config: every value of every axis is chosen."""
+        """Load the config and select every value of every axis."""
         try:
             self.matrix = api.check(self.config.value).matrix
         except ImagekitError as error:
-            self.broken = str(error)
-            self._say(self.broken)
+            self.config_error = str(error)
+            self._show_message(self.config_error)
             return
-        self.broken = ""
+        self.config_error = ""
         self.boxes = {
             axis: {name: _box(words) for name, words in choice.values_of(self.matrix, axis)}
             for axis in AXES
@@ -74,9 +76,9 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]
         self._show()
 
     def _show(self, _: Any = None) -> None:
-        if self.broken:
-            # The boxes are those of the config before; what they say is nothing of this one.
-            self._say(self.broken)
+        if self.config_error:
+            # The boxes still belong to the previous config.
+            self._show_message(self.config_error)
             return
         chosen = {
             axis: [name for name, box in boxes.items() if box.value]
@@ -84,14 +86,14 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]
         }
         view = choice.view(self.matrix, chosen, self.only.value, self.skip.value)
         if view.message:
-            self._say(view.message)
+            self._show_message(view.message)
             return
         self.message.value = ""
         self.counts.value = f'<strong aria-live="polite">{html.escape(view.counts)}</strong>'
         self.grid.value = SCROLLED.format(view.grid)
         self.graph.value = SCROLLED.format(view.graph)
 
-    def _say(self, message: str) -> None:
+    def _show_message(self, message: str) -> None:
         self.message.value = MESSAGE.format(html.escape(message), STALE)
 
 

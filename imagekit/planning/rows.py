@@ -15,7 +15,15 @@ from imagekit.planning.plan import Image, Plan, build_plan, tag_of
 Status = Literal["built", "excluded", "not listed", "not selected"]
 
 MARKS: dict[Status, str] = {"built": "✓", "excluded": "✗", "not listed": "·", "not selected": "○"}
-"""A symbol for each status, so that no information is in color alone."""
+"""The symbol of each status, so that no information is in color alone."""
+
+WORDS: dict[Status, str] = {
+    "built": "included",
+    "excluded": "excluded",
+    "not listed": "not listed",
+    "not selected": "not selected",
+}
+"""The displayed word of each status; JSON keeps the status itself."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +53,11 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """The container-structure-test files."""
     reason: str = ""
     """Why it is not built, or why it is built without being listed."""
+
+
+def label(status: Status) -> str:
+    """The glyph and the word of a status: `✓ included`."""
+    return f"{MARKS[status]} {WORDS[status]}"
 
 
 def rows(matrix: Matrix, plan: Plan) -> list[Row]:
@@ -98,7 +111,7 @@ def _not_built(matrix: Matrix, cell: Cell) -> Row:
     )
 
 
-def counts(matrix_rows: list[Row]) -> str:
-    """Return how many rows have each status, such as `45 built, 25 excluded`."""
-    number = collections.Counter(row.status for row in matrix_rows)
-    return ", ".join(f"{number[status]} {status}" for status in MARKS if number[status])
+def counts(lines: list[Row]) -> str:
+    """The number of rows of each status that occurs: `45 included, 25 excluded`."""
+    number = collections.Counter(row.status for row in lines)
+    return ", ".join(f"{number[status]} {WORDS[status]}" for status in MARKS if number[status])

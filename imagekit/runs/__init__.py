@@ -1,1 +1,1 @@
-"""Recorded runs: what stays of each, where that lies, and what all of them say together."""
+"""Runs of notebooks: execution, records, run stores and their history."""

@@ -1,4 +1,4 @@
-"""Everything that is known of one run: what the index keeps of it, and what only its files say."""
+"""The details of one run: its entry, and the fields that only its files have."""
 
 from __future__ import annotations
 
@@ -16,31 +16,37 @@ from imagekit.runs.record import Record
 from imagekit.runs.store import Store
 
 INDENT = " " * 12
-"""As wide as the column of names is."""
+"""The width of the column of names."""
 
 
 class Details(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a run's own files say beyond its entry, as far as they can be read."""
+    """The fields of a run's files that its entry does not have; see `Record`."""
 
     finished: str | None = None
+    """The end, ISO 8601 in UTC."""
     exit_code: int | None = None
+    """The exit code of `imagekit run`."""
     notebook_sha256: str | None = None
+    """The SHA-256 hash of the notebook before the run."""
     executed_sha256: str | None = None
+    """The SHA-256 hash of the executed notebook."""
     versions: dict[str, str] = {}
+    """The versions of Python and of the packages that executed the notebook."""
     result: dict[str, Any] | None = None
+    """The result that the notebook displayed."""
 
 
 def read(store: Store, run: str) -> Details:
-    """The details of a run from its record, or else from its executed notebook."""
+    """The details of a run from its record, else from its executed notebook, else empty."""
     files = dict(store.read([f"{run}.json", f"{run}.ipynb"]))
     record, notebook = files[f"{run}.json"], files[f"{run}.ipynb"]
     if isinstance(record, bytes):
         try:
-            found = msgspec.json.decode(record, type=Record)
+            decoded = msgspec.json.decode(record, type=Record)
         except (ValueError, RecursionError):
             pass
         else:
-            values = {name: getattr(found, name) for name in Details.__struct_fields__}
+            values = {name: getattr(decoded, name) for name in Details.__struct_fields__}
             return Details(**values)
     if isinstance(notebook, bytes):
         try:
@@ -52,7 +58,7 @@ def read(store: Store, run: str) -> Details:
 
 
 def lines(entry: Entry, details: Details, files: str) -> Iterator[str]:
-    """A run for people: a line for each thing that is known, more below it where it is longer."""
+    """The lines of `imagekit runs show`: one per known field, more if its value has more."""
     for name, value in _about(entry, details, files):
         first, *more = value or [""]
         if first:
@@ -62,7 +68,7 @@ def lines(entry: Entry, details: Details, files: str) -> Iterator[str]:
 
 def _about(entry: Entry, details: Details, files: str) -> Iterator[tuple[str, list[str]]]:
     yield "run", [entry.run]
-    yield "notebook", [_named(entry.notebook, details.notebook_sha256)]
+    yield "notebook", [_with_text(entry.notebook, details.notebook_sha256)]
     yield "outcome", [entry.outcome]
     yield "exit code", ["" if details.exit_code is None else str(details.exit_code)]
     yield "error", _error(entry)
@@ -73,21 +79,24 @@ def _about(entry: Entry, details: Details, files: str) -> Iterator[tuple[str, li
     yield "parameters", [given(entry)]
     yield "commit", [entry.commit or ""]
     yield "versions", [", ".join(f"{name} {text}" for name, text in details.versions.items())]
-    yield "config", [_named(entry.config or "", entry.config_sha256)]
+    yield "config", [_with_text(entry.config or "", entry.config_sha256)]
     result = dict(details.result or {})
-    # What machines compare runs by is longer than anybody reads; --json has it.
+    # The inventory is too long to display; --json includes it.
     result.pop("build", None)
     for name in ("inputs", "outputs"):
         if isinstance(result.get(name), dict):
             hashes = result.pop(name)
-            yield name, [_named(path, text or "no such file") for path, text in hashes.items()]
+            yield name, [_with_text(path, text or "not found") for path, text in hashes.items()]
     yield "result", json.dumps(result, indent=2, ensure_ascii=False).splitlines() if result else []
-    yield "executed", [_named("sha256", details.executed_sha256) if details.executed_sha256 else ""]
+    yield (
+        "executed",
+        [_with_text("sha256", details.executed_sha256) if details.executed_sha256 else ""],
+    )
     yield "files", [files]
 
 
 def _error(entry: Entry) -> list[str]:
-    """The cell that a run ended at, and its whole message, however many lines that has."""
+    """The cell that a run ended at, and the whole message of its error, by line."""
     if entry.cell is None:
         return []
     where = f"cell {entry.cell.number}: " if entry.cell.number else ""
@@ -95,5 +104,5 @@ def _error(entry: Entry) -> list[str]:
     return [f"{where}{entry.cell.error}: {first}", *more]
 
 
-def _named(name: str, text: object) -> str:
+def _with_text(name: str, text: object) -> str:
     return f"{name}  {text}" if name and text else name

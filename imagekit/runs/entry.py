@@ -1,4 +1,4 @@
-"""One run of a store as a line of the history, whatever its files hold."""
+"""One run of a store as an entry of the history, even if its files are damaged."""
 
 from __future__ import annotations
 
@@ -13,49 +13,59 @@ from imagekit.compare.inventory import Inventory
 from imagekit.runs.record import RESULT_TYPE, CellError, Record, moment, seconds_between
 
 OUTCOMES = {
-    "running": "it has begun, and its record says no end",
-    "succeeded": "every cell ran to its end",
-    "failed": "a cell raised, or the kernel could not be started",
-    "exited": "a cell called `sys.exit`, with whatever status",
+    "running": "the run has started and not ended",
+    "succeeded": "every cell completed",
+    "failed": "a cell raised an error, or the kernel could not start",
+    "exited": "a cell called `sys.exit`, with any status",
     "timed out": "a cell took longer than `--cell-timeout`",
-    "kernel died": "the process that executes the cells ended in mid-cell",
-    "interrupted": "Ctrl-C, SIGTERM or a closed terminal stopped it",
-    "killed": "its record says `running`, but its runner is gone; only its own machine knows",
-    "unfinished": "papermill alone began it and wrote no end, or is still at it",
-    "not a run": "a notebook in the store that papermill did not execute",
-    "unreadable": "neither its record nor its notebook can be read",
+    "kernel died": "the kernel process ended while it executed a cell",
+    "interrupted": "the run was stopped by Ctrl-C, SIGTERM or a closed terminal",
+    "killed": "the process ended without a final record; detected only on its own machine",
+    "unfinished": "papermill without `imagekit run` started it, and it has no end yet",
+    "not a run": "a notebook that papermill did not execute",
+    "unreadable": "neither the record nor the notebook can be read",
 }
-"""How a run can have ended, as far as the history can tell, and what each word means."""
+"""The outcomes of runs in the history, each with its meaning."""
 
 NO_RUN = ("unreadable", "not a run")
-"""The outcomes of what lies in a store and cannot be counted as a run."""
+"""The outcomes of entries that do not count as runs."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A run as the history knows it. Times are ISO 8601 in UTC, durations seconds.
-
-    What files say that cannot be is left out, so that an entry can be kept, sorted and reckoned
-    with. `config` is the config's path and `config_sha256` its hash; `build` is the hash under
-    which the inventory of what was generated is kept; `left_notebook` says that its executed
-    notebook was left beside its record; `problem` says what is wrong with its files.
-    """
+    """A run in the history. Invalid values in its files are left out."""
 
     run: str
+    """The name of the run: its path in the store, without the suffix."""
     outcome: str
+    """One of OUTCOMES."""
     notebook: str = ""
+    """The path of the notebook, relative to the project's root."""
     started: str = ""
+    """The start, ISO 8601 in UTC; empty if unknown."""
     seconds: float | None = None
+    """The duration in seconds."""
     cell: CellError | None = None
+    """The cell that the run ended at, if it did not succeed."""
     parameters: dict[str, Any] = {}
+    """The parameters passed to the run, by name."""
     commit: str | None = None
+    """The git commit of the project, with `-dirty` if files had changed."""
     config: str | None = None
+    """The path of the config."""
     config_sha256: str | None = None
+    """The SHA-256 hash of the config."""
     images: int | None = None
+    """The number of generated images."""
     build: str | None = None
+    """The hash of the generated inventory, by which the index stores it."""
     host: str | None = None
+    """The name of the machine, while the run is running."""
     process: int | None = None
+    """The process id, while the run is running."""
     left_notebook: bool = False
+    """Whether the executed notebook was written beside the record."""
     problem: str = ""
+    """What is wrong with the files of the run; empty if nothing."""
 
 
 class _Output(msgspec.Struct, frozen=True):
@@ -77,7 +87,7 @@ class _Notebook(msgspec.Struct, frozen=True):
 
 
 def of_record(run: str, data: bytes) -> tuple[Entry, Inventory | None]:
-    """What a record says. Raises ValueError, with the reason, where the bytes are none."""
+    """The entry and inventory of a record. Raises ValueError if the bytes are not a record."""
     record = msgspec.json.decode(data, type=Record)
     entry = Entry(
         run=run,
@@ -96,14 +106,14 @@ def of_record(run: str, data: bytes) -> tuple[Entry, Inventory | None]:
 
 
 def of_notebook(run: str, data: bytes) -> tuple[Entry, Inventory | None]:
-    """What an executed notebook without a record says.
+    """The entry and inventory of an executed notebook without a record.
 
-    Raises ValueError, with the reason, where the bytes are no notebook.
+    Raises ValueError if the bytes are not a notebook.
     """
     notebook = msgspec.json.decode(data, type=_Notebook)
     about = notebook.metadata.get("papermill")
     if not isinstance(about, dict) or not isinstance(about.get("start_time"), str):
-        return Entry(run=run, outcome="not a run", problem="papermill did not execute it"), None
+        return Entry(run=run, outcome="not a run", problem="not executed by papermill"), None
     cell = _cell(_error(notebook))
     parameters = about.get("parameters")
     entry = Entry(
@@ -119,15 +129,15 @@ def of_notebook(run: str, data: bytes) -> tuple[Entry, Inventory | None]:
 
 
 def end_of_notebook(data: bytes) -> tuple[str | None, dict[str, Any] | None]:
-    """When an executed notebook was finished, and what it computed; ValueError as above."""
+    """The end time and result of an executed notebook. Raises ValueError if it is not one."""
     notebook = msgspec.json.decode(data, type=_Notebook)
     about = notebook.metadata.get("papermill")
     ended = about.get("end_time") if isinstance(about, dict) else None
     return _text(ended), _result(notebook)
 
 
-def is_notebook(data: bytes) -> str:
-    """What is wrong with an executed notebook's bytes; nothing where nothing is."""
+def invalid_reason(data: bytes) -> str:
+    """Why the bytes are not a notebook; empty if they are one."""
     try:
         msgspec.json.decode(data, type=_Notebook)
     except ValueError as error:
@@ -136,11 +146,13 @@ def is_notebook(data: bytes) -> str:
 
 
 def settled(entry: Entry, now: datetime.datetime) -> Entry:
-    """An entry with what only the moment of reading can tell of a run that has no end."""
+    """The entry of a running run with its current state and duration; other entries as they are."""
     if entry.outcome != "running":
         return entry
     if _is_gone(entry):
-        return msgspec.structs.replace(entry, outcome="killed", problem="its runner was killed")
+        return msgspec.structs.replace(
+            entry, outcome="killed", problem="its process no longer exists"
+        )
     where = f"on {entry.host}" if entry.host else ""
     # Another machine's clock may be ahead of this one's.
     elapsed = max(0.0, seconds_between(entry.started, now)) if entry.started else None
@@ -148,26 +160,26 @@ def settled(entry: Entry, now: datetime.datetime) -> Entry:
 
 
 def _is_gone(entry: Entry) -> bool:
-    """Whether the runner of a run is no more. Of another machine's nothing can be said."""
+    """Whether the process of a run no longer exists; False for a run on another machine."""
     if entry.process is None or entry.host != platform.node():
         return False
     try:
         import psutil
 
-        begun = psutil.Process(entry.process).create_time()
+        process_started = psutil.Process(entry.process).create_time()
     except ImportError:
         return False
     except psutil.Error:
         return True
     started = moment(entry.started)
-    # A process that began after the run only has its number.
-    return started is not None and bool(begun > started.timestamp() + 1)
+    # A process that started after the run has only reused its id.
+    return started is not None and bool(process_started > started.timestamp() + 1)
 
 
 def _result(notebook: _Notebook) -> dict[str, Any] | None:
-    shown = (out.data.get(RESULT_TYPE) for cell in notebook.cells for out in cell.outputs)
-    found = [value for value in shown if isinstance(value, dict)]
-    return found[-1] if found else None
+    values = (out.data.get(RESULT_TYPE) for cell in notebook.cells for out in cell.outputs)
+    results = [value for value in values if isinstance(value, dict)]
+    return results[-1] if results else None
 
 
 def _error(notebook: _Notebook) -> CellError | None:
@@ -179,7 +191,7 @@ def _error(notebook: _Notebook) -> CellError | None:
 
 
 def _outcome(notebook: _Notebook, about: dict[str, Any], cell: CellError | None) -> str:
-    """Papermill says `exception` of sys.exit(0), and nothing of a kernel that was killed."""
+    """The outcome. Papermill reports `exception` for sys.exit(0), and nothing for a dead kernel."""
     if cell is not None:
         return "exited" if cell.error == "SystemExit" else "failed"
     states = (cell.metadata.get("papermill") for cell in notebook.cells)
@@ -190,7 +202,7 @@ def _outcome(notebook: _Notebook, about: dict[str, Any], cell: CellError | None)
 
 
 def _with_result(entry: Entry, result: Any) -> tuple[Entry, Inventory | None]:
-    """The entry with what the notebook computed, as far as it is what ours computes."""
+    """The entry with the values of the notebook's result that have the expected types."""
     if not isinstance(result, dict):
         return entry, None
     images, commit, config = result.get("images"), result.get("commit"), result.get("config")
@@ -204,7 +216,7 @@ def _with_result(entry: Entry, result: Any) -> tuple[Entry, Inventory | None]:
         except ValueError:
             inventory = None
     total = images.get("total") if isinstance(images, dict) else None
-    found = msgspec.structs.replace(
+    complete = msgspec.structs.replace(
         entry,
         commit=entry.commit or (commit if isinstance(commit, str) else None),
         config=config if isinstance(config, str) else None,
@@ -212,17 +224,17 @@ def _with_result(entry: Entry, result: Any) -> tuple[Entry, Inventory | None]:
         images=_number(total),
         build=build,
     )
-    return found, inventory
+    return complete, inventory
 
 
 def _time(text: str) -> str:
-    """A time as all entries write it, so that they sort; nothing where it is none."""
-    found = moment(text)
-    return "" if found is None else found.isoformat()
+    """A time in the format of all entries, which sorts; empty if it is invalid."""
+    time = moment(text)
+    return "" if time is None else time.isoformat()
 
 
 def _number(value: Any, least: int = 0, most: int = 2**63 - 1) -> int | None:
-    """A whole number that a table has room for; JSON knows larger ones, and true is none."""
+    """An integer in a range, by default of 64 bits; None for other values and for booleans."""
     number = isinstance(value, int) and not isinstance(value, bool)
     return value if number and least <= value <= most else None
 
@@ -241,5 +253,5 @@ def _text(value: Any) -> str | None:
 
 
 def digest(inventory: Inventory) -> str:
-    """A hash that two inventories have in common if they are the same."""
+    """The hash of an inventory; equal inventories have equal hashes."""
     return hashlib.sha256(msgspec.json.encode(inventory)).hexdigest()

@@ -1,4 +1,4 @@
-"""Running a notebook with papermill, and knowing how it ended."""
+"""Execute a notebook with papermill and record how it ended."""
 
 from __future__ import annotations
 
@@ -32,27 +32,34 @@ from imagekit.support import git, workspace
 from imagekit.support.files import replace_file, sha256
 
 SCHEME = "imagekit-run://"
-"""Marks the paths that papermill is to write in one step; see `_WholeFiles`."""
+"""The prefix of paths that papermill writes in one step; see `_AtomicHandler`."""
 
 
 class Run(msgspec.Struct, frozen=True):
-    """A run that has ended: its record, where what it left can be found, and what it said."""
+    """A run that has ended."""
 
     record: Record
+    """The record of the run."""
     left: str
+    """The address of the executed notebook, or of the record if there is none."""
     shown: tuple[str, ...]
+    """The outputs of the notebook as text."""
     warned: tuple[str, ...]
+    """What the notebook wrote to stderr."""
 
 
 def find(name: str, root: pathlib.Path) -> pathlib.Path:
-    """A notebook by its path, or by its name in the project's `notebooks/`."""
+    """The path of a notebook, from its path or its name in the project's `notebooks/`.
+
+    Raises UsageError if there is none.
+    """
     folder = root / "notebooks"
     known = sorted(path.stem for path in folder.glob("*.ipynb"))
     for path in (pathlib.Path(name), folder / f"{name}.ipynb", folder / name):
         if path.suffix == ".ipynb" and path.is_file():
             return path.resolve()
-    near = did_you_mean(name, known) or f"; there is {', '.join(known) or 'none'}"
-    raise UsageError(f"no notebook is called {name!r} in {folder}{near}")
+    near = did_you_mean(name, known) or f"; available: {', '.join(known) or 'none'}"
+    raise UsageError(f"notebook {name!r} not found in {folder}{near}")
 
 
 def execute(
@@ -63,9 +70,9 @@ def execute(
     cell_timeout: int | None = None,
     progress: bool = False,
 ) -> Run:
-    """Run a notebook from its project's root and leave its record in the store, however it ends.
+    """Execute a notebook from its project's root and write its record, however it ends.
 
-    `parameters` are those of `parameters.typed`; `cell_timeout` is in seconds, None for none.
+    `parameters` come from `parameters.typed`; `cell_timeout` is in seconds, None for no limit.
     """
     started = record.now()
     root = workspace.root()
@@ -86,8 +93,8 @@ def execute(
     engine = {"parameters": parameters, "progress_bar": progress, "execution_timeout": cell_timeout}
     with store.workplace() as folder:
         path = folder / f"{name}.ipynb"
-        told = {RUN_VARIABLE: f"{store.address.rstrip('/')}/{name}"}
-        outcome, cell = _outcome(notebook, path, root, engine, told)
+        variables = {RUN_VARIABLE: f"{store.address.rstrip('/')}/{name}"}
+        outcome, cell = _outcome(notebook, path, root, engine, variables)
         return _finish(running, outcome, cell, store, _read(path))
 
 
@@ -111,37 +118,37 @@ def _finish(
         result=_result(executed),
         executed_sha256=hashlib.sha256(data).hexdigest() if executed.cells else None,
     )
-    left = _kept(store, finished, data if executed.cells else None)
+    left = _save(store, finished, data if executed.cells else None)
     warned = tuple(_texts(executed, stderr=True))
     return Run(finished, left, tuple(_texts(executed, stderr=False)), warned)
 
 
-def _kept(store: Store, finished: Record, data: bytes | None) -> str:
-    """Put what stays of a run into the store; where that is.
+def _save(store: Store, finished: Record, data: bytes | None) -> str:
+    """Write the files of a run to the store; return the address.
 
-    Raises StoreError where the store fails, but only when it is kept on this machine.
+    If the store fails, the files are written locally before StoreError is raised.
     """
     try:
-        return _put(store, finished, data)
+        return _write(store, finished, data)
     except StoreError as error:
-        here = _put_here(finished, data)
-        remedy = f"the run ({finished.outcome}) is kept in {here}; copy it and its record there"
+        local = _save_locally(finished, data)
+        remedy = f"the run ({finished.outcome}) was saved as {local}; copy it and its record there"
         raise StoreError(f"{error}; {remedy}") from None
 
 
-def _put(store: Store, finished: Record, data: bytes | None) -> str:
+def _write(store: Store, finished: Record, data: bytes | None) -> str:
     if data is not None:
         store.write(f"{finished.run}.ipynb", data)
     record.write(store, finished)
     return store.path(f"{finished.run}{'.json' if data is None else '.ipynb'}")
 
 
-def _put_here(finished: Record, data: bytes | None) -> str:
-    """Keep a run in the project's own store, or else in a folder that certainly can be written."""
+def _save_locally(finished: Record, data: bytes | None) -> str:
+    """Write a run to the project's own store, else to a temporary folder."""
     try:
-        return _put(Store(workspace.runs()), finished, data)
+        return _write(Store(workspace.runs()), finished, data)
     except UsageError:
-        return _put(Store(tempfile.mkdtemp(prefix="imagekit-run-")), finished, data)
+        return _write(Store(tempfile.mkdtemp(prefix="imagekit-run-")), finished, data)
 
 
 def _outcome(
@@ -149,28 +156,28 @@ def _outcome(
     path: pathlib.Path,
     root: pathlib.Path,
     engine: dict[str, Any],
-    told: dict[str, str],
+    variables: dict[str, str],
 ) -> tuple[Outcome, CellError | None]:
-    """How papermill's run of the notebook ended. `told` is added to the kernel's environment."""
+    """Execute the notebook and return how it ended. `variables` go to the kernel."""
     with tempfile.TemporaryFile() as kernel_stderr:
         try:
             with _terminable():
-                _papermill(notebook, path, root, engine, _kernel_manager(kernel_stderr, told))
+                _papermill(notebook, path, root, engine, _kernel_manager(kernel_stderr, variables))
         except PapermillExecutionError as error:
             return "failed", CellError(
                 number=error.exec_count, error=error.ename, message=error.evalue
             )
         except CellTimeoutError:
             limit = engine["execution_timeout"]
-            return "timed out", _last_cell(path, "CellTimeoutError", f"no end after {limit} s")
+            return "timed out", _last_cell(path, "CellTimeoutError", f"exceeded {limit} s")
         except DeadKernelError:
             kernel_stderr.seek(0)
-            said = kernel_stderr.read().decode(errors="replace")[-2000:].strip()
-            message = "\n".join(["the kernel died", said]).strip()
+            output = kernel_stderr.read().decode(errors="replace")[-2000:].strip()
+            message = "\n".join(["the kernel died", output]).strip()
             return "kernel died", _last_cell(path, "DeadKernelError", message)
         except KeyboardInterrupt as interrupt:
             name = type(interrupt).__name__
-            return "interrupted", _last_cell(path, name, "stopped from outside")
+            return "interrupted", _last_cell(path, name, "interrupted")
         except Exception as error:
             return "failed", _last_cell(path, type(error).__name__, str(error))
     return "succeeded", None
@@ -183,13 +190,13 @@ def _papermill(
     engine: dict[str, Any],
     kernel_manager: type[AsyncKernelManager],
 ) -> None:
-    # What papermill would log, the record says.
+    # The record has what papermill would log.
     logging.getLogger("papermill").setLevel(logging.CRITICAL)
-    # Of an interrupted run, nbclient may leave a task behind that asyncio then complains of.
+    # After an interrupt, nbclient may leave a task behind that asyncio would warn about.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-    papermill_io.register(SCHEME, _WholeFiles())
+    papermill_io.register(SCHEME, _AtomicHandler())
     quiet = Traits()
-    # ipykernel 7.3 and later warn in every run of a kernel that listens unencrypted.
+    # ipykernel 7.3 and later warn about unencrypted connections.
     quiet.KernelManager.transport_encryption = "auto"
     papermill.execute_notebook(
         unformatted(notebook),
@@ -201,21 +208,23 @@ def _papermill(
     )
 
 
-def _kernel_manager(kernel_stderr: IO[bytes], told: dict[str, str]) -> type[AsyncKernelManager]:
+def _kernel_manager(
+    kernel_stderr: IO[bytes], variables: dict[str, str]
+) -> type[AsyncKernelManager]:
     class KernelManager(AsyncKernelManager):
-        """A kernel that is stopped in mid-cell writes tracebacks of its own to its stderr."""
+        """Redirects the stderr of the kernel, which gets tracebacks if a cell is interrupted."""
 
         async def start_kernel(self, **kwargs: Any) -> None:  # type: ignore[override]
-            environment = {**os.environ, **(kwargs.pop("env", None) or {}), **told}
+            environment = {**os.environ, **(kwargs.pop("env", None) or {}), **variables}
             await super().start_kernel(stderr=kernel_stderr, env=environment, **kwargs)
 
     return KernelManager
 
 
-class _WholeFiles(LocalHandler):  # type: ignore[misc]
+class _AtomicHandler(LocalHandler):  # type: ignore[misc]
     """Writes a notebook in one step.
 
-    papermill writes it once per cell, in place: a runner that is killed would leave half a file.
+    papermill writes it in place after each cell; a killed process would leave a partial file.
     """
 
     def write(self, buf: str, path: str) -> None:
@@ -223,12 +232,12 @@ class _WholeFiles(LocalHandler):  # type: ignore[misc]
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM or SIGHUP. A KeyboardInterrupt passes through asyncio, which holds back others."""
+    """SIGTERM or SIGHUP. asyncio propagates KeyboardInterrupt, but not other exceptions."""
 
 
 @contextlib.contextmanager
 def _terminable() -> Iterator[None]:
-    """Turn SIGTERM and a closed terminal into an exception: kernel stopped, record written."""
+    """Raise Terminated on SIGTERM and SIGHUP, to stop the kernel and write the record."""
 
     def terminate(*_: object) -> None:
         raise Terminated
@@ -259,11 +268,11 @@ def _versions() -> dict[str, str]:
     }
 
 
-# ---- what the executed notebook says
+# ---- reading the executed notebook
 
 
 def _labelled(executed: Any, run: str, outcome: Outcome) -> Any:
-    # papermill's own metadata says "completed" of a killed kernel and "exception" of exit 0.
+    # papermill's metadata has "completed" for a killed kernel and "exception" for exit 0.
     executed.metadata["imagekit"] = {"run": run, "outcome": outcome}
     return executed
 
@@ -288,22 +297,22 @@ def _system_exit(executed: Any) -> CellError | None:
 
 
 def _last_cell(path: pathlib.Path, error: str, message: str) -> CellError:
-    """The last cell that papermill started; the kernel may not have lived to count it."""
+    """The last cell that papermill started; a dead kernel has no execution count for it."""
     code = [cell for cell in _read(path).cells if cell.cell_type == "code"]
     about = [cell.metadata.get("papermill", {}) for cell in code]
-    started = [number for number, said in enumerate(about, 1) if said.get("start_time")]
+    started = [number for number, data in enumerate(about, 1) if data.get("start_time")]
     return CellError(number=started[-1] if started else None, error=error, message=message)
 
 
 def _result(executed: Any) -> dict[str, Any] | None:
     data = (out.get("data", {}).get(RESULT_TYPE) for _, out in _outputs(executed))
-    # A notebook may show what it likes under our media type; a result is a mapping.
-    found = [dict(value) for value in data if isinstance(value, dict)]
-    return found[-1] if found else None
+    # Other notebooks may use the media type for other values.
+    results = [dict(value) for value in data if isinstance(value, dict)]
+    return results[-1] if results else None
 
 
 def _texts(executed: Any, *, stderr: bool) -> Iterator[str]:
-    """What the notebook showed, as text, or what it wrote to stderr."""
+    """The outputs of the notebook as text, or what it wrote to stderr."""
     for _, out in _outputs(executed):
         text = out.get("text") or out.get("data", {}).get("text/plain", "")
         if text and (out.get("name") == "stderr") == stderr:

@@ -1,6 +1,6 @@
-"""What was read of a run store, kept on this machine so that it need not be read again.
+"""The index: a local cache of what was read from a run store.
 
-Everything in it can be read again from the store: it may be deleted at any time.
+It can be deleted at any time; everything in it can be read from the store again.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from imagekit.compare.inventory import Inventory
 from imagekit.runs.entry import Entry
 
 VERSION = 3
-"""Another version of this program may keep something else."""
+"""The version of the index format; an index with another version is replaced."""
 
-PATIENCE = 5.0
-"""Seconds to wait for another process that is writing."""
+TIMEOUT = 5.0
+"""How long to wait for a lock of another process, in seconds."""
 
 TABLES = {
     "runs": "name TEXT PRIMARY KEY, mark TEXT, entry BLOB",
@@ -30,27 +30,31 @@ TABLES = {
     "changes": "pair TEXT PRIMARY KEY, found BLOB",
 }
 
-HINDRANCES = {
+ACCESS_ERRORS = {
     *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM),
     *(sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOLFS),
 }
-"""Errors that say nothing of what the file holds; after any other it is no good."""
+"""Errors of access to the file; any other error means that the file is damaged."""
 
 
 class Counts(NamedTuple):
-    """How many images came, went and changed, and how much differs outside the images."""
+    """The number of changes between two builds."""
 
     added: int
+    """The number of added images."""
     removed: int
+    """The number of removed images."""
     changed: int
+    """The number of changed images."""
     whole: int = 0
+    """The number of changes of the build itself, such as its repository."""
 
 
 class Index:
-    """Runs, what they generated, and how that differs, by the store's address.
+    """The entries, inventories and change counts of the store at an address.
 
-    It lies in the user's cache folder (XDG base directory specification). A damaged file begins
-    again; what cannot be written lives no longer than this object. So nothing here fails.
+    The file is in the user's cache folder (XDG base directory specification). A damaged file is
+    replaced, and without write access the index is kept in memory, so no method raises.
     """
 
     def __init__(self, address: str) -> None:
@@ -59,7 +63,7 @@ class Index:
         self.database = self._opened()
 
     def known(self) -> dict[str, tuple[str, Entry]]:
-        """Each run that was read: its files' mark then, and what they said."""
+        """The indexed runs by name: the mark of their files when they were read, and the entry."""
         decoder = msgspec.json.Decoder(Entry)
         return {
             name: (mark, entry)
@@ -67,23 +71,23 @@ class Index:
             for entry in _decoded(decoder, data)
         }
 
-    def keep(self, found: Iterable[tuple[str, str, Entry, Inventory | None]]) -> None:
-        """Remember runs: name, mark, entry, and what was generated."""
-        kept = list(found)
-        # Parameters may hold numbers that only JSON has room for.
+    def keep(self, runs: Iterable[tuple[str, str, Entry, Inventory | None]]) -> None:
+        """Store runs: name, mark, entry and inventory."""
+        kept = list(runs)
+        # Parameters may have integers that only JSON can represent.
         rows = [(name, mark, msgspec.json.encode(entry)) for name, mark, entry, _ in kept]
-        made = {entry.build: found for _, _, entry, found in kept if entry.build and found}
-        builds = [(digest, msgspec.msgpack.encode(found)) for digest, found in made.items()]
+        made = {e.build: inventory for _, _, e, inventory in kept if e.build and inventory}
+        builds = [(digest, msgspec.msgpack.encode(inventory)) for digest, inventory in made.items()]
         run, build = "REPLACE INTO runs VALUES (?, ?, ?)", "REPLACE INTO builds VALUES (?, ?)"
         if not self._write((run, rows), (build, builds)):
             self.unsaved |= made
 
     def forget(self, names: Iterable[str]) -> None:
-        """Drop runs that are no longer in the store."""
+        """Delete runs that are no longer in the store."""
         self._write(("DELETE FROM runs WHERE name = ?", [(name,) for name in names]))
 
     def build(self, digest: str) -> Inventory | None:
-        """What a run generated, by its hash; None where that is not known here."""
+        """The inventory with a hash; None if it is not in the index."""
         if digest in self.unsaved:
             return self.unsaved[digest]
         rows = self._rows("SELECT inventory FROM builds WHERE digest = ?", digest)
@@ -91,13 +95,13 @@ class Index:
         return next((found for (data,) in rows for found in _decoded(decoder, data)), None)
 
     def counted(self) -> dict[str, Counts]:
-        """What differs between two builds, by `before:after`."""
+        """The change counts of pairs of builds, by `before:after`."""
         decoder = msgspec.msgpack.Decoder(Counts)
         rows = self._rows("SELECT pair, found FROM changes")
         return {pair: found for pair, data in rows for found in _decoded(decoder, data)}
 
     def keep_counted(self, found: dict[str, Counts]) -> None:
-        """Remember such numbers."""
+        """Store change counts of pairs of builds."""
         rows = [(pair, msgspec.msgpack.encode(numbers)) for pair, numbers in found.items()]
         self._write(("REPLACE INTO changes VALUES (?, ?)", rows))
 
@@ -105,26 +109,26 @@ class Index:
         try:
             return self.database.execute(sql, values).fetchall()
         except sqlite3.Error as error:
-            self._begin_again(error)
+            self._replace_damaged(error)
             return []
 
     def _write(self, *changes: tuple[str, Sequence[tuple[Any, ...]]]) -> bool:
-        """Do all of the changes or none; whether they are done."""
+        """Execute all of the changes or none; return whether they were executed."""
         for _ in range(2):
             try:
                 with self.database:
                     for sql, rows in changes:
                         self.database.executemany(sql, rows)
             except sqlite3.Error as error:
-                if not self._begin_again(error):
+                if not self._replace_damaged(error):
                     return False
             else:
                 return True
         return False
 
-    def _begin_again(self, error: sqlite3.Error) -> bool:
-        """Put an empty index in place of a damaged one; whether it was the damage that hindered."""
-        if _is_hindrance(error):
+    def _replace_damaged(self, error: sqlite3.Error) -> bool:
+        """Replace a damaged index with an empty one; return False for an access error."""
+        if _is_access_error(error):
             return False
         with contextlib.suppress(sqlite3.Error):
             self.database.close()
@@ -139,7 +143,7 @@ class Index:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 return _database(str(self.path))
             except sqlite3.Error as error:
-                if _is_hindrance(error) or not self._removed():
+                if _is_access_error(error) or not self._removed():
                     break
             except OSError:
                 break
@@ -149,7 +153,7 @@ class Index:
         if self.path is None:
             return False
         try:
-            # A journal that is left behind would be played into the new file.
+            # SQLite would replay an old journal into the new file.
             self.path.with_name(f"{self.path.name}-journal").unlink(missing_ok=True)
             self.path.unlink(missing_ok=True)
         except OSError:
@@ -157,19 +161,19 @@ class Index:
         return True
 
 
-def _is_hindrance(error: sqlite3.Error) -> bool:
-    # The low byte is the kind; the rest says more of it (sqlite.org/rescode.html).
-    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in HINDRANCES
+def _is_access_error(error: sqlite3.Error) -> bool:
+    # The low byte is the primary result code (sqlite.org/rescode.html).
+    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in ACCESS_ERRORS
 
 
 def _decoded(decoder: Any, data: Any) -> Iterator[Any]:
-    """What was kept, if it can be read; else it is read from the store again."""
+    """The decoded value, or nothing if it is damaged; then it is read from the store again."""
     with contextlib.suppress(ValueError, TypeError, RecursionError):
         yield decoder.decode(data)
 
 
 def _database(path: str) -> sqlite3.Connection:
-    database = sqlite3.connect(path, timeout=PATIENCE)
+    database = sqlite3.connect(path, timeout=TIMEOUT)
     try:
         if _version(database) != VERSION:
             _make_tables(database)
@@ -185,7 +189,7 @@ def _version(database: sqlite3.Connection) -> int:
 
 
 def _make_tables(database: sqlite3.Connection) -> None:
-    # Two processes that begin at once must not each drop what the other has made.
+    # Of two processes that start at once, one must not drop the tables of the other.
     with database:
         database.execute("BEGIN IMMEDIATE")
         if _version(database) == VERSION:
@@ -197,7 +201,7 @@ def _make_tables(database: sqlite3.Connection) -> None:
 
 
 def _file(address: str) -> pathlib.Path | None:
-    """Where a store's index lies; None where the user has no folder for such things."""
+    """The path of a store's index; None if the user has no home folder."""
     name = f"{hashlib.sha256(os.fsencode(address)).hexdigest()[:24]}.sqlite"
     try:
         home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"

@@ -1,8 +1,8 @@
-"""A notebook's parameters: what it takes, and whether what it is given fits.
+"""The parameters of a notebook: their types, and the conversion of values.
 
-papermill only warns of an unknown parameter (nteract/papermill#818) and turns 3.10 on its
-command line into the number 3.1 (#55). Here both are settled by the notebook's own annotations,
-before anything runs.
+papermill only warns about an unknown parameter (nteract/papermill#818) and turns 3.10 on its
+command line into the number 3.1 (#55). This module checks both against the annotations of the
+notebook before it runs.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from imagekit.errors import ParametersError, Problem, UsageError, did_you_mean
 
 
 def typed(notebook: pathlib.Path, given: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """The given names and texts as values of the types that the notebook annotates.
+    """The values of parameters, converted from text to the annotated types.
 
-    A list is given by naming it several times, or as a JSON list. Raises ParametersError with
-    everything that does not fit.
+    A list is a name that occurs several times, or a JSON list. Raises ParametersError with all
+    unknown names and invalid values.
     """
     types = declared(notebook)
     texts: dict[str, list[str]] = {}
@@ -34,12 +34,12 @@ def typed(notebook: pathlib.Path, given: Iterable[tuple[str, str]]) -> dict[str,
         texts.setdefault(name, []).append(text)
     values: dict[str, Any] = {}
     problems: list[Problem] = []
-    for name, found in texts.items():
+    for name, value_texts in texts.items():
         try:
             if name not in types:
                 near = did_you_mean(name, types) or f"; it has {', '.join(types) or 'none'}"
-                raise ValueError(f"the notebook has no such parameter{near}")
-            values[name] = _value(types[name], found)
+                raise ValueError(f"not a parameter of the notebook{near}")
+            values[name] = _value(types[name], value_texts)
         except ValueError as error:
             problems.append(Problem(message=f"parameter {name!r}: {error}"))
     if problems:
@@ -48,9 +48,9 @@ def typed(notebook: pathlib.Path, given: Iterable[tuple[str, str]]) -> dict[str,
 
 
 def declared(notebook: pathlib.Path) -> dict[str, str]:
-    """The parameters that a notebook takes, each with the name of its type."""
+    """The types of a notebook's parameters, by name. Raises UsageError for an invalid notebook."""
     try:
-        found = papermill.inspect_notebook(unformatted(notebook))
+        inspected = papermill.inspect_notebook(unformatted(notebook))
     except (
         NotJSONError,
         NBFormatError,
@@ -60,12 +60,12 @@ def declared(notebook: pathlib.Path) -> dict[str, str]:
         AttributeError,
     ) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UsageError(f"{notebook}: this is no notebook: {first}") from None
-    return {name: _type(about) for name, about in found.items()}
+        raise UsageError(f"{notebook}: not a valid notebook: {first}") from None
+    return {name: _type(about) for name, about in inspected.items()}
 
 
 def unformatted(path: pathlib.Path) -> str:
-    """A path as papermill takes it, for whom braces are format fields."""
+    """A path with its braces escaped, because papermill formats paths."""
     return str(path).replace("{", "{{").replace("}", "}}")
 
 
@@ -83,7 +83,7 @@ def _value(kind: str, texts: list[str]) -> Any:
     if kind == "list":
         return _list(texts)
     if len(texts) > 1:
-        raise ValueError(f"it is given {len(texts)} times, but is no list")
+        raise ValueError(f"given {len(texts)} times, but not a list")
     return _scalar(kind, texts[0])
 
 
@@ -91,13 +91,13 @@ def _list(texts: list[str]) -> list[Any]:
     if len(texts) > 1 or not texts[0].startswith("["):
         return texts
     try:
-        found = json.loads(texts[0])
+        elements = json.loads(texts[0])
     except ValueError:
-        # A glob may start with a bracket, too.
+        # Globs may start with a bracket, too.
         return texts
-    if not all(isinstance(element, str) for element in found):
-        raise ValueError(f"{texts[0]!r} holds something other than text; write it in quotes")
-    return list(found)
+    if not all(isinstance(element, str) for element in elements):
+        raise ValueError(f"{texts[0]!r} must contain only strings; quote its elements")
+    return list(elements)
 
 
 def _scalar(kind: str, text: str) -> Any:

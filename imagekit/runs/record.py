@@ -13,81 +13,102 @@ import msgspec
 from imagekit.runs.store import Store
 
 FORMAT = 1
+"""The version of the record format."""
 
 RESULT_TYPE = "application/vnd.imagekit.run+json"
-"""The media type under which a notebook keeps what it computed, for machines to read."""
+"""The media type of a notebook's result in its outputs."""
 
 RUN_VARIABLE = "IMAGEKIT_RUN"
-"""Environment variable: a kernel under `imagekit run` finds in it the address of its own record,
-without the suffix. So a notebook knows its store, and a history does not count itself."""
+"""Environment variable of a kernel under `imagekit run`: the address of its record, without the
+suffix. It tells a notebook its store, and lets the history leave out the current run."""
 
 Outcome = Literal[
     "running", "succeeded", "failed", "exited", "timed out", "kernel died", "interrupted"
 ]
-"""What a record can say of how its run ended; `entry.OUTCOMES` tells what each means."""
+"""The outcomes in a record; `entry.OUTCOMES` has their meanings."""
 
 
 class CellError(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The cell that a run ended at: its execution count, and what it raised."""
+    """The cell that a run ended at: its execution count, the class of the error and its message."""
 
     number: int | None
+    """The execution count of the cell; None if unknown."""
     error: str
+    """The name of the exception's class."""
     message: str
+    """The message of the exception."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is known of a run. Times are ISO 8601 in UTC, durations seconds.
+    """The record of a run. Times are ISO 8601 in UTC, durations in seconds.
 
-    `result` is what the notebook itself computed, where it got that far. `executed_sha256` is the
-    hash of the executed notebook that was left, none where papermill could not even begin one.
-    `host` and `process` tell which runner is at it, as long as it runs.
+    `result` is the result that the notebook displayed, if it got that far. `executed_sha256` is the
+    hash of the executed notebook; it is absent if papermill could not start. `host` and `process`
+    identify the process that executes the run, and are absent after its end.
     """
 
     run: str
+    """The name of the run, which is the name of its files without the suffix."""
     notebook: str
+    """The path of the notebook, relative to the project's root."""
     outcome: Outcome
+    """How the run ended, or `running`."""
     started: str
+    """The start, ISO 8601 in UTC."""
     format: int = FORMAT
+    """The version of the record format."""
     finished: str | None = None
+    """The end, ISO 8601 in UTC."""
     seconds: float | None = None
+    """The duration in seconds."""
     exit_code: int | None = None
+    """The exit code of `imagekit run`."""
     cell: CellError | None = None
+    """The cell that the run ended at, if it did not succeed."""
     parameters: dict[str, Any] = {}
+    """The parameters passed to the run, by name."""
     notebook_sha256: str | None = None
+    """The SHA-256 hash of the notebook before the run."""
     executed_sha256: str | None = None
+    """The SHA-256 hash of the executed notebook."""
     commit: str | None = None
+    """The git commit of the project, with `-dirty` if files had changed."""
     versions: dict[str, str] = {}
+    """The versions of Python and of the packages that execute the notebook."""
     host: str | None = None
+    """The name of the machine, while the run is running."""
     process: int | None = None
+    """The process id, while the run is running."""
     result: dict[str, Any] | None = None
+    """The result that the notebook displayed under RESULT_TYPE."""
 
 
 def now() -> datetime.datetime:
-    """The present, in UTC."""
+    """The current time in UTC."""
     return datetime.datetime.now(datetime.UTC)
 
 
 def moment(text: str) -> datetime.datetime | None:
-    """A time in UTC from ISO 8601, which means UTC where it names no zone; None for other texts."""
+    """The UTC time of an ISO 8601 text, by default in UTC; None if the text is invalid."""
     try:
-        found = datetime.datetime.fromisoformat(text)
-        return found.replace(tzinfo=found.tzinfo or datetime.UTC).astimezone(datetime.UTC)
+        time = datetime.datetime.fromisoformat(text)
+        return time.replace(tzinfo=time.tzinfo or datetime.UTC).astimezone(datetime.UTC)
     except (ValueError, OverflowError):
         return None
 
 
 def seconds_between(started: str, ended: datetime.datetime) -> float:
-    """How long it is from a record's time to another, to the millisecond."""
+    """The seconds from a record's time to another time, rounded to milliseconds."""
     return round((ended - datetime.datetime.fromisoformat(started)).total_seconds(), 3)
 
 
 def new_run(notebook: pathlib.Path, started: datetime.datetime) -> str:
-    """A run's name: it sorts by time and is nobody else's."""
+    """A unique name for a run, which sorts by start time."""
     stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", notebook.stem)
     return f"{started:%Y%m%dT%H%M%S.%fZ}-{stem}-{secrets.token_hex(4)}"
 
 
 def write(store: Store, record: Record) -> None:
-    """Put the record into the store, whole."""
+    """Write the record to the store in one step."""
     text = msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
     store.write(f"{record.run}.json", text)

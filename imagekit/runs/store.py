@@ -1,4 +1,4 @@
-"""A run store: the files of runs in a folder or at any address that fsspec knows."""
+"""A run store: the files of runs in a folder or at an address that fsspec supports."""
 
 from __future__ import annotations
 
@@ -17,17 +17,19 @@ from imagekit.support.files import replace_file
 
 
 class State(NamedTuple):
-    """How a file lies in a store: a mark of its state, and when it was written (ISO 8601, UTC)."""
+    """The state of a file in a store."""
 
     mark: str
+    """A text that differs if the file has changed."""
     modified: str = ""
+    """The time of the last change, ISO 8601 in UTC; empty if unknown."""
 
 
 class Store:
-    """The files of runs at an address. Every file is written whole, in one step.
+    """The files of runs at an address. Every file is written in one step.
 
-    `address` is a folder's path or a URL such as `gs://bucket/runs`. Raises UsageError for an
-    address of a kind that cannot be read here, and StoreError where one does not answer.
+    `address` is the path of a folder or a URL such as `gs://bucket/runs`. Raises UsageError for an
+    unsupported address, and StoreError if a remote store does not answer.
     """
 
     def __init__(self, address: str | pathlib.Path) -> None:
@@ -41,15 +43,15 @@ class Store:
             self.address = str(self.folder)
 
     def files(self) -> dict[str, State]:
-        """Every JSON file and notebook by its path in the store.
+        """The JSON files and notebooks by path in the store, without hidden ones.
 
-        What is hidden is left out. A folder that cannot be read has a slash behind its name, and
-        the reason for a mark. A store that does not exist yet is empty.
+        A folder that cannot be read has a name that ends with a slash, and the reason as its
+        mark. A store that does not exist yet is empty.
         """
-        found = self._local() if self.folder is not None else self._listed()
+        listed = self._local() if self.folder is not None else self._remote_files()
         kept = {
-            _written(name): (name, state)
-            for name, state in found
+            _as_text(name): (name, state)
+            for name, state in listed
             if name.endswith((".json", ".ipynb", "/"))
             and not any(part.startswith(".") for part in name.split("/"))
         }
@@ -57,9 +59,9 @@ class Store:
         return {written: state for written, (_, state) in kept.items()}
 
     def read(self, names: Iterable[str]) -> Iterator[tuple[str, bytes | OSError]]:
-        """The bytes of files, or why they cannot be had; those far away all at once."""
+        """The bytes of files, or the error for each; remote files are fetched concurrently."""
         if self.folder is None:
-            yield from self._fetched(list(names))
+            yield from self._fetch(list(names))
             return
         for name in names:
             try:
@@ -67,40 +69,40 @@ class Store:
             except OSError as error:
                 yield name, error
 
-    def _fetched(self, names: list[str]) -> Iterator[tuple[str, bytes | OSError]]:
+    def _fetch(self, names: list[str]) -> Iterator[tuple[str, bytes | OSError]]:
         paths = {f"{self.root}/{self._names.get(name, name)}": name for name in names}
-        # fsspec takes a bracket in a name for a glob, except where it is asked for one file.
+        # fsspec expands globs in names, except in requests for a single file.
         plain = [path for path in paths if not glob.has_magic(path)]
-        with self._answering():
-            found = self.system.cat(plain, on_error="return") if plain else {}
+        with self._store_errors():
+            contents = self.system.cat(plain, on_error="return") if plain else {}
         for path in paths.keys() - set(plain):
             try:
-                found[path] = self.system.cat_file(path)
+                contents[path] = self.system.cat_file(path)
             except Exception as error:
-                found[path] = error
-        for path, data in found.items():
+                contents[path] = error
+        for path, data in contents.items():
             name = paths.get(path) or paths[f"/{path.lstrip('/')}"]
             yield name, data if isinstance(data, bytes) else OSError(str(data))
 
     def write(self, name: str, data: bytes) -> None:
-        """Put a file into the store, whole."""
+        """Write a file to the store in one step."""
         if self.folder is not None:
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                message = f"{self.address}: cannot be a run store: {error.strerror}"
+                message = f"{self.address}: cannot create the run store: {error.strerror}"
                 raise UsageError(message) from None
             replace_file(self.folder / name, data)
             return
-        with self._answering():
+        with self._store_errors():
             self.system.makedirs(self.root, exist_ok=True)
             self.system.pipe_file(f"{self.root}/{name}", data)
 
     @contextlib.contextmanager
     def workplace(self) -> Iterator[pathlib.Path]:
-        """A folder on this machine in which a run's notebook can grow.
+        """A local folder for the notebook while it is executed.
 
-        It is the store itself if that is one, and a temporary one for a store far away.
+        It is the store itself if that is a folder, and a temporary folder for a remote store.
         """
         if self.folder is not None:
             yield self.folder
@@ -109,7 +111,7 @@ class Store:
             yield pathlib.Path(folder)
 
     def path(self, name: str) -> str:
-        """A file's whole address, for people: short where it is below the working directory."""
+        """The address of a file for display, relative if it is below the working directory."""
         if self.folder is None:
             return f"{self.address.rstrip('/')}/{name}"
         short = os.path.relpath(self.folder / name)
@@ -122,37 +124,39 @@ class Store:
             path = f"{self.folder}/{folder}"
             try:
                 with os.scandir(path) as entries:
-                    # Files that are just being written vanish, and are hidden until then.
-                    found = [entry for entry in entries if not entry.name.startswith(".")]
+                    # Files that are being written are hidden, and may vanish.
+                    visible = [entry for entry in entries if not entry.name.startswith(".")]
             except FileNotFoundError:
                 continue
             except OSError as error:
                 if folder:
                     yield f"{folder}/", State(str(error.strerror), _modified(path))
                     continue
-                raise UsageError(f"{self.address}: cannot be read: {error.strerror}") from None
-            for entry in found:
+                raise UsageError(
+                    f"{self.address}: cannot read the run store: {error.strerror}"
+                ) from None
+            for entry in visible:
                 name = f"{folder}/{entry.name}" if folder else entry.name
                 if _is_folder(entry):
                     folders.append(name)
                 elif state := _state(entry):
                     yield name, state
 
-    def _listed(self) -> Iterator[tuple[str, State]]:
-        with self._answering():
+    def _remote_files(self) -> Iterator[tuple[str, State]]:
+        with self._store_errors():
             try:
-                found = self.system.find(self.root, detail=True)
+                details = self.system.find(self.root, detail=True)
             except FileNotFoundError:
                 return
-        for path, about in found.items():
+        for path, about in details.items():
             name = path.lstrip("/").removeprefix(self.root.strip("/") + "/")
             marks = (about.get(key) for key in ("size", "etag", "ETag", "mtime", "created"))
             mark = ":".join(str(mark) for mark in marks if mark is not None)
-            yield name, State(mark, _modified_far(about))
+            yield name, State(mark, _remote_modified(about))
 
     @contextlib.contextmanager
-    def _answering(self) -> Iterator[None]:
-        """Whatever a store far away raises, told as what it is to the user."""
+    def _store_errors(self) -> Iterator[None]:
+        """Turn any error of a remote store into a StoreError."""
         try:
             yield
         except Exception as error:
@@ -169,9 +173,9 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _state(entry: os.DirEntry[str]) -> State | None:
-    """A file's state; None for what is none, or no more.
+    """The state of a file; None if it is not a file or no longer exists.
 
-    What is there and cannot be looked at has the reason for a mark; reading it will say it, too.
+    A file without access has the reason as its mark; reading it raises the same error.
     """
     try:
         if not entry.is_file():
@@ -191,8 +195,8 @@ def _modified(path: str) -> str:
         return ""
 
 
-def _modified_far(about: Mapping[str, Any]) -> str:
-    """When a file far away was written; each kind of store has a word of its own for it."""
+def _remote_modified(about: Mapping[str, Any]) -> str:
+    """When a remote file was changed; each kind of store has its own key for it."""
     for key in ("mtime", "LastModified", "last_modified", "updated", "created"):
         value = about.get(key)
         if isinstance(value, datetime.datetime):
@@ -211,20 +215,20 @@ def _time(seconds: float) -> str:
         return ""
 
 
-def _written(name: str) -> str:
-    """A file's name as text that can be kept and shown: not every name is UTF-8."""
+def _as_text(name: str) -> str:
+    """The name of a file as valid text, with escapes for bytes that are not UTF-8."""
     return name.encode("utf-8", "backslashreplace").decode()
 
 
 def existing(address: str) -> Store:
-    """The store at an address that a person gave. Raises UsageError for a folder that is not there.
+    """The store at an address from the user. Raises UsageError if the folder does not exist.
 
-    Only the default store may not exist yet; a name that was given and holds nothing is misspelt.
+    Only the default store may not exist yet; any other missing folder is a misspelling.
     """
     store = Store(address)
     if store.folder is not None and not store.folder.exists():
-        message = f"{address}: there is no such folder; name one that holds runs, or leave it out"
-        raise UsageError(f"{message} for the project's own")
+        message = f"{address}: folder not found; name a folder of runs, or omit it"
+        raise UsageError(f"{message} to use the project's own")
     return store
 
 

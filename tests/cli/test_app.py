@@ -124,8 +124,8 @@ def test_matrix_shows_what_is_not_built_and_why(call):
     lines = [line.split() for line in out.splitlines()]
     assert code == 0
     assert ["✗", "excluded", "gpu-cuda1-py39", "too", "old"] in lines
-    assert ["✓", "built", "gpu-cuda1-py310", "gpu-base-cuda1"] in lines
-    assert lines[-1] == ["4", "built,", "1", "excluded"]
+    assert ["✓", "included", "gpu-cuda1-py310", "gpu-base-cuda1"] in lines
+    assert lines[-1] == ["4", "included,", "1", "excluded"]
     assert not [line for line in out.splitlines() if line != line.rstrip()]
 
 
@@ -149,7 +149,7 @@ def test_matrix_of_a_selection_says_what_was_left_out(call):
     _, out, _ = call("matrix", "-c", "images.yaml", "--only", "cpu-*", "--skip", "*39")
     assert "cpu-py39" in out
     assert "left out by --only or --skip" in out
-    assert out.endswith("1 built, 1 excluded, 3 not selected\n")
+    assert out.endswith("1 included, 1 excluded, 3 not selected\n")
 
 
 def test_warnings_go_to_standard_error(call):
@@ -234,7 +234,7 @@ def test_python_m_is_the_same_program(root):
 def test_a_terminal_that_knows_few_signs_shows_others(root):
     done = program("matrix", cwd=root, env=os.environ | {"PYTHONIOENCODING": "latin-1"})
     assert (done.returncode, done.stderr) == (0, "")
-    assert "? built" in done.stdout
+    assert "? included" in done.stdout
 
 
 @pytest.mark.edge
@@ -348,7 +348,7 @@ def test_a_history_is_of_the_store_it_is_recorded_in(project, root):
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("3 runs of 10 in other\n")
     done = program("run", "history", cwd=project)
-    assert done.stdout.startswith("An example, as runs holds no runs yet: 10 runs in notebooks/")
+    assert done.stdout.startswith("Example, because runs has no runs yet: 10 runs in notebooks/")
     done = program("run", "history", "-p", "store", "nosuchdir", cwd=project)
     assert done.returncode == 2
-    assert "cell 4: UsageError: nosuchdir: there is no such folder" in done.stderr
+    assert "cell 4: UsageError: nosuchdir: folder not found" in done.stderr

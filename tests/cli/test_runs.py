@@ -1,4 +1,4 @@
-"""The commands that look back."""
+"""`imagekit runs` and `imagekit diff`."""
 
 import io
 import json
@@ -145,7 +145,7 @@ def test_many_runs_are_all_in_the_json_and_the_latest_in_the_table(call, project
 def test_what_is_no_run_is_not_counted_as_one(call, project):
     (project / "runs/damaged.ipynb").write_text("{")
     (project / "runs/foreign.ipynb").write_text('{"cells": []}')
-    assert call("runs")[1].splitlines()[-1] == "10 runs, 1 unreadable, 1 no run in runs"
+    assert call("runs")[1].splitlines()[-1] == "10 runs, 1 unreadable, 1 not a run in runs"
     out = call("runs", "--outcome", "unreadable")[1]
     assert out.splitlines()[-1] == "0 runs of 10, 1 unreadable in runs"
 
@@ -154,7 +154,7 @@ def test_a_store_that_is_named_must_be_there(call, project):
     for args in (["runs"], ["runs", "show", "latest"], ["diff", "latest", "latest~1"]):
         code, out, err = call(*args, "--runs", "nothing-here")
         assert (code, out, len(err.splitlines())) == (2, "", 1)
-        assert err.startswith("nothing-here: there is no such folder; name one that holds runs")
+        assert err.startswith("nothing-here: folder not found; name a folder of runs")
     shutil.rmtree(project / "runs")
     assert call("runs") == (0, "0 runs in runs\n", "")
     assert call("runs", "show", "latest")[2].endswith("runs has 0 runs\n")

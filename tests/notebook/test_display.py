@@ -116,7 +116,7 @@ def test_images_are_in_build_order_with_parents(plan):
     assert list(frame.index) == list(range(1, len(plan.images) + 1))
 
 
-def test_changes_are_told_with_a_word_and_not_by_a_sign_alone(plan, loaded):
+def test_changes_have_a_word_beside_the_sign(plan, loaded):
     found = compare_files(None, imagekit.render(plan, loaded))
     frame = tables.changes(found).frame
     assert frame.index[0] == "+ added"
@@ -126,9 +126,9 @@ def test_changes_are_told_with_a_word_and_not_by_a_sign_alone(plan, loaded):
 def test_checks_read_the_file_that_was_written(plan, loaded, tmp_path):
     imagekit.write(imagekit.render(plan, loaded), "out.json")
     frame = tables.checks("out.json", plan, loaded).frame
-    assert set(frame["checked"]) == {"✓ holds", "! look at this"}
-    assert "Dockerfile.gpu: No such file" in " ".join(frame.loc["Dockerfiles", "found"])
-    assert frame.loc["steps", "found"] == f"{len(plan.images) * 2 + 1} of at most 300"
+    assert set(frame["result"]) == {"✓ passed", "! warning"}
+    assert "Dockerfile.gpu: No such file" in " ".join(frame.loc["Dockerfiles", "details"])
+    assert frame.loc["steps", "details"] == f"{len(plan.images) * 2 + 1} of at most 300"
     build = json.loads((tmp_path / "out.json").read_text())
     build["steps"].append(build["steps"][0])
     (tmp_path / "out.json").write_text(json.dumps(build))

@@ -34,27 +34,27 @@ def chosen(**axes):
 def test_everything_chosen_is_the_whole_matrix(matrix):
     view = choice.view(matrix, chosen(), "", "")
     assert view.message == ""
-    assert view.counts == "6 built, 1 excluded, 2 not listed"
+    assert view.counts == "6 included, 1 excluded, 2 not listed"
     assert "<svg" in view.graph
 
 
 def test_a_value_that_is_not_chosen_takes_its_images_along(matrix):
     view = choice.view(matrix, chosen(gpu=[None]), "", "")
-    assert view.counts == "4 built"
+    assert view.counts == "4 included"
     assert "cuda9" not in view.grid
-    assert choice.view(matrix, chosen(python=["py310"]), "", "").counts.startswith("4 built")
+    assert choice.view(matrix, chosen(python=["py310"]), "", "").counts.startswith("4 included")
 
 
 def test_globs_narrow_it_further(matrix):
     view = choice.view(matrix, chosen(), "cpu-new-*, cpu-old-*", "*py39")
-    assert view.counts.startswith("2 built")
+    assert view.counts.startswith("2 included")
 
 
 @pytest.mark.parametrize(
     ("axes", "only", "message"),
     [
         ({}, "nonsense", "matches no image"),
-        ({"python": []}, "", "nothing is built of this choice"),
+        ({"python": []}, "", "the selection contains no image"),
     ],
 )
 def test_a_wrong_choice_is_a_message(axes, only, message, matrix):
@@ -63,11 +63,11 @@ def test_a_wrong_choice_is_a_message(axes, only, message, matrix):
     assert view.grid == ""
 
 
-def test_where_nobody_watches_it_is_a_table(config_file, monkeypatch):
+def test_without_an_interactive_front_end_it_is_a_table(config_file, monkeypatch):
     monkeypatch.setenv(session.VARIABLE, "0")
     found = explorer.explore(config_file(CONFIG), only=["cpu-*"])
     assert isinstance(found, Table)
-    assert found.frame.loc[("python", "py39"), "✓ built"] == 2
+    assert found.frame.loc[("python", "py39"), "✓ included"] == 2
     with pytest.raises(ConfigError, match="matches no image"):
         explorer.explore("images.yaml", skip="nonsense")
 
@@ -83,9 +83,9 @@ def test_the_widgets_follow(config_file, monkeypatch, tmp_path):
     name = config_file(CONFIG)
     shutil.copy(name, tmp_path / "second.yaml")
     found = explorer.explore(name)
-    assert "6 built" in found.counts.value
+    assert "6 included" in found.counts.value
     found.boxes["gpu"]["cuda9"].value = False
-    assert "4 built" in found.counts.value
+    assert "4 included" in found.counts.value
     grid = found.grid.value
     found.only.value = "nonsense"
     assert "matches no image" in found.message.value
@@ -93,7 +93,7 @@ def test_the_widgets_follow(config_file, monkeypatch, tmp_path):
     found.only.value = ""
     assert found.message.value == ""
     found.config.value = "second.yaml"
-    assert "6 built" in found.counts.value
+    assert "6 included" in found.counts.value
     (tmp_path / "images.yaml").write_text("images: 1\n")
     found.config.value = "images.yaml"
     assert "expected a list" in found.message.value
@@ -104,7 +104,7 @@ def test_the_widgets_follow(config_file, monkeypatch, tmp_path):
     assert found.counts.value == counts
     found.config.value = "second.yaml"
     assert found.message.value == ""
-    assert "4 built" in found.counts.value
+    assert "4 included" in found.counts.value
 
 
 def test_a_config_that_is_broken_from_the_beginning(config_file, monkeypatch):

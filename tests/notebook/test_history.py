@@ -29,7 +29,7 @@ def project(tmp_path, monkeypatch, root):
     return tmp_path
 
 
-def test_the_frame_has_types_to_reckon_with():
+def test_the_frame_has_typed_columns():
     found = history.frame(history.read(history.EXAMPLE))
     assert len(found) == 10
     assert found["began"].dt.tz is not None
@@ -48,7 +48,7 @@ def test_the_table_begins_with_the_latest():
 
 
 def test_without_runs_the_example_is_shown(project):
-    caption = f"An example, as runs holds no runs yet: 10 runs in {history.EXAMPLE}"
+    caption = f"Example, because runs has no runs yet: 10 runs in {history.EXAMPLE}"
     for store in ("", "runs", str(project / "runs")):
         assert history.table(history.read(store)).caption == caption
     shutil.rmtree(history.EXAMPLE)
@@ -56,7 +56,7 @@ def test_without_runs_the_example_is_shown(project):
 
 
 def test_another_store_never_shows_the_example(project):
-    with pytest.raises(UsageError, match="nosuchdir: there is no such folder"):
+    with pytest.raises(UsageError, match="nosuchdir: folder not found"):
         history.read("nosuchdir")
     (project / "empty").mkdir()
     assert history.table(history.read("empty")).caption == "0 runs in empty"
@@ -66,7 +66,7 @@ def test_a_run_does_not_count_itself(project, monkeypatch):
     itself = record(Store("runs"), 1, outcome="running", host="elsewhere", process=1)
     assert history.table(history.read()).caption == "1 run in runs"
     monkeypatch.setenv(RUN_VARIABLE, f"{project}/runs/{itself}")
-    assert history.table(history.read()).caption.startswith("An example, as runs holds no runs")
+    assert history.table(history.read()).caption.startswith("Example, because runs has no runs")
     record(Store("runs"), 2)
     found = history.table(history.read())
     assert found.caption == "1 run in runs"
@@ -94,11 +94,11 @@ def test_what_changed_last():
     assert "1 added, 1 removed" in table.caption
     assert list(table.frame["image"]) == ["gpu-ubuntu2404-py314-cuda130", "cpu-ubuntu2404-py312"]
     nothing = history.latest_changes(history.read("runs", notebook="explore"))
-    assert str(nothing) == "Nothing to compare: no run generated something"
+    assert str(nothing) == "Nothing to compare: no run generated images"
     first = history.read("runs", until="2026-11-23T20:32:30")
     assert str(history.latest_changes(first)) == (
-        f"Nothing to compare: {first.entries[-1].run}: no run before it generated from the same "
-        "config into the same output"
+        f"Nothing to compare: {first.entries[-1].run}: no earlier run with the "
+        "same config and output"
     )
 
 
@@ -124,7 +124,7 @@ def test_a_plot_of_any_span_draws_without_a_warning(days):
     assert "2 runs" in str(history.sizes(found))
 
 
-def test_around_a_single_run_a_plot_shows_its_day():
+def test_a_plot_of_a_single_run_shows_the_hours_around_it():
     found = history.read("runs")
     found.entries = [entry for entry in found.entries if entry.images][:1]
     picture = history.sizes(found)
@@ -133,7 +133,7 @@ def test_around_a_single_run_a_plot_shows_its_day():
     assert "20:00" in texts
 
 
-def test_a_time_that_is_none_is_none_in_the_frame():
+def test_an_invalid_time_is_missing_in_the_frame():
     found = history.read("runs")
     odd = [msgspec.structs.replace(found.entries[0], started=text) for text in ("yesterday", "")]
     found.entries = [*odd, found.entries[1]]
@@ -182,13 +182,13 @@ def test_outcomes_are_counted_whatever_they_are(project):
     store.write("damaged.ipynb", b"{")
     frame = history.outcomes(history.read()).frame
     assert frame.reset_index().to_numpy().tolist() == [
-        ["(not known)", "unreadable", 1, "", ""],
+        ["(unknown)", "unreadable", 1, "", ""],
         ["generate", "killed", 1, "", ""],
         ["generate", "succeeded", 2, "2.0", "2.0"],
     ]
 
 
-def test_what_is_no_run_has_a_row_and_no_mark_in_a_plot(project):
+def test_files_that_are_not_runs_have_a_row_and_no_mark_in_a_plot(project):
     folder = pathlib.Path(history.EXAMPLE)
     (folder / "foreign.ipynb").write_text('{"cells": []}')
     (folder / "damaged.ipynb").write_text("{")

@@ -35,22 +35,22 @@ def kernel(monkeypatch):
         ({}, False),
     ],
 )
-def test_a_front_end_says_whether_somebody_could_answer(request_, seen, kernel):
+def test_a_front_end_says_whether_it_can_ask_its_user(request_, seen, kernel):
     kernel(request_)
-    assert session.watched() == seen
+    assert session.is_interactive() == seen
 
 
 @pytest.mark.parametrize(("value", "seen"), [("1", True), ("0", False)])
-def test_the_variable_settles_it(value, seen, kernel, monkeypatch):
+def test_the_variable_overrides_it(value, seen, kernel, monkeypatch):
     kernel({"content": {"allow_stdin": not seen}})
     monkeypatch.setenv(session.VARIABLE, value)
-    assert session.watched() == seen
+    assert session.is_interactive() == seen
 
 
-def test_outside_a_kernel_nobody_watches(monkeypatch):
+def test_outside_a_kernel_a_session_is_not_interactive(monkeypatch):
     monkeypatch.delenv(session.VARIABLE, raising=False)
     monkeypatch.delitem(sys.modules, "IPython", raising=False)
-    assert not session.watched()
+    assert not session.is_interactive()
 
 
 def test_progress_is_shown_to_a_terminal_only(monkeypatch):

@@ -17,4 +17,4 @@ images: [{python: p}, {base_image: [a, b], python: p, gpu: c}]
     )
     found = rows(imagekit.matrix(config), imagekit.plan(config))
     assert [row.tag for row in found].count("cpu-p") == 1
-    assert counts(found) == "5 built"
+    assert counts(found) == "5 included"

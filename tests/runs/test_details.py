@@ -9,7 +9,7 @@ from imagekit.runs.record import RESULT_TYPE
 from tests.runs.conftest import record
 
 
-def told(store, name):
+def lines_of(store, name):
     entry = history.read(store).find(name)
     return "\n".join(details.lines(entry, details.read(store, name), "files"))
 
@@ -22,7 +22,7 @@ def test_a_record_says_most(store):
         {"python": "3.13"},
         {"a": {"b": 1}},
     )
-    lines = told(store, name).splitlines()
+    lines = lines_of(store, name).splitlines()
     assert "exit code   4" in lines
     assert "versions    python 3.13" in lines
     assert lines[lines.index("result      {") + 1] == '              "a": {'
@@ -36,7 +36,7 @@ def test_a_notebook_of_plain_papermill_says_some(store):
     store.write("plain.ipynb", nbformat.writes(made).encode())
     found = details.read(store, "plain")
     assert (found.finished, found.exit_code) == ("e", None)
-    assert "outputs     c.json  no such file" in told(store, "plain")
+    assert "outputs     c.json  not found" in lines_of(store, "plain")
 
 
 def test_damaged_files_say_nothing(store):
@@ -49,15 +49,15 @@ def test_damaged_files_say_nothing(store):
 
 def test_what_machines_read_is_not_shown_to_people(store):
     name = record(store, result={"build": {"images": "many"}, "commit": "abc"})
-    assert "many" not in told(store, name)
+    assert "many" not in lines_of(store, name)
     assert details.read(store, name).result["build"] == {"images": "many"}
 
 
 def test_signs_that_move_the_cursor_are_shown_as_signs(store):
     cell = {"number": 1, "error": "E", "message": "red \x1b[31m\nand more"}
     name = record(store, outcome="failed", cell=cell)
-    assert r"cell 1: E: red \x1b[31m" in told(store, name)
-    assert "\n            and more\n" in told(store, name)
+    assert r"cell 1: E: red \x1b[31m" in lines_of(store, name)
+    assert "\n            and more\n" in lines_of(store, name)
 
 
 def test_a_notebook_that_was_left_and_is_gone_is_missed(store, read):

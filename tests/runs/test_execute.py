@@ -88,7 +88,7 @@ def test_a_cell_that_takes_too_long(tmp_path):
     assert record["cell"] == {
         "number": 2,
         "error": "CellTimeoutError",
-        "message": "no end after 1 s",
+        "message": "exceeded 1 s",
     }
     assert notebook.cells[0].outputs
 
@@ -190,14 +190,14 @@ def test_the_record_holds_what_came_in_and_what_came_out(tmp_path, root, monkeyp
     assert record["started"] < record["finished"]
     assert record["seconds"] > 0
     assert "papermill" in record["versions"]
-    assert any("✓ built" in text for text in ended.shown)
+    assert any("✓ included" in text for text in ended.shown)
     (notebook,) = (tmp_path / "runs").glob("*.ipynb")
     assert record["executed_sha256"] == hashlib.sha256(notebook.read_bytes()).hexdigest()
 
 
 def test_a_store_that_cannot_be_is_said(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="cannot be a run store"):
+    with pytest.raises(UsageError, match="cannot create the run store"):
         execute("succeeds", tmp_path / "file")
 
 
@@ -225,7 +225,7 @@ def test_what_a_bucket_refuses_at_the_end_is_kept_here(lost, writable, tmp_path,
         runner.execute(HERE / "raises.ipynb", {}, store=store)
     fsspec.filesystem("memory").store.clear()
     assert len(str(said.value).splitlines()) == 1
-    kept = pathlib.Path(re.search(r"is kept in (.*?\.ipynb);", str(said.value))[1])
+    kept = pathlib.Path(re.search(r"was saved as (.*?\.ipynb);", str(said.value))[1])
     assert kept.parent == pathlib.Path("runs") or not writable
     record, notebook = stored(kept.parent)
     assert (record["outcome"], notebook.metadata.imagekit.outcome) == ("failed", "failed")

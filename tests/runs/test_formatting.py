@@ -52,6 +52,6 @@ def entries(*outcomes):
 
 def test_only_runs_count_as_runs():
     found = entries("failed", "succeeded", "unreadable", "not a run", "not a run")
-    assert formatting.tally(found, found, "s") == "2 runs, 1 unreadable, 2 no run in s"
+    assert formatting.tally(found, found, "s") == "2 runs, 1 unreadable, 2 not a run in s"
     assert formatting.tally(found[:1], found, "s") == "1 run of 2 in s"
     assert formatting.tally([], [], "s") == "0 runs in s"

@@ -98,7 +98,7 @@ def test_damage_that_shows_only_when_it_is_written(store, file):
 
 @pytest.mark.parametrize("lock", ["IMMEDIATE", "EXCLUSIVE"])
 def test_a_locked_index_is_done_without(lock, store, file, monkeypatch):
-    monkeypatch.setattr(index, "PATIENCE", 0.01)
+    monkeypatch.setattr(index, "TIMEOUT", 0.01)
     before = said(store)
     name = record(store, 1000, result=build(z="1"))
     with opened(file) as database:

@@ -35,7 +35,7 @@ def test_values_have_the_type_that_the_notebook_says(name, texts, value):
     assert type(found[name]) is type(value)
 
 
-def test_everything_that_does_not_fit_is_said_at_once():
+def test_all_invalid_parameters_are_reported_at_once():
     given = [
         ("txt", "x"),
         ("number", "3.10"),
@@ -49,17 +49,17 @@ def test_everything_that_does_not_fit_is_said_at_once():
     assert isinstance(error.value, UsageError)
     assert error.value.exit_code == 2
     assert str(error.value).splitlines() == [
-        "parameter 'txt': the notebook has no such parameter; did you mean 'text'?",
+        "parameter 'txt': not a parameter of the notebook; did you mean 'text'?",
         "parameter 'number': '3.10' is not a whole number",
         "parameter 'flag': '1' is not true or false",
-        "parameter 'text': it is given 2 times, but is no list",
-        "parameter 'many': '[1]' holds something other than text; write it in quotes",
+        "parameter 'text': given 2 times, but not a list",
+        "parameter 'many': '[1]' must contain only strings; quote its elements",
     ]
 
 
 @pytest.mark.parametrize("text", ["no JSON", "{}", "[]", ""])
-def test_what_is_no_notebook_is_said(tmp_path, text):
+def test_an_invalid_notebook_is_reported(tmp_path, text):
     path = tmp_path / "{x}.ipynb"
     path.write_text(text)
-    with pytest.raises(UsageError, match="this is no notebook"):
+    with pytest.raises(UsageError, match="not a valid notebook"):
         typed(path, [])

@@ -123,11 +123,11 @@ def test_a_bucket_that_does_not_answer(bucket, monkeypatch):
     assert raised.value.exit_code == 7
 
 
-def test_a_folder_that_cannot_be(tmp_path):
+def test_a_file_in_place_of_the_folder(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="cannot be a run store"):
+    with pytest.raises(UsageError, match="cannot create the run store"):
         Store(tmp_path / "file").write("a.json", b"")
-    with pytest.raises(UsageError, match="cannot be read"):
+    with pytest.raises(UsageError, match="cannot read the run store"):
         Store(tmp_path / "file").files()
 
 
@@ -164,7 +164,7 @@ def test_what_is_hidden_is_not_looked_into(tmp_path, monkeypatch):
 def test_a_store_that_is_named_is_there(tmp_path, bucket):
     assert existing(str(tmp_path)).folder == tmp_path
     assert existing(bucket.address).folder is None
-    with pytest.raises(UsageError, match="x: there is no such folder; name one that holds runs"):
+    with pytest.raises(UsageError, match="x: folder not found; name a folder of runs"):
         existing(str(tmp_path / "x"))
 
 
