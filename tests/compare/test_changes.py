@@ -230,3 +230,23 @@ def test_files_that_are_not_known_are_not_compared():
     assert not compare(made(D="1", t="1"), made(D="1", t="1"))
     unknown = inventory.Inventory(repository="r", images=made(D="1", t="1").images)
     assert not compare(unknown, made(D="2", t="2"))
+
+
+@pytest.mark.parametrize(("number", "together"), [(3, False), (4, True)])
+def test_a_change_is_told_once_from_four_images_on(number, together):
+    images = {str(n): ImageSpec(dockerfile="D", files=("D",)) for n in range(number)}
+    before, after = (Inventory(images=images, files={"D": content}) for content in "12")
+    lines = list(compare(before, after).lines())
+    assert lines == (
+        ["~ 4 images: D changed"] if together else [f"~ {n}: D changed" for n in "012"]
+    )
+
+
+@pytest.mark.parametrize("unknown", ["before", "after"])
+def test_options_that_one_side_does_not_know_do_not_differ(unknown):
+    known = Inventory(
+        images={"a": ImageSpec(dockerfile="D", options={"x": "1"})}, options={"y": "2"}
+    )
+    other = Inventory(images={"a": ImageSpec(dockerfile="D")})
+    sides = (other, known) if unknown == "before" else (known, other)
+    assert not compare(*sides)

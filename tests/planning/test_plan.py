@@ -1,4 +1,7 @@
+import pytest
+
 import imagekit
+from imagekit.errors import ConfigError, ConfigWarning
 
 ORDER = """
 base_url: h/r
@@ -34,3 +37,28 @@ recipes:
         *("gpu-base-z-c1", "gpu-base-a-c1", "a-z-c1", "a-a-c1"),
         *("top-a-p-c1", "top-z-p-c1"),
     )
+
+
+SELECT = """
+base_url: h/r
+python_versions: {p1: {P: 1}, p2: {P: 2}, p3: {P: 3}}
+images: [{python: [p1, p2]}]
+exclude: [{python: p2, reason: too old}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("glob", "why"),
+    [
+        ("cpu-p2", "; cpu-p2 is excluded: too old"),
+        ("cpu-p3", "; cpu-p3 is not listed: no entry in 'images' names it"),
+        ("cpu-p", "; did you mean 'cpu-p1'?"),
+    ],
+)
+def test_a_glob_of_what_is_not_built_says_why(config_file, glob, why):
+    # A value that no image uses is a warning.
+    with pytest.warns(ConfigWarning):
+        config = imagekit.load(config_file(SELECT))
+    with pytest.raises(ConfigError) as error:
+        imagekit.plan(config, only=glob)
+    assert str(error.value) == f"only: {glob!r} matches no image{why}"

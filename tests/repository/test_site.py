@@ -112,7 +112,7 @@ def test_the_reference_has_every_key_command_and_field(built):
 def test_options_stand_on_the_page_as_they_are_typed(built):
     page = html.unescape(text_of(built / "reference/cli.html"))
     # In running text, too: an option's name, and not a dash and a word.
-    assert "Started before TIME, exclusive" in page
+    assert "same formats as --since" in page
     assert "–" not in page
     assert 'such as "generate"' in page
 
