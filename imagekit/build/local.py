@@ -29,23 +29,28 @@ GRACE = 10.0
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """How to build.
-
-    directory: what paths count from; Cloud Build's /workspace. logs: where each step's whole
-    log goes, and the report. docker: the client. network, secrets: given to every build.
-    labels: put on every image, beside its content id.
-    """
+    """Options of a local build."""
 
     directory: pathlib.Path
+    """The directory that paths are relative to, like /workspace on Cloud Build."""
     logs: pathlib.Path
+    """The directory for the log of each step and for the report."""
     jobs: int
+    """The number of steps that run at the same time."""
     docker: str = "docker"
+    """The Docker client."""
     push: bool = False
+    """Whether to run push steps."""
     force: bool = False
+    """Whether to run steps that are up to date, too."""
     fail_fast: bool = False
+    """Whether to stop the build at the first failed step."""
     network: str | None = None
+    """The value of `--network` for every `docker build`."""
     secrets: tuple[str, ...] = ()
+    """The values of `--secret` for every `docker build`."""
     labels: dict[str, str] = {}
+    """Labels for every image, in addition to its content id."""
 
 
 PASSED = "passed.json"

@@ -33,46 +33,68 @@ DONE: tuple[State, ...] = ("succeeded", "up to date", "not pushed")
 
 
 class StepReport(msgspec.Struct, kw_only=True):
-    """One step: times are ISO 8601 in UTC; `log` is a path from the report's folder."""
+    """The result of one step."""
 
     id: str
+    """The step id in the build file."""
     kind: Kind
+    """What the step does."""
     needs: tuple[str, ...] = ()
+    """The ids of the steps that it waits for."""
     images: tuple[str, ...] = ()
+    """The images that it builds, tests or pushes."""
     state: State = "waiting"
+    """Its current state."""
     started: str | None = None
+    """The start time in UTC, as ISO 8601."""
     finished: str | None = None
+    """The end time in UTC, as ISO 8601."""
     exit_code: int | None = None
+    """The exit code of its process."""
     digest: str | None = None
+    """The digest of a pushed image, or the image id of a built one."""
     log: str | None = None
+    """The path of its log, relative to the report."""
     reason: str = ""
+    """Why it is in this state."""
 
 
 class Submitted(msgspec.Struct, kw_only=True):
-    """A build file that was submitted to Cloud Build: its hash, and the build that came of it."""
+    """A build file that was submitted to Cloud Build."""
 
     file: str
+    """The name of the build file."""
     sha256: str
+    """The hash of the build file and its inputs."""
     id: str = ""
+    """The build id; empty before the file is submitted."""
     project: str = ""
+    """The Google Cloud project."""
     status: str = ""
+    """The build status, as Cloud Build names it."""
     log_url: str = ""
+    """The address of the log in the Cloud console."""
 
 
 class Report(msgspec.Struct, kw_only=True):
-    """A whole build. `outcome` is "running" until it has ended.
-
-    `builds` are those at Cloud Build that it consisted of; a local build has none.
-    """
+    """The report of a build."""
 
     file: str
+    """The build file or manifest."""
     jobs: int
+    """The number of parallel steps; 0 for Cloud Build."""
     started: str
+    """The start time in UTC, as ISO 8601."""
     format: int = FORMAT
+    """The version of the report format."""
     finished: str | None = None
+    """The end time in UTC, as ISO 8601."""
     outcome: Literal["running", "succeeded", "failed", "interrupted"] = "running"
+    """The result; "running" until the build has ended."""
     steps: list[StepReport] = []
+    """All steps in the order of the build file."""
     builds: list[Submitted] = []
+    """The builds on Cloud Build; empty for a local build."""
 
 
 def log_name(number: int, step: str) -> str:

@@ -25,16 +25,16 @@ DESCRIBING = ("label ", "pushed", "waits for", "cache", "builder", "env")
 
 
 class Difference(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One thing that differs: what it is, and what it was and is; None where there was nothing.
-
-    `rebuilds` says whether an image is another one for it, and not only named, tested or
-    published differently.
-    """
+    """One difference between two builds."""
 
     what: str
+    """The name of the field or file that differs."""
     before: str | None = None
+    """The old value; None if there was none."""
     after: str | None = None
+    """The new value; None if there is none."""
     rebuilds: bool = False
+    """Whether it changes the content of the image, not only its names, tests or pushes."""
 
     def __str__(self) -> str:
         if self.before == self.after:
@@ -44,17 +44,18 @@ class Difference(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Changes(msgspec.Struct, frozen=True, kw_only=True):
-    """Images that came, went or changed, by name.
-
-    `rebuilt` has those that are the same but stand on one that came or changed, each with that
-    one. `whole` holds what differs outside the images. All empty: the builds are the same.
-    """
+    """The changes from one build to another; all fields are empty if the builds are the same."""
 
     added: tuple[str, ...] = ()
+    """The added images."""
     removed: tuple[str, ...] = ()
+    """The removed images."""
     changed: dict[str, tuple[Difference, ...]] = {}
+    """The differences of each changed image."""
     rebuilt: dict[str, str] = {}
+    """The unchanged images with an added or changed ancestor, each with the nearest one."""
     whole: tuple[Difference, ...] = ()
+    """The differences outside the images."""
 
     def __bool__(self) -> bool:
         return bool(self.added or self.removed or self.changed or self.rebuilt or self.whole)

@@ -26,36 +26,37 @@ from imagekit.support.tree import Tree
 
 
 class ImageSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one image is made from. Names of images are short where their repository is known.
-
-    `options` is what else its build step says, None where that is not known; `files` names what
-    it is made of beside its build args: the Dockerfile and what that copies, by path from the
-    build's root.
-    """
+    """What one image is built from. Image names are short if the repository is known."""
 
     dockerfile: str
+    """The path of the Dockerfile."""
     build_args: dict[str, str] = {}
+    """The build args, without the parent."""
     parent: str | None = None
+    """The parent image in the same build."""
     aliases: tuple[str, ...] = ()
+    """Further tags."""
     test: tuple[str, ...] = ()
+    """The test files."""
     options: dict[str, str] | None = None
+    """Other options of the build step; None if unknown."""
     files: tuple[str, ...] = ()
+    """The Dockerfile and the files that it copies, relative to the root of the build."""
 
 
 class Inventory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """All images of a build by name, in its order.
-
-    `repository` is what all their names have in common; None where there is no such thing, and
-    then names are whole. `options` are those of the build, None where they are not known.
-    `files` has a hash for each file that is known, `sequence` one for the steps and their order,
-    None where that is not known.
-    """
+    """The images of a build and what they are built from."""
 
     repository: str | None = None
+    """The repository of all images; None if there are several, and then names are full."""
     images: dict[str, ImageSpec] = {}
+    """The images by name, in build order."""
     options: dict[str, str] | None = None
+    """The options of the build; None if unknown."""
     files: dict[str, str] = {}
+    """The hash of each known file."""
     sequence: str | None = None
+    """A hash of the steps and their order; None if unknown."""
 
     def whole_names(self) -> Inventory:
         """The same with the images' whole names."""

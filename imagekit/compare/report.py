@@ -16,13 +16,18 @@ MARKS = {"added": "+", "removed": "-", "changed": "~", "rebuilt": "↻", "build"
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One change: its kind, the image (none for the build as a whole), and what differs."""
+    """One change as a table row."""
 
     kind: str
+    """The kind of change: a key of MARKS."""
     image: str
+    """The image; empty for the build as a whole."""
     what: str = ""
+    """What differs."""
     before: str = ""
+    """The old value."""
     after: str = ""
+    """The new value."""
 
     @property
     def mark(self) -> str:

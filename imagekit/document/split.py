@@ -21,12 +21,16 @@ Groups = list[list[Image]]
 
 
 class _File(msgspec.Struct):
-    """How many steps and names a file has room for yet, and what it holds already."""
+    """A build file that is being filled."""
 
     steps: int
+    """The number of steps that still fit."""
     names: int
+    """The number of entries in `images` that still fit."""
     tags: set[str]
+    """The images in the file."""
     pulled: set[str]
+    """The parents that the file pulls."""
 
     def takes(self, needed: Sequence[tuple[Image, int, int]]) -> bool:
         """Put images into the file if there is room for them and for pulling their parents.

@@ -36,18 +36,28 @@ BUILT_IN = {
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """One step. `needs` are the ids of all steps that must have succeeded; `timeout` is seconds."""
+    """One step of a build."""
 
     id: str
+    """Its id, or "step N" if the file gives none."""
     builder: str
+    """The builder image, without tag and digest."""
     args: tuple[str, ...] = ()
+    """The arguments, with substitutions applied."""
     entrypoint: str | None = None
+    """The program that replaces the builder's entrypoint."""
     env: dict[str, str] = {}
+    """The environment variables."""
     dir: str = "."
+    """The working directory, relative to the root of the build."""
     needs: tuple[str, ...] = ()
+    """The ids of the steps that must succeed first."""
     timeout: float | None = None
+    """The timeout in seconds."""
     allow_failure: bool = False
+    """Whether the build continues if the step fails."""
     allow_exit_codes: tuple[int, ...] = ()
+    """Exit codes that do not fail the build."""
 
     @property
     def called(self) -> str:
@@ -121,10 +131,12 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Build(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole build: its steps in the file's order; `timeout` is seconds."""
+    """A build."""
 
     steps: tuple[Step, ...]
+    """The steps in file order."""
     timeout: float | None = None
+    """The timeout in seconds."""
 
 
 def read(text: str, name: str, substitutions: Mapping[str, str] | None = None) -> Build:
@@ -238,7 +250,7 @@ def _seconds(text: Any) -> float | None:
 
 
 class _Substitution:
-    """Cloud Build's `$NAME`, `${NAME}` and `$$`."""
+    """Replaces Cloud Build's `$NAME`, `${NAME}` and `$$`."""
 
     pattern = re.compile(r"\$(?:(\$)|([A-Z_][A-Z0-9_]*)|\{([A-Z_][A-Z0-9_]*)\}|(\{[^}]*\}))")
 

@@ -62,11 +62,14 @@ def refusal(said: str) -> CloudError:
 
 
 class Entry(msgspec.Struct, rename="camel"):
-    """A line in Cloud Logging."""
+    """A log entry in Cloud Logging."""
 
     insert_id: str
+    """The unique id of the entry."""
     timestamp: str
+    """Its time, as RFC 3339."""
     text_payload: str = ""
+    """Its text."""
 
 
 class Gcloud:

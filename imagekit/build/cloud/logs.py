@@ -13,10 +13,10 @@ from imagekit.errors import CloudError
 
 
 class Log:
-    """A build's log, written into a file, and beside it one for each of its steps.
+    """Writes a build's log to `path`, and the log of each step to a file in the same directory.
 
-    part: the build's steps; before: how many steps other builds of the report have before them.
-    show: is given each new line. unread: why the log could not be read last time, or "".
+    `steps` are the steps of the build, and `offset` is the number of steps before them in the
+    report. `show` is called with each new line. `error` is why the last read failed, or "".
     """
 
     line = re.compile(rb'Step #(\d+)(?: - "[^"]*")?: ?(.*)')

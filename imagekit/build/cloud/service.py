@@ -35,37 +35,46 @@ class Fields(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Timing(Fields, frozen=True):
-    """When something began and ended, as RFC 3339."""
+    """The start and the end of a step."""
 
     start_time: str | None = None
+    """The start time, as RFC 3339."""
     end_time: str | None = None
+    """The end time, as RFC 3339."""
 
 
 class RemoteStep(Fields, frozen=True):
-    """A step and how far it is."""
+    """The state of a step."""
 
     status: str = "QUEUED"
+    """Its status, a key of STATES."""
     exit_code: int | None = None
+    """The exit code of its container."""
     timing: Timing = Timing()
+    """When it ran."""
 
 
 class Pushed(Fields, frozen=True):
-    """An image that Cloud Build itself has pushed."""
+    """An image that Cloud Build pushed because `images` lists it."""
 
     name: str
+    """The image name with its tag."""
     digest: str = ""
+    """Its digest in the registry."""
 
 
 class Results(Fields, frozen=True):
-    """What a build has made."""
+    """The results of a build."""
 
     images: tuple[Pushed, ...] = ()
+    """The pushed images."""
 
 
 class Failure(Fields, frozen=True):
-    """Why a build failed."""
+    """The failure of a build."""
 
     detail: str = ""
+    """Why the build failed."""
 
 
 class Choices(Fields, frozen=True):

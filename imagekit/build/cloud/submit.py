@@ -25,18 +25,18 @@ Observer = Callable[[StepReport], None]
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """How to submit and watch.
-
-    logs: where the report, each step's log and each build's whole log go. interval: seconds
-    between two questions. cancel: end the build at an interruption. only_watch: never submit.
-    show: is given each new line of a log.
-    """
+    """Options of a submission."""
 
     logs: pathlib.Path
+    """The directory for the report, the log of each step and the full log of each build."""
     interval: float
+    """Seconds between two requests for a build's state."""
     cancel: bool = False
+    """Whether an interruption cancels the build."""
     only_watch: bool = False
+    """Whether to watch builds without submitting new ones."""
     show: Callable[[str], None] | None = None
+    """Called with each new line of a log."""
 
 
 class Submission:

@@ -21,11 +21,14 @@ from imagekit.support.files import read_text
 
 
 class BuildFile(msgspec.Struct, frozen=True):
-    """A build file to submit; `inputs` says what else goes into its build, see `with_inputs`."""
+    """A build file to submit."""
 
     path: pathlib.Path
+    """Its path."""
     text: str
+    """Its content."""
     inputs: str = ""
+    """The hashes of the needed files and the substitutions, as JSON; see `with_inputs`."""
 
     @property
     def sha256(self) -> str:
