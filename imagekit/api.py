@@ -1,4 +1,4 @@
-"""The pipeline as a list of calls: a file in, a checked config, its matrix, its plan, its text."""
+"""The public functions of the pipeline: load a config, plan its images, write build files."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from imagekit.support.workspace import DEFAULT_BUILD_FILE
 def load(
     path: str | pathlib.Path, *, base_url: str | None = None, timeout: int | None = None
 ) -> Config:
-    """The config in a YAML or JSON file.
+    """Load a config from a YAML or JSON file.
 
-    `base_url` and `timeout` (seconds) stand in for the file's own; "" and 0 are "not given",
-    for a notebook's parameters have no None.
-    Raises ConfigError with every problem of the whole file, each with its place, and UsageError
-    where one of those two is wrong. What only deserves a look is warned of (ConfigWarning).
+    `base_url` and `timeout` (seconds) override the values in the file; "" and 0 mean "not set",
+    because notebook parameters cannot be None.
+    Raises ConfigError with all problems of the file and their places, and UsageError if
+    `base_url` or `timeout` is invalid. Emits a ConfigWarning for each suspicious entry.
     """
     checked = check(path, base_url=base_url, timeout=timeout)
     for warning in checked.warnings:
@@ -48,28 +48,28 @@ def load(
 def check(
     path: str | pathlib.Path, *, base_url: str | None = None, timeout: int | None = None
 ) -> Checked:
-    """Like `load`, with the matrix, the plan and the warnings too."""
+    """Like `load`, but also return the matrix, the plan and the warnings."""
     return check_text(_read(path), str(path), base_url=base_url, timeout=timeout)
 
 
 def matrix(config: Config) -> Matrix:
-    """Every combination of a config's axes: built, or not built for a reason."""
+    """Every combination of a config's axes: built, or not built with a reason."""
     return derive(config).matrix
 
 
 def plan(config: Config, *, only: str | Sequence[str] = (), skip: str | Sequence[str] = ()) -> Plan:
-    """A config's images in build order, parents before children.
+    """The images of a config in build order, parents before children.
 
-    `only` and `skip` are globs on tags and aliases; an image's parents come along.
-    Raises ConfigError for a glob that matches nothing.
+    `only` and `skip` are globs on tags and aliases; parents of selected images are included.
+    Raises ConfigError if a glob matches nothing.
     """
     return select(derive(config), only, skip)
 
 
 def render(plan: Plan, config: Config) -> str:
-    """A plan as the text of one `cloudbuild.json`, with the options of the config's `cloudbuild`.
+    """The text of a single `cloudbuild.json`, with the options in the config's `cloudbuild`.
 
-    Raises LimitError where it is too large for one build.
+    Raises LimitError if the plan is too large for one build.
     """
     return cloudbuild.render(plan, config.cloudbuild)
 
@@ -77,11 +77,11 @@ def render(plan: Plan, config: Config) -> str:
 def files(
     plan: Plan, config: Config, path: str = DEFAULT_BUILD_FILE, *, target: str = "cloudbuild"
 ) -> Files:
-    """A plan as build files, text by path, for a target: a format of `imagekit.document.targets`.
+    """The build files of a plan, text by path, for a target of `imagekit.document.targets`.
 
-    The config has the target's options. A plan over Cloud Build's limits becomes several numbered
-    files beside `path`, with a manifest of their order. Raises LimitError where Cloud Build would
-    refuse what cannot be split.
+    The target reads its options from the config. A plan over Cloud Build's limits becomes several
+    numbered files next to `path`, and a manifest with their order. Raises LimitError if the plan
+    cannot be split to fit the limits.
     """
     return TARGETS[target].files(plan, config, str(path))
 
@@ -97,11 +97,11 @@ def _read(path: str | pathlib.Path) -> bytes:
 
 
 def write(document: str | Files, path: str | pathlib.Path, *, check: bool = False) -> Changes:
-    """Make a build file hold a text, or a set of build files their texts, and tell what changed.
+    """Write a build file, or a set of build files, and return what changed.
 
-    A set is what `imagekit.files` gives for `path`; what an earlier set had more is removed.
-    With `check`, nothing is written, and DriftError says what is out of date.
-    Raises UsageError where a file cannot be read or written.
+    A set is the result of `imagekit.files` for `path`; extra files of an earlier set are removed.
+    With `check`, nothing is written, and DriftError is raised if the files are out of date.
+    Raises UsageError if a file cannot be read or written.
     """
     target = pathlib.Path(path)
     new = {str(path): document} if isinstance(document, str) else document
@@ -135,7 +135,7 @@ def write(document: str | Files, path: str | pathlib.Path, *, check: bool = Fals
 
 
 def _with_files(changes: Changes, old: Files, new: Files) -> Changes:
-    """The changes, with the files of a set that go, or that differ in nothing of an image."""
+    """The changes, plus files that are removed and files that differ without a changed image."""
     if not old or old == new:
         return changes
     told = [Difference(f"{name} removed") for name in old if name not in new]
@@ -154,7 +154,7 @@ def _standing(path: str) -> Files:
 
 
 def _listed(manifest: str) -> list[str]:
-    """The files of a set, the manifest last; none where there is no manifest of ours."""
+    """The files that a manifest lists, then the manifest; empty if it is not a valid manifest."""
     try:
         names = build_files.listed(json.loads(read_if_there(pathlib.Path(manifest)) or "null"))
     except (ValueError, RecursionError):
@@ -167,7 +167,7 @@ def _listed(manifest: str) -> list[str]:
 
 
 def _builds(files: Files, path: str) -> list[str]:
-    """The texts of build files in their order: those of a manifest, or the only one."""
+    """The texts of the build files in order, without the manifest."""
     manifest = build_files.manifest_path(path)
     if manifest not in files:
         return list(files.values())
@@ -175,9 +175,9 @@ def _builds(files: Files, path: str) -> list[str]:
 
 
 def read_build(path: str | pathlib.Path) -> str:
-    """The text of a build file; of a manifest, that of all its files as one build.
+    """The text of a build file; for a manifest, its files merged into one build.
 
-    Raises UsageError where one cannot be read, and where a file is not what its manifest says.
+    Raises UsageError if a file cannot be read or does not match its manifest.
     """
     text = read_text(path)
     parts = parts_of(text, str(path))
@@ -188,9 +188,9 @@ def read_build(path: str | pathlib.Path) -> str:
 
 
 def parts_of(text: str, path: str) -> list[str] | None:
-    """The paths of the files that a manifest's text names, in order; None of any other text.
+    """The paths of the files that a manifest lists, in order; None if the text is no manifest.
 
-    Raises UsageError where one is missing or is not the one that was generated with the others.
+    Raises UsageError if a file is missing or does not match the manifest.
     """
     try:
         document = json.loads(text)

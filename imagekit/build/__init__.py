@@ -1,1 +1,1 @@
-"""Build files that are executed, on this machine or at Cloud Build."""
+"""Run build files, locally or on Cloud Build."""

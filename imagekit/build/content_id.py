@@ -1,7 +1,7 @@
-"""What an image is made of, as one hash: its content id.
+"""The content id of an image: a hash of everything that the image is built from.
 
-Two builds with one content id need not both be done. What a base image from outside holds is no
-part of it, so that a mended base is built upon only when it is asked for (`--force`).
+A build whose content id is unchanged can be skipped. The content of an external base image is
+not part of it, so an updated base image is picked up only with `--force`.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ DESCRIBING = ("-t", "--tag", "--label", "--cache-from")
 def content_id(step: Step, root: pathlib.Path, parents: Mapping[str, str]) -> str | None:
     """The content id of a build step's image, as hexadecimal SHA-256.
 
-    In go the Dockerfile, the context's files that it copies, the arguments of the build other
-    than tags and labels, and the content ids of the parents (image name → content id) that
-    they name. None where the Dockerfile cannot be read, which the build itself will say.
+    It covers the Dockerfile, the context files that it copies, the build arguments except tags
+    and labels, and the content ids of the parents that they name (`parents`: image name →
+    content id). Returns None if the Dockerfile cannot be read; the build reports that error.
     """
     found = made_of(Folder(root), step.dockerfile, step.context)
     if not found:
@@ -43,7 +43,7 @@ def content_id(step: Step, root: pathlib.Path, parents: Mapping[str, str]) -> st
 
 
 def _arguments(step: Step) -> list[str]:
-    """A build's arguments without those that only name or describe the image."""
+    """The arguments of a build step, without those that only name or describe the image."""
     kept: list[str] = []
     args = iter(step.args)
     for arg in args:

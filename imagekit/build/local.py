@@ -1,4 +1,4 @@
-"""Running a build's steps on this machine's Docker engine, as Cloud Build would."""
+"""Run the steps of a build on the local Docker engine, the way Cloud Build does."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ Observer = Callable[[StepReport], None]
 
 
 def program(name: str) -> str | None:
-    """Where a program is: beside this Python, as in an environment, or on the search path."""
+    """The path of a program, from this Python's environment first, then from PATH."""
     beside = str(pathlib.Path(sys.executable).parent)
     return shutil.which(name, path=os.pathsep.join([beside, os.environ.get("PATH", "")]))
 
 
 def check_programs(build: Build) -> None:
-    """Raise EngineError, with the remedy, where a program that the build needs is missing."""
+    """Raise EngineError if a program that the build needs is not installed."""
     needed = {PROGRAMS[step.builder] for step in build.steps if step.entrypoint is None}
     missing = sorted(name for name in needed - {"docker"} if program(name) is None)
     if missing:
@@ -75,7 +75,7 @@ def check_programs(build: Build) -> None:
 
 
 def check_engine(docker: str) -> None:
-    """Raise EngineError, with the remedy, where there is no engine that can build."""
+    """Raise EngineError if there is no Docker engine that can build."""
     if shutil.which(docker) is None:
         raise EngineError(f"program {docker!r} not found; install Docker, or use --docker")
     asked = [docker, "version", "--format", "{{.Client.Version}} {{.Server.Version}}"]
@@ -98,7 +98,7 @@ def check_engine(docker: str) -> None:
 
 
 class LocalBuild:
-    """One build. `run` does it; `report` says at every moment how far it is."""
+    """A local build. `run` executes it; `report` always holds its current state."""
 
     def __init__(self, build: Build, name: str, options: Options, observe: Observer) -> None:
         self.build = build
@@ -117,7 +117,7 @@ class LocalBuild:
             self.passed = set(json.loads((options.logs / PASSED).read_bytes()))
 
     def _content_ids(self) -> Iterator[tuple[str, str]]:
-        """Each step's content id, by step id. Steps are in order, so parents come first."""
+        """Pairs of step id and content id. Steps are in order, so parents come first."""
         by_image: dict[str, str] = {}
         # What is pulled may be another image each time, so what stands on it is always built.
         pulled = {tag for step in self.build.steps if step.kind == "pull" for tag in step.tags}
@@ -143,7 +143,7 @@ class LocalBuild:
         return found
 
     async def run(self) -> Report:
-        """Do every step that can be done, and report. An interruption ends it in order."""
+        """Run every step that can run, and return the report. SIGINT and SIGTERM stop the build."""
         self.options.logs.mkdir(parents=True, exist_ok=True)
         self._save()
         slots = asyncio.Semaphore(self.options.jobs)
@@ -188,7 +188,7 @@ class LocalBuild:
     async def _step(
         self, step: Step, slots: asyncio.Semaphore, ended: dict[str, asyncio.Event]
     ) -> bool:
-        """Wait for what the step needs, then do it. Whether the build may go on as planned."""
+        """Wait for the steps that this one needs, then run it. Returns False if it failed."""
         entry = self.states[step.id]
         for name in step.needs:
             await ended[name].wait()
@@ -214,7 +214,7 @@ class LocalBuild:
         return step.kind == "test" and not self.options.force and self._key(step) in self.passed
 
     def _key(self, step: Step) -> str:
-        """What a test says the same of: the image itself, the test's file, and its arguments."""
+        """A hash of what a test's result depends on: image, test files and arguments."""
         images = [self._inspect(tag, "{{.Id}}") for tag in step.tags]
         files = [self.options.directory / step.dir / name for name in step.test_files]
         texts = [path.read_bytes() for path in files if path.is_file()]
@@ -270,7 +270,7 @@ class LocalBuild:
         )
 
     def _build_options(self, step: Step) -> list[str]:
-        """What this machine adds to a build: its network and secrets, and the image's labels."""
+        """Extra `docker build` options: network, secrets and labels."""
         options = [] if self.options.network is None else ["--network", self.options.network]
         options += [part for secret in self.options.secrets for part in ("--secret", secret)]
         labels = dict(self.options.labels)
@@ -295,7 +295,7 @@ class LocalBuild:
         replace_file(self.options.logs / PASSED, json.dumps(sorted(self.passed)).encode())
 
     def _digest(self, step: Step) -> str | None:
-        """The digest that a pushed image has in its registry, or a built one on the engine."""
+        """The registry digest of a pushed image, or the image id of a built one."""
         if step.kind not in ("build", "push") or not step.tags:
             return None
         name = step.tags[0]
@@ -306,7 +306,7 @@ class LocalBuild:
         return next((d.split("@")[1] for d in known if d.startswith(f"{repository}@")), None)
 
     def _repo_digests(self, image: str) -> list[str]:
-        """What an image is called, by digest, in the registries that it came from or went to."""
+        """The image's names by digest (`repository@sha256:…`) in the registries that hold it."""
         return self._inspect(image, "{{range .RepoDigests}}{{.}} {{end}}").split()
 
     def _inspect(self, image: str, what: str) -> str:
@@ -337,7 +337,7 @@ class LocalBuild:
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:
-    """End a step's processes that still run, by force where they do not end by themselves."""
+    """Stop the running processes of a step: SIGTERM, then SIGKILL after the grace period."""
     for number, seconds in ((signal.SIGTERM, GRACE), (signal.SIGKILL, None)):
         if process.returncode is not None:
             return

@@ -1,4 +1,4 @@
-"""A build on the terminal: a live line per image where a person looks, plain lines elsewhere."""
+"""Build progress: a live table on a terminal, plain lines otherwise."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TAIL = 15
 
 
 def plain(entry: StepReport) -> None:
-    """A line for a step that began or ended."""
+    """Print a line for a step that started or ended."""
     if entry.state not in ("not pushed", "waiting"):
         click.echo(f"{MARKS[entry.state]} {entry.state:<11} {entry.id}{_more(entry)}")
 
@@ -44,7 +44,7 @@ def _more(entry: StepReport) -> str:
 
 
 class Live:
-    """Shows a build while it runs: one line per image, and how much of the whole is done."""
+    """A live display of a running build: one line per image, and the number of steps done."""
 
     def __init__(self, report: Callable[[], Report]) -> None:
         # rich takes a tenth of a second to load, which only a watched build should pay for.
@@ -61,7 +61,7 @@ class Live:
         self.live.stop()
 
     def say(self, text: str) -> None:
-        """Print a line above what is shown."""
+        """Print a line above the live table."""
         self.live.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def _table(self) -> Any:
@@ -84,14 +84,14 @@ class Live:
 
 
 def _state_of(build: StepReport, steps: list[StepReport]) -> tuple[State, StepReport]:
-    """How far an image is: the first of its steps that is not done, and its state."""
+    """The state of an image: that of its first step that is not done, and this step."""
     own = [step for step in steps if set(step.images) & set(build.images)]
     current = next((step for step in own if step.state not in DONE), own[-1])
     return current.state, current
 
 
 def summary(report: Report, logs: pathlib.Path) -> Iterator[str]:
-    """The end of a build in lines: the tails of failed steps' logs, and how much became of it."""
+    """The summary of a finished build: log tails of failed steps, and the count of each state."""
     for entry in report.steps:
         if entry.state in ("failed", "timed out") and entry.log:
             yield f"{MARKS[entry.state]} {entry.id}: {entry.reason}; whole log: {logs / entry.log}"

@@ -1,4 +1,4 @@
-"""What became of a build: the same report for every engine."""
+"""The build report, the same for local builds and for Cloud Build."""
 
 from __future__ import annotations
 
@@ -98,26 +98,26 @@ class Report(msgspec.Struct, kw_only=True):
 
 
 def log_name(number: int, step: str) -> str:
-    """What the log of a step is called, by its place in the build, from 1, and its id."""
+    """The file name of a step's log, from its number (starting at 1) and its id."""
     return f"{number:03d}-{re.sub(r'[^A-Za-z0-9_.-]+', '-', step.rpartition('/')[2])[:120]}.log"
 
 
 def is_log(name: str) -> bool:
-    """Whether a file is the log of a step, or a build's whole log."""
+    """Whether a file name is that of a step's log or of a build's full log."""
     return bool(re.fullmatch(r"\d{3,}-.*\.log|log-[\w-]+\.txt", name))
 
 
 def now() -> str:
-    """The present as a report says it."""
+    """The current time in UTC, as ISO 8601."""
     return datetime.datetime.now(datetime.UTC).isoformat()
 
 
 def write(report: Report, path: pathlib.Path) -> None:
-    """Put the report in place, whole."""
+    """Write the report atomically."""
     text = msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
     replace_file(path, text)
 
 
 def read(path: pathlib.Path) -> Report:
-    """A report as it was written."""
+    """Read a report."""
     return msgspec.json.decode(path.read_bytes(), type=Report)

@@ -1,4 +1,4 @@
-"""Where the time of a build went: its critical path, and what more parallelism would save."""
+"""Build timing: the critical path, and an estimate for other numbers of parallel jobs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from imagekit.build.report import Report, StepReport
 
 
 def seconds(entry: StepReport) -> float:
-    """How long a step took; 0.0 where it did not run."""
+    """The duration of a step in seconds; 0.0 if it did not run."""
     if not entry.started or not entry.finished:
         return 0.0
     return (_moment(entry.finished) - _moment(entry.started)).total_seconds()
@@ -23,22 +23,22 @@ def so_far(entry: StepReport, now: datetime.datetime) -> float:
 
 
 def offset(report: Report, entry: StepReport) -> float:
-    """Seconds from the build's start to a step's; 0.0 where it did not run."""
+    """Seconds from the build's start to the step's start; 0.0 if it did not run."""
     if not entry.started:
         return 0.0
     return (_moment(entry.started) - _moment(report.started)).total_seconds()
 
 
 def elapsed(report: Report) -> float:
-    """Seconds from the build's start to its end, or to the end of its last step so far."""
+    """Seconds from the build's start to the end of its last finished step."""
     ends = [offset(report, entry) + seconds(entry) for entry in report.steps]
     return max(ends, default=0.0)
 
 
 def critical_path(report: Report) -> list[StepReport]:
-    """The chain of steps, each waiting for the one before, that takes longest in sum.
+    """The longest chain of dependent steps: a lower bound for the build's duration.
 
-    No parallelism makes the build shorter than this. Steps that did not run are left out.
+    Steps that did not run are left out.
     """
     best: dict[str, tuple[float, list[StepReport]]] = {}
     for entry in report.steps:
@@ -50,10 +50,10 @@ def critical_path(report: Report) -> list[StepReport]:
 
 
 def estimate(report: Report, jobs: int) -> float:
-    """Seconds that the same steps would take with so many at a time.
+    """The estimated duration in seconds with `jobs` parallel steps.
 
-    Each is started as soon as what it needs is done and a place is free, in the file's order;
-    what several steps at once take from each other is not known and not counted.
+    Each step starts as soon as its dependencies are done and a job is free, in file order.
+    Contention between parallel steps is not taken into account.
     """
     ends: dict[str, float] = {}
     free = [0.0] * jobs

@@ -1,4 +1,4 @@
-"""What differs between two builds, in the words of images and not of lines."""
+"""The differences between two builds, by image."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.added or self.removed or self.changed or self.rebuilt or self.whole)
 
     def lines(self) -> Iterator[str]:
-        """One line a change: + added, - removed, ~ changed, ↻ rebuilt as a consequence."""
+        """One line per change: + added, - removed, ~ changed, ↻ rebuilt."""
         yield from (one_line(f"+ {name}") for name in self.added)
         yield from (one_line(f"- {name}") for name in self.removed)
         common = self.common()
@@ -76,7 +76,7 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
         yield from (one_line(f"~ {difference}") for difference in self.whole)
 
     def common(self) -> dict[str, list[str]]:
-        """What changed in many images at once, such as a file that they are made of."""
+        """Differences shared by many images, such as a changed file, with these images."""
         found: dict[str, list[str]] = {}
         for name, differences in self.changed.items():
             for difference in differences:
@@ -85,14 +85,14 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
         return {what: names for what, names in found.items() if len(names) > MANY}
 
     def consequences(self) -> dict[str, list[str]]:
-        """Which unchanged images each changed one has rebuilt."""
+        """The rebuilt images by the added or changed image that causes it."""
         found: dict[str, list[str]] = {}
         for name, cause in self.rebuilt.items():
             found.setdefault(cause, []).append(name)
         return found
 
     def summary(self) -> str:
-        """The changes in one line."""
+        """The changes on one line."""
         if not self:
             return "no change"
         parts = {
@@ -106,7 +106,7 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def compare(before: Inventory, after: Inventory) -> Changes:
-    """The changes from one build to another, as far as both are known."""
+    """The changes from one build to another; what is unknown for one of them is not compared."""
     whole = list(_whole_changes(before, after))
     if None in (before.repository, after.repository) and before.images and after.images:
         before, after = before.whole_names(), after.whole_names()
@@ -133,9 +133,9 @@ def compare(before: Inventory, after: Inventory) -> Changes:
 
 
 def compare_files(before: Texts | None, after: Texts) -> Changes:
-    """The changes from one Cloud Build file's text to another's, or from several to several.
+    """The changes between the texts of two Cloud Build files, or of two sets of files.
 
-    `before` may be missing, may come from the original generator, and may be anything else.
+    `before` is None if there was no file; it may be any text, also one of another generator.
     """
     old_texts, new_texts = _listed(before), _listed(after)
     if old_texts == new_texts:
@@ -193,7 +193,7 @@ def _differences(
 def _contents(
     name: str, before: Inventory, after: Inventory, *, rebuilds: bool = False
 ) -> Iterator[Difference]:
-    """Whether a file that an image is made of is another one now."""
+    """The difference if the content of a file has changed."""
     old, new = before.files.get(name), after.files.get(name)
     if old != new:
         verb = "added" if old is None else "removed" if new is None else "changed"

@@ -1,6 +1,6 @@
-"""What a build makes of its images, in a form in which two builds can be compared.
+"""The inventory of a build: its images and what they are built from, for comparison.
 
-The same from a plan, from a Cloud Build file whoever wrote it, and from the record of a run.
+It can be read from a plan, from any Cloud Build file, and from the record of a run.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Inventory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def of_plan(plan: Plan, options: CloudBuild) -> Inventory:
-    """A plan's inventory: that of the build files which it comes to, limits or no limits."""
+    """The inventory of a plan's build files, whether or not they fit the limits."""
     try:
         parts = split(plan, options)
     except LimitError:
@@ -84,10 +84,10 @@ def of_plan(plan: Plan, options: CloudBuild) -> Inventory:
 
 
 def read(*texts: str) -> Inventory | None:
-    """The inventory of a Cloud Build file, or of several in their order, in JSON or YAML.
+    """The inventory of a Cloud Build file, or of several in order, in JSON or YAML.
 
-    None where a text is no such file. It reads files that others wrote, among them the original
-    generator's, and takes from each step what it understands.
+    Returns None if a text is not a Cloud Build file. Files of other generators are read, too,
+    as far as their steps are understood.
     """
     try:
         return _of_document(merge(map(_document, texts)))
@@ -96,7 +96,7 @@ def read(*texts: str) -> Inventory | None:
 
 
 def with_files(inventory: Inventory, tree: Tree) -> Inventory:
-    """The same inventory with the hashes of what its images are made of and tested by."""
+    """The same inventory with the hashes of source and test files."""
     images, hashes = {}, dict(inventory.files)
     found: dict[tuple[str, str], dict[str, str]] = {}
     for name, made in inventory.images.items():
@@ -126,9 +126,9 @@ def _parsed(text: str) -> Any:
 
 
 def of_rows(document: Mapping[str, Any]) -> Inventory:
-    """The inventory of what `imagekit matrix --json` printed.
+    """The inventory of the output of `imagekit matrix --json`.
 
-    Raises KeyError or TypeError where it holds something else.
+    Raises KeyError or TypeError if the document is something else.
     """
     built = [row for row in document["rows"] if row["status"] == "built"]
     names = ("dockerfile", "build_args", "parent", "aliases", "test")
@@ -181,9 +181,9 @@ PARTS = ("steps", "images")
 
 
 def _belongs(step: Step, names: set[str]) -> bool:
-    """Whether a step only pushes, pulls or tests images that the build makes.
+    """Whether a step only pushes, pulls or tests images of the build.
 
-    A step with a program or an environment of its own may do anything.
+    A step with its own entrypoint or another builder may do anything.
     """
     plain = step.entrypoint is None and step.builder in PROGRAMS
     return plain and step.kind in ("push", "pull", "test") and set(step.tags) <= names
@@ -222,13 +222,13 @@ def _images(
 
 
 def _own_args(step: Step) -> dict[str, str]:
-    """A step's build args but for the one that only has BuildKit keep its cache."""
+    """The build args of a step, without the one that enables BuildKit's inline cache."""
     name, _, value = cloudbuild.INLINE_CACHE.partition("=")
     return {arg: text for arg, text in step.build_args.items() if (arg, text) != (name, value)}
 
 
 def _common(names: list[str]) -> str | None:
-    """The repository that all names are in; None where they are in several, or one has no tag."""
+    """The common repository of all names; None if there are several, or a name has no tag."""
     repositories = {re.sub(r":[\w.-]+$", "", name) for name in names}
     one = repositories.pop() if len(repositories) == 1 else None
     return one if one not in names else None
@@ -247,7 +247,7 @@ def _step(fields: Mapping[str, Any], number: int, values: Mapping[str, str]) -> 
 
 
 def _substituted(text: str, values: Mapping[str, str]) -> str:
-    """A text with the file's own substitutions; Cloud Build's variables stay as they are."""
+    """A text with the file's own substitutions applied; default substitutions are kept."""
 
     def value(match: re.Match[str]) -> str:
         return "$" if match[1] else values.get(match[2] or match[3], match[0])
@@ -256,7 +256,7 @@ def _substituted(text: str, values: Mapping[str, str]) -> str:
 
 
 def _parent(step: Step, names: Iterable[str], by_id: Mapping[str, str]) -> str | None:
-    """The image of the same build that a step's image stands on: named, or waited for."""
+    """The parent in the same build: an image in the build args, or one that the step waits for."""
     given = set(step.build_args.values())
     waited = (by_id[name] for name in step.needs if name in by_id)
     return next((name for name in names if name in given), next(waited, None))
@@ -276,7 +276,7 @@ def _tests(step: Step, steps: Iterable[Step]) -> Iterator[str]:
 def _options(
     step: Step, fields: Mapping[str, Any], parent: str | None, by_id: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
-    """What a build step says beside tags, Dockerfile and build args."""
+    """The options of a build step other than tags, Dockerfile and build args."""
     yield from _flags(step)
     if step.context != ".":
         yield "context", step.context
@@ -331,7 +331,7 @@ def _shortened(images: Mapping[str, ImageSpec], repository: str) -> dict[str, Im
 def _without_parents(
     images: Mapping[str, ImageSpec], repository: str | None
 ) -> dict[str, ImageSpec]:
-    """Images whose build args do not repeat the parent, which has a place of its own."""
+    """Images without the parent in their build args; `parent` has it already."""
     return {
         name: msgspec.structs.replace(
             made,

@@ -1,4 +1,4 @@
-"""The changes between two builds for people and machines: rows, Markdown, JSON."""
+"""Show the changes between two builds as table rows, Markdown or JSON."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class Row(msgspec.Struct, frozen=True):
 
     @property
     def mark(self) -> str:
-        """The kind with its glyph."""
+        """The kind with its symbol."""
         return f"{MARKS[self.kind]} {self.kind}"
 
 
 def rows(changes: Changes) -> Iterator[Row]:
-    """One row a change: what came, went and changed, then the consequences, then the build."""
+    """One row per change: images added, removed, changed and rebuilt, then the build."""
     yield from (Row("added", name) for name in changes.added)
     yield from (Row("removed", name) for name in changes.removed)
     common = changes.common()
@@ -58,19 +58,19 @@ def _row(kind: str, name: str, difference: Difference) -> Row:
 
 
 def nothing(before: str, after: str) -> str:
-    """What is said of two builds that are the same."""
+    """The message for two builds that are the same."""
     return f"no change: {before} and {after} describe the same images"
 
 
 def as_json(changes: Changes, before: str, after: str) -> str:
-    """The changes for machines; `build` holds what differs outside the images."""
+    """The changes as JSON; `build` has the differences outside the images."""
     found = msgspec.to_builtins(changes)
     found["build"] = found.pop("whole")
     return json.dumps({"before": before, "after": after, **found}, indent=2, ensure_ascii=False)
 
 
 def markdown(changes: Changes, before: str, after: str) -> str:
-    """The changes for a pull request: a summary, a table, and the consequences folded away."""
+    """The changes for a pull request: a summary, a table, and the rebuilt images folded."""
     if not changes:
         return f"No change: {_code(before)} and {_code(after)} describe the same images.\n"
     title = f"**{_summary(changes)}** from {_code(before)} to {_code(after)}"
@@ -117,5 +117,5 @@ def _text(text: str) -> str:
 
 
 def _code(text: str) -> str:
-    """A text as it is, in a cell of a table: what stands in <code> cannot break out of it."""
+    """A text in <code>, escaped for a table cell."""
     return f"<code>{_text(text)}</code>" if text else ""

@@ -1,1 +1,1 @@
-"""Build files: from a plan, split, as triggers, and back into steps."""
+"""Build files: generate them from a plan, split them, read them back, and make triggers."""

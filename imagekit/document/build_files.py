@@ -1,4 +1,4 @@
-"""The build files that a plan becomes: one, or several in an order and a manifest of them."""
+"""The build files of a plan: one file, or several numbered files and a manifest."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ OWN = ("repository", "critical_path", "files")
 
 
 def files(plan: Plan, config: Config, path: str) -> Files:
-    """What a plan becomes: `{path: text}`, or numbered files beside `path` and their manifest.
+    """The build files of a plan: `{path: text}`, or numbered files next to `path` and a manifest.
 
-    Raises LimitError where Cloud Build would refuse what cannot be split.
+    Raises LimitError if the plan cannot be split to fit Cloud Build's limits.
     """
     options = config.cloudbuild
     parts = split(plan, options)
@@ -55,7 +55,7 @@ def files(plan: Plan, config: Config, path: str) -> Files:
 
 
 def manifest_path(path: str) -> str:
-    """The manifest of the files that a build file was split into."""
+    """The path of the manifest for the build file at `path`."""
     return _beside(path, MANIFEST)
 
 
@@ -65,25 +65,25 @@ def _beside(path: str, what: str) -> str:
 
 
 def paths(manifest: str, names: Iterable[str]) -> list[str]:
-    """Files that a manifest names, as paths like its own."""
+    """The paths of files that a manifest lists; they are in the manifest's directory."""
     return [posixpath.join(posixpath.dirname(manifest), name) for name in names]
 
 
 def is_part(path: str, manifest: str) -> bool:
-    """Whether a path is what a part of the build with this manifest is called."""
+    """Whether a path has the form of a numbered build file of this manifest."""
     stem, suffix = posixpath.splitext(manifest)
     stem = re.escape(stem.removesuffix(MANIFEST))
     return bool(re.fullmatch(rf"{stem}[0-9]{{2,}}{re.escape(suffix)}", path))
 
 
 def hash_listed(document: Any, name: str) -> str | None:
-    """The SHA-256 that a manifest has for a file, so that a torn set of files is noticed."""
+    """The SHA-256 of a file in a manifest, which detects mixed sets of files."""
     entries = (e for e in document["files"] if e["file"] == name)
     return next((str(entry.get("sha256")) for entry in entries), None)
 
 
 def listed(document: Any) -> list[str] | None:
-    """The files that a manifest names, in their order; None where it is no manifest."""
+    """The file names that a manifest lists, in order; None if the document is not a manifest."""
     # Others, too, call files "-manifest.json".
     if not isinstance(document, Mapping) or not {*OWN} <= document.keys():
         return None
@@ -97,9 +97,9 @@ def listed(document: Any) -> list[str] | None:
 
 
 def merge(documents: Iterable[Document]) -> Document:
-    """Build files in their order as one build, in which nothing needs to be pulled.
+    """Merge build files, in order, into one build without pull steps.
 
-    What belongs to the build as a whole is taken from the first.
+    Options of the whole build are taken from the first file.
     """
     several = list(documents)
     steps = [step for document in several for step in document["steps"]]

@@ -1,4 +1,4 @@
-"""The plan as a Google Cloud Build file.
+"""Generate a Google Cloud Build file from a plan.
 
 Schema: cloud.google.com/build/docs/build-config-file-schema. Substitutions:
 cloud.google.com/build/docs/configuring-builds/substitute-variable-values.
@@ -24,9 +24,9 @@ Step = dict[str, Any]
 
 
 def document(plan: Plan, options: CloudBuild) -> Document:
-    """The build as a mapping: per image a build step and a push step, parents first.
+    """The build as a mapping: a build step and a push step per image, parents first.
 
-    Raises LimitError where Cloud Build would refuse it.
+    Raises LimitError if Cloud Build would reject it.
     """
     whole = assemble(plan, options)
     validate(whole, options.limits)
@@ -34,7 +34,7 @@ def document(plan: Plan, options: CloudBuild) -> Document:
 
 
 def assemble(plan: Plan, options: CloudBuild) -> Document:
-    """Like `document`, whether Cloud Build would take it or not."""
+    """Like `document`, without checking Cloud Build's limits."""
     whole: Document = {"steps": _steps(plan, options), "timeout": f"{options.timeout}s"}
     if options.publish == "provenance":
         whole["images"] = [plan.reference(name) for name in plan.names()]
@@ -66,7 +66,7 @@ def _without_none(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _used_substitutions(plan: Plan, options: CloudBuild) -> dict[str, str]:
-    """Cloud Build refuses a build with a substitution that none of its steps uses."""
+    """The substitutions that the plan uses; Cloud Build rejects a build with unused ones."""
     given = options.substitutions
     texts = (value for image in plan.images for value in image.build_args.values())
     used = {name for text in texts for name in substituted(text, given)}
@@ -74,12 +74,12 @@ def _used_substitutions(plan: Plan, options: CloudBuild) -> dict[str, str]:
 
 
 def render(plan: Plan, options: CloudBuild) -> str:
-    """The text of `cloudbuild.json`: the same for the same plan, on every machine."""
+    """The text of `cloudbuild.json`; the same plan always gives the same bytes."""
     return text_of(document(plan, options))
 
 
 def text_of(build: Document) -> str:
-    """A build as the text of a file."""
+    """The text of a build file."""
     return json.dumps(build, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -118,7 +118,7 @@ def _proofs(image: Image, plan: Plan, ready: dict[str, str]) -> list[str]:
 
 
 def _pull_step(plan: Plan, tag: str) -> Step:
-    """The step that fetches a parent which an earlier build has pushed."""
+    """The step that pulls a parent which an earlier build has pushed."""
     reference = plan.reference(tag)
     return {
         "id": f"{reference}-pull",
@@ -159,14 +159,14 @@ def _parent_step(plan: Plan, image: Image) -> list[str]:
 
 
 def _cache(plan: Plan, image: Image, options: CloudBuild) -> list[str]:
-    """What lets BuildKit take the layers that have not changed from the image of last time."""
+    """Arguments that let BuildKit reuse unchanged layers of the previous image."""
     if options.cache is None:
         return []
     return ["--cache-from", plan.reference(image.tag), "--build-arg", INLINE_CACHE]
 
 
 def _labels(plan: Plan) -> list[str]:
-    """Where an image comes from, for who finds it; Cloud Build fills in the commit of a trigger.
+    """Labels with the source repository and the commit, which Cloud Build substitutes.
 
     Keys: github.com/opencontainers/image-spec, annotations.md.
     """
@@ -177,7 +177,7 @@ def _labels(plan: Plan) -> list[str]:
 
 
 def _test_step(plan: Plan, image: Image) -> list[Step]:
-    """The step that an image must pass before it is pushed, where its recipe names a test."""
+    """The test step that must pass before the image is pushed, if its recipe has a test."""
     if not image.test:
         return []
     reference = plan.reference(image.tag)

@@ -1,4 +1,4 @@
-"""The rules that Cloud Build holds a build file to, checked before it is submitted.
+"""Check a build against Cloud Build's rules and limits before it is submitted.
 
 Figures: `imagekit.cloud.Limits`. Rules: GoogleCloudPlatform/cloud-build-local,
 validate/validate.go.
@@ -16,9 +16,9 @@ Document = dict[str, Any]
 
 
 def validate(build: Document, limits: Limits) -> dict[str, str]:
-    """What was checked of a build, and what was found: rule → figure.
+    """Check a build; returns the checked rules with their figures.
 
-    Raises LimitError, with everything that Cloud Build would refuse.
+    Raises LimitError with all violations.
     """
     steps, images = build["steps"], build.get("images", [])
     problems = [*_disordered(steps), *_over_limits(build, limits)]

@@ -1,7 +1,7 @@
-"""A plan that is too large for one build as several plans, to be built one after the other.
+"""Split a plan that is too large for one build into several, to be built one after the other.
 
-Every image stands in one of them, and its parent in the same or in an earlier one, from which
-it is then pulled. The fewest files are the aim, then the shortest critical path.
+Each image is in exactly one build. Its parent is in the same build, or in an earlier one and is
+then pulled. The split has as few builds as possible, then the shortest critical path.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ class _File(msgspec.Struct):
 
 
 def split(plan: Plan, options: CloudBuild) -> tuple[Plan, ...]:
-    """The plans of the files that a plan becomes; the plan itself where it fits into one.
+    """Split a plan; returns the plan itself if it fits into one build.
 
-    Raises LimitError where a single image is too large for a build, and where images are to be
-    published together, which several builds cannot do.
+    Raises LimitError if a single image is too large for a build, or if the plan must be split
+    but uses `publish: together`.
     """
     if _fits(options, plan.images):
         return (plan,)
@@ -69,7 +69,7 @@ def split(plan: Plan, options: CloudBuild) -> tuple[Plan, ...]:
 
 
 def fewest(plan: Plan, options: CloudBuild) -> int:
-    """A number of files that no split of a plan can go below, whatever its parents are."""
+    """A lower bound for the number of files of any split."""
     limits = options.limits
     steps = sum(_steps(options, image) for image in plan.images)
     names = sum(_names(options, image) for image in plan.images)
@@ -77,7 +77,7 @@ def fewest(plan: Plan, options: CloudBuild) -> int:
 
 
 def path_length(files: Iterable[Sequence[Image]]) -> int:
-    """The critical path of files that are built one after the other, in images."""
+    """The critical path of builds that run one after the other, in number of images."""
     return sum(max(_depths(images).values(), default=0) for images in files)
 
 
@@ -87,12 +87,12 @@ def _steps(options: CloudBuild, image: Image) -> int:
 
 
 def _names(options: CloudBuild, image: Image) -> int:
-    """How many names an image takes in the `images` of a build."""
+    """The number of entries of an image in the `images` field of a build."""
     return 1 + len(image.aliases) if options.publish == "provenance" else 0
 
 
 def _fits(options: CloudBuild, images: Iterable[Image]) -> bool:
-    """Whether there is room for images in one file, but for what they pull."""
+    """Whether images fit into one file, not counting pull steps."""
     needed = [(_steps(options, image), _names(options, image)) for image in images]
     steps = sum(number for number, _ in needed)
     names = sum(number for _, number in needed)
@@ -133,7 +133,7 @@ def _as_listed(plan: Plan, options: CloudBuild) -> Groups:
 
 
 def _by_parent(plan: Plan, options: CloudBuild) -> Groups:
-    """By depth, and children of one parent one behind the other: short paths, few pulls."""
+    """By depth, with children of one parent next to each other: short paths, few pulls."""
     depths = _depths(plan.images)
     places = {image.tag: place for place, image in enumerate(plan.images)}
     found = sorted(plan.images, key=lambda i: (depths[i.tag], places.get(i.parent or "", -1)))
@@ -141,12 +141,12 @@ def _by_parent(plan: Plan, options: CloudBuild) -> Groups:
 
 
 def _by_tree(plan: Plan, options: CloudBuild) -> Groups:
-    """Each image behind its parent, the largest trees first: few pulls."""
+    """Each image after its parent, the largest trees first: few pulls."""
     return [[image] for tree in _whole_trees(plan, options) for image in tree]
 
 
 def _whole_trees(plan: Plan, options: CloudBuild) -> Groups:
-    """An image and all that stands on it together, the largest trees first: no pulls."""
+    """Each image in one group with all its descendants, the largest trees first: no pulls."""
     children = _children(plan)
 
     def below(image: Image) -> list[Image]:
@@ -188,9 +188,9 @@ def _children(plan: Plan) -> Mapping[str | None, list[Image]]:
 
 
 def _fill(plan: Plan, options: CloudBuild, groups: Iterable[Sequence[Image]]) -> Assignment:
-    """Each group into the first file that has room for it and is not before its parent's.
+    """Put each group into the first file where it fits, not before the file of its parent.
 
-    A group that is too large for a file of its own is taken apart.
+    A group that is too large for one file is split into single images.
     """
     files: list[_File] = []
     chosen: dict[str, int] = {}
@@ -216,7 +216,7 @@ def _cost(files: Assignment) -> tuple[int, int]:
 
 
 def _depths(images: Iterable[Image]) -> dict[str, int]:
-    """How many images of these stand in line for each, itself among them."""
+    """The length of each image's chain of ancestors among these images, including itself."""
     depths: dict[str, int] = {}
     for image in images:
         depths[image.tag] = depths.get(image.parent or "", 0) + 1

@@ -1,4 +1,4 @@
-"""A Cloud Build file, whoever wrote it, as steps that can be run.
+"""Read the steps of any Cloud Build file, so that they can be run.
 
 Schema: cloud.google.com/build/docs/build-config-file-schema.
 """
@@ -66,7 +66,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def kind(self) -> Kind:
-        """What the step does for an image."""
+        """The kind of the step: what it does with an image."""
         verb = self.args[0] if self.args and self.entrypoint is None else ""
         if self.builder == STRUCTURE_TEST:
             return "test"
@@ -93,7 +93,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def test_files(self) -> tuple[str, ...]:
-        """The configuration files of a test step, as given, from the step's directory."""
+        """The configuration files of a test step, relative to the step's directory."""
         return self.options("--config", "-c")
 
     @property
@@ -104,18 +104,18 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def context(self) -> str:
-        """The folder that a build step sends to the builder, from the build's root."""
+        """The build context of a build step, relative to the root of the build."""
         named = self.args[self._context_at] if self.args else "."
         return posixpath.normpath(posixpath.join(self.dir, named))
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """The arguments of a build step without its verb and its context."""
+        """The arguments of a build step, without `build` and the context."""
         return (*self.args[1 : self._context_at], *self.args[self._context_at + 1 :])
 
     @property
     def _context_at(self) -> int:
-        """Where the context stands: docker takes options behind it, too."""
+        """The index of the context; docker accepts options after it, too."""
         at = 1
         while at < len(self.args) and self.args[at].startswith("-") and self.args[at] != "-":
             alone = "=" in self.args[at] or self.args[at] in SWITCHES
@@ -124,7 +124,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def dockerfile(self) -> str:
-        """The Dockerfile of a build step: `-f`, from the step's directory, or the context's own."""
+        """The Dockerfile of a build step: the value of `-f`, or `Dockerfile` in the context."""
         given = self.options("-f", "--file")
         inside = posixpath.join(self.context, "Dockerfile")
         return posixpath.normpath(posixpath.join(self.dir, given[-1]) if given else inside)
@@ -140,10 +140,10 @@ class Build(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read(text: str, name: str, substitutions: Mapping[str, str] | None = None) -> Build:
-    """The steps of a Cloud Build file in JSON or YAML.
+    """Read the steps of a Cloud Build file in JSON or YAML.
 
-    `substitutions` stand in for `$NAME`; the file's own give the defaults. Raises
-    BuildFileError, with everything that this machine could not do, before anything is done.
+    `substitutions` are values for `$NAME` and override those in the file. Raises BuildFileError
+    with everything that is invalid or not supported locally.
     """
     build, problems = parse(text, name, substitutions)
     if problems:
@@ -154,9 +154,9 @@ def read(text: str, name: str, substitutions: Mapping[str, str] | None = None) -
 def parse(
     text: str, name: str, substitutions: Mapping[str, str] | None = None
 ) -> tuple[Build, list[Problem]]:
-    """Like `read`, with what this machine could not do beside the build.
+    """Like `read`, but return what is not supported locally as a list of problems.
 
-    Raises BuildFileError where the text is no Cloud Build file.
+    Raises BuildFileError if the text is not a Cloud Build file.
     """
     try:
         document = yaml.safe_load(text)
@@ -185,7 +185,7 @@ def parse(
 
 
 def _malformed(document: dict[str, Any], name: str) -> Iterator[Problem]:
-    """What is of another type than the schema says, where reading on would stumble over it."""
+    """Fields of a wrong type that the parser cannot handle."""
     for field in ("substitutions", "options"):
         if not isinstance(document.get(field) or {}, dict):
             yield Problem(message=f"{name}: {field!r} must be a mapping")
@@ -201,7 +201,7 @@ def _malformed(document: dict[str, Any], name: str) -> Iterator[Problem]:
 
 
 def references(text: str) -> set[str]:
-    """The names of all substitutions that a build file's text holds."""
+    """The names of all substitutions in the text of a build file."""
     found = _Substitution.pattern.finditer(text)
     return {name for match in found if (name := match[2] or match[3])}
 

@@ -1,4 +1,4 @@
-"""The output formats that a plan can be written in. A new one is a module and a line here."""
+"""The output formats of a plan. To add one, write a module and register it in TARGETS."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from imagekit.planning.plan import Plan
 
 
 class Target(Protocol):
-    """An output format; a module with this function is one."""
+    """An output format: a module with this function."""
 
     def files(self, plan: Plan, config: Config, path: str) -> Files:
-        """The files of a plan, text by path: the one at `path`, or several beside it.
+        """The files of a plan, text by path: one at `path`, or several next to it.
 
-        The target reads its own section of the config for options. Raises LimitError where the
-        builder would refuse the result.
+        The target reads its options from its own section of the config. Raises LimitError if
+        the builder would reject the result.
         """
 
 

@@ -1,4 +1,4 @@
-"""Triggers as Terraform's JSON, for those who keep their project in Terraform.
+"""Write triggers as Terraform JSON.
 
 Resources: registry.terraform.io/providers/hashicorp/google, cloudbuild_trigger, pubsub_topic and
 cloud_scheduler_job. Syntax: developer.hashicorp.com/terraform/language/syntax/json.
@@ -26,9 +26,9 @@ Resources = dict[str, dict[str, Any]]
 
 
 def render(plan: Plan, options: CloudBuild, triggers: Sequence[Document]) -> str:
-    """The text of a `.tf.json` file: the triggers, and what a schedule needs.
+    """The text of a `.tf.json` file: the triggers, and the resources of a schedule.
 
-    Raises UsageError for a repository whose triggers Terraform's provider does not know.
+    Raises UsageError for a trigger event that the Terraform provider does not support.
     """
     unknown = {event for found in triggers for event in found if event in UNKNOWN}
     if unknown:
@@ -90,7 +90,7 @@ def _label(name: str) -> str:
 
 
 def _snake(value: Any) -> Any:
-    """Google's names as Terraform writes them, and no text that Terraform would interpolate."""
+    """Keys in snake case, and strings escaped against Terraform's interpolation."""
     if isinstance(value, Mapping):
         return {_name(key): _snake(inside) for key, inside in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""What starts a build by itself: triggers as `gcloud builds triggers import` reads them.
+"""Cloud Build triggers, in the format of `gcloud builds triggers import`.
 
 Fields: cloud.google.com/build/docs/api/reference/rest/v1/projects.locations.triggers.
 """
@@ -37,11 +37,11 @@ CLOUD_SDK = "gcr.io/google.com/cloudsdktool/cloud-sdk:slim"
 def documents(
     plan: Plan, options: CloudBuild, build_files: Sequence[str], included: Sequence[str]
 ) -> list[Document]:
-    """The trigger of a plan, and a second one where there is a schedule.
+    """The push trigger of a plan, and a second trigger if the config has a schedule.
 
-    `build_files` are the paths of the build file, or of several in their order; `included` are
-    the files whose change starts a build. Raises LimitError where the config has no trigger, or
-    where a schedule needs a project and none is known.
+    `build_files` are the paths of the build files in order; `included` are the files whose
+    change starts a build. Raises LimitError if the config has no trigger, or if it has a
+    schedule but no project.
     """
     trigger = trigger_of(options)
     pushed = {
@@ -69,12 +69,12 @@ def documents(
 
 
 def _literal(path: str) -> str:
-    """A path as the glob that matches it only (golang.org/pkg/path/filepath/#Match)."""
+    """A glob that matches only this path (golang.org/pkg/path/filepath/#Match)."""
     return re.sub(r"([*?\[\\])", r"\\\1", path)
 
 
 def trigger_of(options: CloudBuild) -> Trigger:
-    """What the config says of a trigger. Raises LimitError where it says nothing."""
+    """The trigger in the config. Raises LimitError if there is none."""
     if options.trigger is None:
         message = (
             "the config has no trigger; set its repository: "
@@ -90,13 +90,13 @@ def render(found: Sequence[Document]) -> str:
 
 
 def project_of(plan: Plan, options: CloudBuild) -> str | None:
-    """The project that builds: the config's, or the one whose registry the images go to."""
+    """The project of the builds: the one in the config, or the one of the images' registry."""
     registry = registry_of(plan.repository)
     return options.project or (registry.project if registry else None)
 
 
 def topic_of(plan: Plan, options: CloudBuild) -> str:
-    """The Pub/Sub topic of a schedule. Raises LimitError where no project is known."""
+    """The Pub/Sub topic of a schedule. Raises LimitError if no project is known."""
     trigger = trigger_of(options)
     topic = trigger.topic or scheduled_name(trigger)
     return f"projects/{_needed_project(plan, options)}/topics/{topic}"
@@ -111,9 +111,9 @@ def _needed_project(plan: Plan, options: CloudBuild) -> str:
 
 
 def webhook_of(plan: Plan, options: CloudBuild, key: str, secret: str) -> str:
-    """The address that starts a webhook's trigger, with an API key and the secret's value.
+    """The URL of a webhook trigger, with an API key and the secret's value.
 
-    Raises LimitError where no project is known. Source:
+    Raises LimitError if no project is known. Source:
     cloud.google.com/build/docs/automate-builds-webhook-events.
     """
     region = trigger_region(options)
@@ -124,7 +124,7 @@ def webhook_of(plan: Plan, options: CloudBuild, key: str, secret: str) -> str:
 
 
 def commands(plan: Plan, options: CloudBuild, path: str) -> list[str]:
-    """What is left to be done by hand, once: the commands for gcloud."""
+    """The gcloud commands that the user must run once."""
     trigger = trigger_of(options)
     project, region = project_of(plan, options), trigger_region(options)
     where = [f"--project={project}"] if project else []
@@ -156,7 +156,7 @@ def _jobs(plan: Plan, options: CloudBuild, where: list[str]) -> list[list[str]]:
 
 
 def _event(trigger: Trigger) -> Document:
-    """What a trigger listens to, by the kind of its repository."""
+    """The event that starts a build, by the kind of repository."""
     push = {"push": {"branch": f"^{re.escape(trigger.branch)}$"}}
     if CONNECTED.fullmatch(trigger.repository):
         return {"repositoryEventConfig": {"repository": trigger.repository, **push}}
@@ -184,7 +184,7 @@ def _hosted(trigger: Trigger, push: Document) -> Document:
 
 
 def _source(trigger: Trigger) -> Document:
-    """The repository of a build that no push has started."""
+    """The source repository of a scheduled build."""
     if CONNECTED.fullmatch(trigger.repository):
         return {"repository": trigger.repository}
     host = HOST_CONFIG.fullmatch(trigger.host_config or "")
@@ -202,7 +202,7 @@ def _scheduled(plan: Plan, options: CloudBuild, trigger: Trigger) -> Document:
 
 
 def scheduled_name(trigger: Trigger) -> str:
-    """What the trigger of a schedule is called."""
+    """The name of the scheduled trigger."""
     return f"{trigger.name[:55]}-schedule"
 
 
@@ -216,7 +216,7 @@ def _common(options: CloudBuild, trigger: Trigger) -> Document:
 
 
 def _what(plan: Plan, options: CloudBuild, build_files: Sequence[str], *, pushed: bool) -> Document:
-    """The build itself: a file of the repository, or a build that submits several in order."""
+    """The build: a file in the repository, or a build that submits several files in order."""
     trigger = trigger_of(options)
     if len(build_files) > 1:
         return {"build": _several(plan, options, build_files)}
@@ -228,9 +228,9 @@ def _what(plan: Plan, options: CloudBuild, build_files: Sequence[str], *, pushed
 
 
 def _several(plan: Plan, options: CloudBuild, build_files: Sequence[str]) -> Document:
-    """A build that submits others, each when the one before has succeeded.
+    """A build that submits several builds, each after the previous one has succeeded.
 
-    It waits while they build, so its time-out is as long as Cloud Build allows.
+    It waits while they run, so it has the longest timeout that Cloud Build allows.
     """
     region = region_of(options)
     more = [f"--region={region}"] if region else []

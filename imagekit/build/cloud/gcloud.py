@@ -1,4 +1,4 @@
-"""Cloud Build through Google's own client, `gcloud`, as a person would use it by hand."""
+"""Cloud Build client that runs the `gcloud` command."""
 
 from __future__ import annotations
 
@@ -73,10 +73,10 @@ class Entry(msgspec.Struct, rename="camel"):
 
 
 class Gcloud:
-    """Google's client. `project` and `region` stand in for its own settings.
+    """A client that runs `gcloud`. `project` and `region` override gcloud's own settings.
 
-    `staging` is where sources are uploaded to, in place of gcloud's choice; of `substitutions`,
-    each build is given those that it uses, for Cloud Build refuses others.
+    `staging` overrides where gcloud uploads sources. Each build gets only the `substitutions`
+    that it uses, because Cloud Build rejects unused ones.
     """
 
     def __init__(
@@ -97,21 +97,21 @@ class Gcloud:
         self.seen: dict[str, dict[str, set[str]]] = {}
 
     def commands(self, files: Sequence[pathlib.Path]) -> list[str]:
-        """The commands that submit these build files."""
+        """The gcloud commands that submit these build files."""
         words = ([self.program, *self._submission(file), "--quiet"] for file in files)
         return [shlex.join(command) for command in words]
 
     def cancel_command(self, build: str) -> str:
-        """The command that ends a build."""
+        """The command that cancels a build."""
         return shlex.join([self.program, "builds", "cancel", build, *self._located])
 
     def missing(self, needed: Sequence[str]) -> list[str]:
-        """Which of the files that a build needs gcloud would not upload."""
+        """The needed files that gcloud would not upload."""
         uploaded = set(self._ask("meta", "list-files-for-upload", ".").splitlines())
         return [name for name in needed if name not in uploaded]
 
     def exists(self, registry: Registry) -> bool | None:
-        """Whether a repository of Artifact Registry is there; None where that cannot be seen."""
+        """Whether an Artifact Registry repository exists; None if that cannot be determined."""
         done = self._run(
             *("artifacts", "repositories", "describe", registry.name, "--format=json"),
             *(f"--location={registry.location}", f"--project={registry.project}"),
@@ -121,19 +121,19 @@ class Gcloud:
         return False if b"NOT_FOUND" in done.stderr else None
 
     def submit(self, file: pathlib.Path, needed: Sequence[str]) -> Remote:
-        """Upload what .gcloudignore leaves and begin the build."""
+        """Upload all files that .gcloudignore does not exclude, and start the build."""
         return parse(self._ask(*self._submission(file)))
 
     def describe(self, build: str) -> Remote:
-        """A build as it is now, by its id."""
+        """The current state of a build, by its id."""
         return parse(self._ask("builds", "describe", build, *self._located, "--format=json"))
 
     def cancel(self, build: str) -> None:
-        """End a build."""
+        """Cancel a build."""
         self._ask("builds", "cancel", build, *self._located, "--format=json")
 
     def log(self, build: Remote) -> bytes:
-        """What is new in a build's log, from its bucket or from Cloud Logging."""
+        """The new part of a build's log, from its bucket or from Cloud Logging."""
         if build.options.logging == "NONE":
             return b""
         if build.options.logging in ("CLOUD_LOGGING_ONLY", "STACKDRIVER_ONLY"):
@@ -154,8 +154,7 @@ class Gcloud:
     def _logged(self, build: Remote) -> bytes:
         """New lines of Cloud Logging.
 
-        They may arrive late, so those of the last minute are asked for again, and left out where
-        they were seen.
+        Entries may arrive late, so the last minute is read again and known entries are skipped.
         """
         seen = self.seen.setdefault(build.id, {})
         since = _minute_before(max(seen)) if seen else build.create_time
@@ -215,7 +214,7 @@ def _minute_before(time: str) -> str:
 
 
 def _pairs(values: Mapping[str, str]) -> str:
-    """Substitutions as gcloud reads them: with another separator where a value has a comma."""
+    """Substitutions in gcloud's syntax, with another separator if a value contains a comma."""
     pairs = [f"{name}={value}" for name, value in values.items()]
     if not any("," in pair for pair in pairs) and not pairs[0].startswith("^"):
         return ",".join(pairs)

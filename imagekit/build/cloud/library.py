@@ -44,9 +44,9 @@ REMEDIES: Mapping[str, str] = {
 
 
 class Library:
-    """Google's client library. `project` may be None where the credentials name one.
+    """A client that uses Google's libraries. `project` may be None if the credentials have one.
 
-    `root` is the folder that paths in a build count from.
+    Paths in a build file are relative to `root`.
     """
 
     def __init__(
@@ -82,19 +82,19 @@ class Library:
         self.storage = storage.Client(project=self.project, credentials=credentials)
 
     def commands(self, files: Sequence[pathlib.Path]) -> list[str]:
-        """What is called for each build file."""
+        """The API call for each build file."""
         return [f"projects.locations.builds.create({self._parent}, {file})" for file in files]
 
     def cancel_command(self, build: str) -> str:
-        """The command with which a person ends a build."""
+        """The command that cancels a build."""
         return f"gcloud builds cancel {build} --project={self.project} --region={self.region}"
 
     def missing(self, needed: Sequence[str]) -> list[str]:
-        """Nothing: exactly what a build needs is uploaded."""
+        """Always empty: exactly the needed files are uploaded."""
         return []
 
     def exists(self, registry: Registry) -> bool | None:
-        """Whether a repository of Artifact Registry is there; None where that cannot be seen."""
+        """Whether an Artifact Registry repository exists; None if that cannot be determined."""
         variable = "CLOUDSDK_API_ENDPOINT_OVERRIDES_ARTIFACTREGISTRY"
         host = os.environ.get(variable, "https://artifactregistry.googleapis.com/")
         place = f"projects/{registry.project}/locations/{registry.location}"
@@ -103,7 +103,7 @@ class Library:
         return {200: True, 404: False}.get(answer.status_code)
 
     def submit(self, file: pathlib.Path, needed: Sequence[str]) -> Remote:
-        """Upload what a build needs and begin the build."""
+        """Upload the needed files and start the build."""
         text = file.read_text(encoding="utf-8")
         document, used = yaml.safe_load(text), references(text)
         given = {name: value for name, value in self.substitutions.items() if name in used}
@@ -127,19 +127,19 @@ class Library:
             raise CloudError(f"{file}: Cloud Build would reject it: {reason}; fix it") from None
 
     def describe(self, build: str) -> Remote:
-        """A build as it is now, by its id."""
+        """The current state of a build, by its id."""
         name = f"{self._parent}/builds/{build}"
         request = self.types.GetBuildRequest(name=name, project_id=self.project, id=build)
         return self._remote(_call(lambda: self.client.get_build(request=request)))
 
     def cancel(self, build: str) -> None:
-        """End a build."""
+        """Cancel a build."""
         name = f"{self._parent}/builds/{build}"
         request = self.types.CancelBuildRequest(name=name, project_id=self.project, id=build)
         _call(lambda: self.client.cancel_build(request=request))
 
     def log(self, build: Remote) -> bytes:
-        """What is new in a build's log in its bucket; nothing where it is in Cloud Logging only."""
+        """The new part of a build's log in its bucket; empty if it is in Cloud Logging only."""
         if build.options.logging in ("NONE", "CLOUD_LOGGING_ONLY", "STACKDRIVER_ONLY"):
             return b""
         begin = self.read.get(build.id, 0)
@@ -175,7 +175,7 @@ class Library:
 
 
 def archive(root: pathlib.Path, names: Sequence[str]) -> bytes:
-    """Files as a compressed tar; who owns them and when they were written is left out."""
+    """Files as a compressed tar archive, without owners and modification times."""
 
     def plain(about: tarfile.TarInfo) -> tarfile.TarInfo:
         about.uid = about.gid = 0

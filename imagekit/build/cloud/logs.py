@@ -1,4 +1,4 @@
-"""A remote build's log as it comes: kept whole, and taken apart by the build's steps."""
+"""Save the log of a remote build while it runs, in full and split by step."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Log:
         self.fresh: set[str] = set()
 
     def read(self, service: Service, remote: Remote) -> None:
-        """Take over what is new. A log that cannot be read does not end a build's watching."""
+        """Read the new part of the log. A failure is kept in `unread` and does not raise."""
         try:
             data = service.log(remote)
         except CloudError as error:

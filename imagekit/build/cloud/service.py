@@ -1,4 +1,4 @@
-"""A build at Google Cloud Build: what it says of itself, and what any client can do with it.
+"""The Cloud Build client interface, and the fields of a build that it returns.
 
 Fields: cloud.google.com/build/docs/api/reference/rest/v1/projects.locations.builds.
 """
@@ -31,7 +31,7 @@ OVER = ("SUCCESS", "FAILURE", "INTERNAL_ERROR", "TIMEOUT", "EXPIRED", "CANCELLED
 
 
 class Fields(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What Cloud Build's JSON holds; fields that are not named here are passed over."""
+    """A part of Cloud Build's JSON; unknown fields are ignored."""
 
 
 class Timing(Fields, frozen=True):
@@ -107,7 +107,7 @@ class Remote(Fields, frozen=True):
 
 
 def parse(text: str | bytes) -> Remote:
-    """A build from Cloud Build's JSON. Raises CloudError where it is none."""
+    """A build from Cloud Build's JSON. Raises CloudError if the JSON is not a build."""
     try:
         found = msgspec.json.decode(text, type=Remote)
     except msgspec.DecodeError as error:
@@ -122,25 +122,25 @@ class Service(Protocol):
     substitutions: Mapping[str, str]
 
     def commands(self, files: Sequence[pathlib.Path]) -> list[str]:
-        """What submitting these build files does, one line each, for people."""
+        """The commands or calls that submit these build files, one line each."""
 
     def cancel_command(self, build: str) -> str:
-        """The command with which a person ends a build."""
+        """The shell command that cancels a build."""
 
     def missing(self, needed: Sequence[str]) -> list[str]:
-        """Which of the files that a build needs would not be uploaded."""
+        """The needed files that would not be uploaded."""
 
     def exists(self, registry: Registry) -> bool | None:
-        """Whether a repository is there to push to; None where that cannot be seen."""
+        """Whether a repository exists; None if that cannot be determined."""
 
     def submit(self, file: pathlib.Path, needed: Sequence[str]) -> Remote:
-        """Upload what a build needs and begin the build."""
+        """Upload the needed files and start the build."""
 
     def describe(self, build: str) -> Remote:
-        """A build as it is now, by its id."""
+        """The current state of a build, by its id."""
 
     def cancel(self, build: str) -> None:
-        """End a build."""
+        """Cancel a build."""
 
     def log(self, build: Remote) -> bytes:
-        """What is new in a build's log since this was last asked."""
+        """The new part of a build's log since the last call."""

@@ -1,4 +1,4 @@
-"""Building at Google Cloud Build: build files submitted one after the other, watched, reported."""
+"""Submit build files to Cloud Build one after the other, watch the builds and report."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Submission:
-    """Build files that are built in their order, each when the one before has succeeded.
+    """Build files that run in order, each one after the previous one has succeeded.
 
-    `report` says at every moment how far it is. `begun` is given each build when it is there,
-    `observe` each step whose state has changed. `resumed` are builds of an earlier submission:
-    one of the same file is watched, or passed over where it succeeded.
+    `report` always holds the current state. `on_start` is called with each build that was
+    started or resumed, `observe` with each step whose state changed. `resumed` are the builds of
+    an earlier submission: one of the same file is watched, or skipped if it succeeded.
     """
 
     def __init__(
@@ -71,12 +71,12 @@ class Submission:
         self.report.steps = [entry for part in self.parts for entry in part]
 
     def _submitted(self, file: BuildFile) -> Submitted:
-        """A file as it is known: what was begun before is not forgotten until it is told anew."""
+        """The earlier submission of the same file, or a new entry."""
         blank = Submitted(file=file.path.name, sha256=file.sha256)
         return self.resumed.get((blank.file, blank.sha256), blank)
 
     def _entries(self, file: BuildFile) -> list[StepReport]:
-        """A file's steps; those that wait for nothing in it wait for all of the file before."""
+        """The steps of a file; those without dependencies wait for the previous file."""
         own = steps_of(file)
         taken = {entry.id for entry in self.report.steps}
         before = tuple(_last(self.report.steps))
@@ -95,10 +95,10 @@ class Submission:
         return found
 
     def run(self, needed: Sequence[str]) -> Report:
-        """Submit and watch every file until one fails, and report.
+        """Submit and watch every file until one fails, and return the report.
 
-        An interruption (Ctrl-C, SIGTERM) ends the watching; whether also the build, the options
-        say. Raises CloudError where Cloud Build refuses or no longer answers.
+        An interruption (Ctrl-C, SIGTERM) stops watching, and cancels the build if the options
+        say so. Raises CloudError if Cloud Build rejects a build or cannot be reached.
         """
         self.options.logs.mkdir(parents=True, exist_ok=True)
         # What an earlier build left would be taken for this one's.
@@ -129,7 +129,7 @@ class Submission:
         self.stop.set()
 
     def _start_or_resume(self, file: BuildFile, entry: Submitted, needed: Sequence[str]) -> Remote:
-        """The build of a file: one that is there already, or a new one."""
+        """The build of a file: the resumed one, or a new one if there is none or it failed."""
         remote = self.service.describe(entry.id) if entry.id else None
         failed = remote is not None and remote.over and remote.status != "SUCCESS"
         if remote is None or (failed and not self.options.only_watch):
@@ -173,7 +173,7 @@ class Submission:
         return remote.status
 
     def _update_steps(self, remote: Remote, entry: Submitted, part: list[StepReport]) -> None:
-        """Take over what a build says of its steps."""
+        """Copy the state of a build and its steps to the report."""
         entry.status = remote.status
         for own, step in zip(part, remote.steps, strict=False):
             state: State = STATES.get(step.status, "waiting")
@@ -197,7 +197,7 @@ class Submission:
             own.exit_code = 0
 
     def _finalize_steps(self, remote: Remote, part: list[StepReport], log: Log) -> None:
-        """What became of the steps when their build has ended, which they do not say."""
+        """Set the digests and the final states that follow from the end of the build."""
         pushed = {image.name: image.digest for image in remote.results.images}
         failed = any(own.state in ("failed", "timed out") for own in part)
         why = remote.failure_info.detail or remote.status_detail or f"the build {remote.status}"
@@ -243,13 +243,13 @@ class Submission:
 
 
 def _last(entries: Sequence[StepReport]) -> Iterator[str]:
-    """The ids of the steps that no other waits for."""
+    """The ids of the steps that no other step waits for."""
     waited = {name for entry in entries for name in entry.needs}
     yield from (entry.id for entry in entries if entry.id not in waited)
 
 
 def summary_line(entry: Submitted) -> str:
-    """A submitted build in one line, with where its log is."""
+    """A submitted build on one line, with the address of its log."""
     link = f", {entry.log_url}" if entry.log_url else ""
     return f"{entry.file}: build {entry.id} {entry.status.lower()}{link}"
 
@@ -263,7 +263,7 @@ def summary(found: Report) -> Iterator[str]:
 
 
 def earlier(logs: pathlib.Path) -> list[Submitted]:
-    """The builds of the submission before, from its report; none where there is no report."""
+    """The builds of the previous submission, from its report; empty if there is no report."""
     try:
         return report.read(logs / report.NAME).builds
     except (OSError, ValueError):
@@ -271,6 +271,6 @@ def earlier(logs: pathlib.Path) -> list[Submitted]:
 
 
 def watched(build: Remote) -> tuple[BuildFile, Submitted]:
-    """A build that is known by its id only, as the file and the submission it came from."""
+    """The build file and the submission for a build that is known only by its id."""
     file = BuildFile(pathlib.Path(build.id), build.text)
     return file, Submitted(file=build.id, sha256=file.sha256, id=build.id)

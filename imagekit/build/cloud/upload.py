@@ -1,4 +1,4 @@
-"""The build files to submit, what their builds read, and whether all of it would be uploaded."""
+"""The build files to submit, the files that they need, and checks before the upload."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class BuildFile(msgspec.Struct, frozen=True):
 
     @property
     def sha256(self) -> str:
-        """What tells whether its build would be the same again."""
+        """A hash of the text and the inputs: equal hashes mean the same build."""
         return hashlib.sha256(f"{self.text}{self.inputs}".encode()).hexdigest()
 
 
 def files_of(path: pathlib.Path) -> list[BuildFile]:
-    """A build file, or all files that a manifest names, in their order.
+    """A build file, or all files that a manifest lists, in order.
 
-    Raises UsageError where one cannot be read, or does not belong to its manifest.
+    Raises UsageError if a file cannot be read or does not match its manifest.
     """
     text = read_text(path)
     parts = api.parts_of(text, str(path))
@@ -49,7 +49,7 @@ def files_of(path: pathlib.Path) -> list[BuildFile]:
 
 
 def with_inputs(file: BuildFile, root: pathlib.Path, substitutions: Mapping[str, str]) -> BuildFile:
-    """A file that knows what its build reads, and the substitutions that it uses."""
+    """The build file with the hashes of its needed files and the substitutions that it uses."""
     tree, used = Folder(root), steps.references(file.text)
     given = {name: value for name, value in substitutions.items() if name in used}
     hashes = {name: tree.hash(name) for name in needed([file], root)}
@@ -57,9 +57,9 @@ def with_inputs(file: BuildFile, root: pathlib.Path, substitutions: Mapping[str,
 
 
 def needed(files: Sequence[BuildFile], root: pathlib.Path) -> list[str]:
-    """Every file that the steps of builds read, as paths from the root, sorted.
+    """Every file that the steps of the builds read: sorted paths relative to `root`.
 
-    Raises BuildFileError where a Dockerfile or a test is missing.
+    Raises BuildFileError if a Dockerfile or a test file is missing.
     """
     tree, found, absent = Folder(root), set[str](), set[str]()
     for step in (step for file in files for step in steps_of(file)):
@@ -80,15 +80,15 @@ def needed(files: Sequence[BuildFile], root: pathlib.Path) -> list[str]:
 
 
 def steps_of(file: BuildFile) -> tuple[steps.Step, ...]:
-    """The steps of a build file, whether this machine could run them or not."""
+    """The steps of a build file, including those that cannot run locally."""
     return steps.parse(file.text, str(file.path))[0].steps
 
 
 def check(files: Sequence[BuildFile], service: Service, root: pathlib.Path) -> list[str]:
-    """What a build needs to be uploaded, after seeing that it will be and can be pushed.
+    """The files that the builds need, after checking the upload and the target repositories.
 
-    Raises BuildFileError where the upload would lack a file, CloudError where a repository is
-    missing.
+    Raises BuildFileError if the upload would lack a file, and CloudError if a repository does
+    not exist.
     """
     names = needed(files, root)
     if absent := service.missing(names):
