@@ -42,7 +42,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 class Submission:
     """Build files that run in order, each one after the previous one has succeeded.
 
-    `report` always holds the current state. `on_start` is called with each build that was
+    `report` always holds the current state. `begun` is called with each build that was
     started or resumed, `observe` with each step whose state changed. `resumed` are the builds of
     an earlier submission: one of the same file is watched, or skipped if it succeeded.
     """
