@@ -199,7 +199,7 @@ def test_a_person_explores_the_matrix(lab, browser):
 
 
 def search_narrows_a_table(page):
-    table = page.locator(".dt-container").filter(has_text="The matrix:").first
+    table = page.locator(".dt-container").filter(has_text="Build matrix:").first
     rows = table.locator("tbody tr")
     before = rows.count()
     table.locator(".dt-search input").fill("py313 excluded")
