@@ -72,7 +72,7 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
             if own:
                 yield one_line(f"~ {name}: {'; '.join(own)}")
         for cause, names in self.consequences().items():
-            yield one_line(f"↻ {', '.join(names)}: parent {cause} changed")
+            yield one_line(f"↻ {', '.join(names)}: because {cause} changed")
         yield from (one_line(f"~ {difference}") for difference in self.whole)
 
     def common(self) -> dict[str, list[str]]:

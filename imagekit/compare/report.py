@@ -45,7 +45,7 @@ def rows(changes: Changes) -> Iterator[Row]:
         own = (difference for difference in differences if difference.what not in common)
         yield from (_row("changed", name, difference) for difference in own)
     yield from (
-        Row("rebuilt", n, f"parent {cause} changed") for n, cause in changes.rebuilt.items()
+        Row("rebuilt", n, f"because {cause} changed") for n, cause in changes.rebuilt.items()
     )
     yield from (_row("build", "", difference) for difference in changes.whole)
 
@@ -89,7 +89,7 @@ def markdown(changes: Changes, before: str, after: str) -> str:
         parts.append(_folded(title, [", ".join(map(_code, names))]))
     if changes.rebuilt:
         lines = (
-            f"- parent {_code(cause)} changed: {', '.join(map(_code, names))}"
+            f"- because {_code(cause)} changed: {', '.join(map(_code, names))}"
             for cause, names in changes.consequences().items()
         )
         number = counted(len(changes.rebuilt), "image")

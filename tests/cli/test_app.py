@@ -79,7 +79,7 @@ def test_check_exits_4_and_shows_the_difference(call):
     code, _, err = call("generate", "-c", "images.yaml", "--check")
     assert code == 4
     assert "  ~ gpu-base-cuda1: CUDA 1.0 → 1.1\n" in err
-    assert "  ↻ gpu-cuda1-py310: parent gpu-base-cuda1 changed\n" in err
+    assert "  ↻ gpu-cuda1-py310: because gpu-base-cuda1 changed\n" in err
     assert pathlib.Path("cloudbuild.json").read_bytes() == before
 
 

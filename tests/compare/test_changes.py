@@ -72,7 +72,7 @@ def test_what_stands_on_a_changed_image_is_rebuilt():
     before = text(build("base", "--build-arg", "A=1"), *leaves)
     changes = compare_files(before, text(build("base", "--build-arg", "A=2"), *leaves))
     assert changes.rebuilt == dict.fromkeys(["x", "y", "z"], "base")
-    assert list(changes.lines()) == ["~ base: A 1 → 2", "↻ x, y, z: parent base changed"]
+    assert list(changes.lines()) == ["~ base: A 1 → 2", "↻ x, y, z: because base changed"]
     assert changes.summary() == "1 changed, 3 rebuilt"
 
 

@@ -19,8 +19,8 @@ def test_one_row_a_change():
         ("- removed", "b", "", "", ""),
         ("~ changed", "c", "CUDA", "13.0", "(none)"),
         ("~ changed", "c", "D changed", "", ""),
-        ("↻ rebuilt", "d", "parent c changed", "", ""),
-        ("↻ rebuilt", "e", "parent c changed", "", ""),
+        ("↻ rebuilt", "d", "because c changed", "", ""),
+        ("↻ rebuilt", "e", "because c changed", "", ""),
         ("~ build", "", "timeout", '"1s"', '"2s"'),
     ]
 
@@ -37,7 +37,7 @@ def test_markdown_is_a_summary_a_table_and_the_consequences():
         "| ~ changed | <code>c</code> | D changed |  |  |\n"
         '| ~ build |  | timeout | <code>"1s"</code> | <code>"2s"</code> |\n\n'
         "<details>\n<summary>2 images rebuilt as a consequence</summary>\n\n"
-        "- parent <code>c</code> changed: <code>d</code>, <code>e</code>\n\n</details>\n"
+        "- because <code>c</code> changed: <code>d</code>, <code>e</code>\n\n</details>\n"
     )
 
 
