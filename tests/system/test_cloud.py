@@ -281,7 +281,8 @@ def test_ctrl_c_leaves_the_build_alone_and_it_can_be_watched_again(watched, chec
     assert code == 130
     (name,) = cloud.builds
     assert cloud.builds[name]["build"]["status"] == "WORKING"
-    assert f"build {name} goes on; imagekit submit --config images.yaml --resume watches" in err
+    told = "is still running; imagekit submit --config images.yaml --resume watches"
+    assert f"build {name} {told}" in err
     done = call(cloud, checkout / "gcloud", "builds", "cancel", name, "--project=p")
     assert done.returncode == 0, done.stderr
     again = imagekit_in(checkout, cloud, "submit", "--project", "p", "--resume", name)
@@ -317,7 +318,7 @@ LOGGED_OUT = {"CLOUDSDK_AUTH_DISABLE_CREDENTIALS": None}
 @pytest.mark.parametrize(
     ("args", "environment", "message"),
     [
-        (["--gcloud", "no-gcloud"], {}, "there is no program 'no-gcloud'; install Google Cloud's"),
+        (["--gcloud", "no-gcloud"], {}, "program 'no-gcloud' not found; install Google Cloud's"),
         (["--project", "p"], LOGGED_OUT, "not logged in; run gcloud auth login"),
         ([], {}, "[project] is not currently set; give --project, set 'project' under"),
         (
@@ -325,15 +326,19 @@ LOGGED_OUT = {"CLOUDSDK_AUTH_DISABLE_CREDENTIALS": None}
             {},
             "PERMISSION_DENIED: The caller does not have permission; ask",
         ),
-        (["--project", "rejected"], {}, "INVALID_ARGUMENT: invalid build: no; Cloud Build refuses"),
+        (
+            ["--project", "rejected"],
+            {},
+            "INVALID_ARGUMENT: invalid build: no; Cloud Build rejected",
+        ),
         (["--project", "p", "--resume", "none"], {}, "NOT_FOUND: Requested entity was not found"),
-        (["--via", "library"], {}, "there is no project; give --project"),
+        (["--via", "library"], {}, "no project is set; use --project"),
         (["--via", "library", "--project", "p"], LOGGED_OUT, "run gcloud auth application-default"),
         (["--via", "library", "--project", "denied"], {}, "does not have permission; ask for"),
         (
             ["--via", "library", "--project", "rejected"],
             {},
-            "invalid build: no; Cloud Build refuses",
+            "invalid build: no; Cloud Build rejected",
         ),
     ],
 )
