@@ -21,8 +21,6 @@ from imagekit.runs.record import Record
 from tools import console, site
 
 ROOT = site.ROOT
-PAGES = sorted(path for path in (ROOT / "docs").rglob("*.md"))
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 pytestmark = pytest.mark.edge
 
@@ -70,7 +68,7 @@ def test_every_page_is_reached_from_the_first(built):
             parts = urllib.parse.urlsplit(link)
             if not parts.scheme and parts.path:
                 waiting.append((path.parent / parts.path).resolve())
-    sources = {path.relative_to(ROOT / "docs").with_suffix(".html") for path in PAGES}
+    sources = {path.relative_to(ROOT / "docs").with_suffix(".html") for path in console.PAGES}
     notebooks = {
         pathlib.Path("notebooks") / f"{path.stem}.html" for path in ROOT.glob("notebooks/*.ipynb")
     }
@@ -170,7 +168,7 @@ def test_a_notebook_that_fails_fails_the_site(tmp_path):
 # ---- what pages show is what happens
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("page", console.PAGES, ids=lambda path: path.stem)
 def test_commands_print_what_the_page_shows(page, tmp_path):
     for command, shown, now in console.played(page.read_text(encoding="utf-8"), tmp_path):
         assert now == shown, f"{command}: run `make goldens`"
@@ -202,7 +200,7 @@ def broken_links(text, page):
                 yield link
 
 
-@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda path: path.stem)
+@pytest.mark.parametrize("page", [*console.PAGES, ROOT / "README.md"], ids=lambda path: path.stem)
 def test_links_between_the_sources_lead_somewhere(page):
     assert list(broken_links(page.read_text(encoding="utf-8"), page)) == []
 
