@@ -1,4 +1,4 @@
-"""`imagekit run`: a notebook, and the record of how it ended."""
+"""`imagekit run`: execute a notebook and record how it ended."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from imagekit.support import extras, workspace
 @click.option(
     "--parameter",
     "-p",
-    "given",
+    "arguments",
     nargs=2,
     multiple=True,
     metavar="NAME VALUE",
@@ -27,14 +27,17 @@ from imagekit.support import extras, workspace
     "--cell-timeout", type=click.IntRange(1), metavar="N", help="Timeout of each cell in seconds."
 )
 def run(
-    notebook: str, given: tuple[tuple[str, str], ...], runs: str | None, cell_timeout: int | None
+    notebook: str,
+    arguments: tuple[tuple[str, str], ...],
+    runs: str | None,
+    cell_timeout: int | None,
 ) -> None:
     """Run a notebook and record how it ended.
 
     NOTEBOOK is a path, or a name in notebooks/ such as "generate". The exit code is 0 if it
     succeeded, that of the error or of the sys.exit that it ended with, or else 1.
     """
-    # papermill and what it brings take a second to load, which only this command should pay for.
+    # Imported here because papermill takes a second to load.
     with extras.needed("imagekit run", "run"):
         from imagekit.runs import execute as runner
         from imagekit.runs import parameters
@@ -45,17 +48,17 @@ def run(
         raise UsageError(message)
     root = workspace.root()
     path = runner.find(notebook, root)
-    values = parameters.typed(path, given)
+    values = parameters.typed(path, arguments)
     store = Store(runs or root / "runs")
     progress = sys.stderr.isatty()
-    ended = runner.execute(path, values, store=store, cell_timeout=cell_timeout, progress=progress)
-    for text in ended.shown:
+    result = runner.execute(path, values, store=store, cell_timeout=cell_timeout, progress=progress)
+    for text in result.outputs:
         click.echo(f"{text}\n")
-    for text in ended.warned:
+    for text in result.stderr:
         click.echo(text, err=True)
-    record = ended.record
+    record = result.record
     if record.cell is not None:
         where = f"cell {record.cell.number}" if record.cell.number else "before the first cell"
         click.echo(f"{where}: {record.cell.error}: {record.cell.message}", err=True)
-    click.echo(f"{ended.left}: {record.outcome} after {record.seconds:.1f} s", err=True)
+    click.echo(f"{result.address}: {record.outcome} after {record.seconds:.1f} s", err=True)
     sys.exit(record.exit_code)

@@ -21,7 +21,7 @@ from imagekit.errors import UsageError
 from imagekit.runs import details as about
 from imagekit.runs import history as histories
 from imagekit.runs.entry import OUTCOMES, Entry
-from imagekit.runs.formatting import changed, given, short_commit, tally, why
+from imagekit.runs.formatting import changed, parameters_text, short_commit, tally, why
 from imagekit.runs.history import History
 from imagekit.runs.index import Counts
 from imagekit.runs.store import Store
@@ -167,7 +167,7 @@ def _print_history(options: dict[str, Any]) -> None:
     since, until, outcomes, notebook = (options[name] for name in names)
     chosen = histories.filter_of(since, until, outcomes, notebook, dict(options["parameter"]))
     found = _history(open_store(options["runs"]))
-    kept = [entry for entry in found.entries if chosen.admits(entry)]
+    kept = [entry for entry in found.entries if chosen.matches(entry)]
     if number is None:
         number = 0 if as_json else 20
     shown = kept[-number:] if number else kept
@@ -196,7 +196,7 @@ def _line(entry: Entry, counts: dict[str, Counts]) -> tuple[str, ...]:
         entry.outcome,
         "" if entry.images is None else str(entry.images),
         "" if numbers is None else changed(numbers),
-        given(entry),
+        parameters_text(entry),
         short_commit(entry.commit),
         (entry.config_sha256 or "")[:10],
         why(entry),

@@ -18,8 +18,7 @@ from imagekit.notebook.display import Picture, Table
 from imagekit.notebook.session import progress
 from imagekit.runs import history
 from imagekit.runs.entry import Entry
-from imagekit.runs.formatting import changed, short_commit, tally, why
-from imagekit.runs.formatting import given as given_to
+from imagekit.runs.formatting import changed, parameters_text, short_commit, tally, why
 from imagekit.runs.history import Filter, History
 from imagekit.runs.record import RUN_VARIABLE
 from imagekit.runs.store import Store, existing
@@ -52,7 +51,7 @@ class Selection:
     def __init__(self, runs: History, chosen: Filter, instead_of: str = "") -> None:
         self.history = runs
         self.instead_of = instead_of
-        self.entries = [entry for entry in runs.entries if chosen.admits(entry)]
+        self.entries = [entry for entry in runs.entries if chosen.matches(entry)]
         self.counts = runs.counts(self.entries)
 
 
@@ -114,7 +113,7 @@ def frame(selection: Selection) -> pd.DataFrame:
             errors="coerce",
         ),
         "notebook": [_stem(entry) for entry in entries],
-        "parameters": [given_to(entry) for entry in entries],
+        "parameters": [parameters_text(entry) for entry in entries],
         "seconds": pd.array([entry.seconds for entry in entries], dtype="Float64"),
         "outcome": [entry.outcome for entry in entries],
         "why": [why(entry) for entry in entries],
@@ -144,7 +143,7 @@ def table(selection: Selection) -> Table:
             "why": [why(entry) for entry in entries],
             "images": ["" if e.images is None else str(e.images) for e in entries],
             "took (s)": ["" if e.seconds is None else f"{e.seconds:.1f}" for e in entries],
-            "parameters": [given_to(entry) for entry in entries],
+            "parameters": [parameters_text(entry) for entry in entries],
             "notebook": [_stem(entry) for entry in entries],
             "began (UTC)": [entry.started[:19].replace("T", " ") for entry in entries],
             "commit": [short_commit(entry.commit) for entry in entries],

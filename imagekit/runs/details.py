@@ -11,7 +11,7 @@ import msgspec
 from imagekit.errors import one_line
 from imagekit.runs import entry as entries
 from imagekit.runs.entry import Entry
-from imagekit.runs.formatting import given
+from imagekit.runs.formatting import parameters_text
 from imagekit.runs.record import Record
 from imagekit.runs.store import Store
 
@@ -59,14 +59,14 @@ def read(store: Store, run: str) -> Details:
 
 def lines(entry: Entry, details: Details, files: str) -> Iterator[str]:
     """The lines of `imagekit runs show`: one per known field, more if its value has more."""
-    for name, value in _about(entry, details, files):
+    for name, value in _fields(entry, details, files):
         first, *more = value or [""]
         if first:
             yield f"{name:<{len(INDENT)}}{one_line(first)}"
             yield from (f"{INDENT}{one_line(line)}" for line in more)
 
 
-def _about(entry: Entry, details: Details, files: str) -> Iterator[tuple[str, list[str]]]:
+def _fields(entry: Entry, details: Details, files: str) -> Iterator[tuple[str, list[str]]]:
     yield "run", [entry.run]
     yield "notebook", [_with_text(entry.notebook, details.notebook_sha256)]
     yield "outcome", [entry.outcome]
@@ -76,7 +76,7 @@ def _about(entry: Entry, details: Details, files: str) -> Iterator[tuple[str, li
     yield "began", [entry.started]
     yield "finished", [details.finished or ""]
     yield "took", ["" if entry.seconds is None else f"{entry.seconds:.1f} s"]
-    yield "parameters", [given(entry)]
+    yield "parameters", [parameters_text(entry)]
     yield "commit", [entry.commit or ""]
     yield "versions", [", ".join(f"{name} {text}" for name, text in details.versions.items())]
     yield "config", [_with_text(entry.config or "", entry.config_sha256)]
@@ -88,10 +88,8 @@ def _about(entry: Entry, details: Details, files: str) -> Iterator[tuple[str, li
             hashes = result.pop(name)
             yield name, [_with_text(path, text or "not found") for path, text in hashes.items()]
     yield "result", json.dumps(result, indent=2, ensure_ascii=False).splitlines() if result else []
-    yield (
-        "executed",
-        [_with_text("sha256", details.executed_sha256) if details.executed_sha256 else ""],
-    )
+    executed = details.executed_sha256
+    yield "executed", [_with_text("sha256", executed) if executed else ""]
     yield "files", [files]
 
 

@@ -40,11 +40,11 @@ class Run(msgspec.Struct, frozen=True):
 
     record: Record
     """The record of the run."""
-    left: str
+    address: str
     """The address of the executed notebook, or of the record if there is none."""
-    shown: tuple[str, ...]
+    outputs: tuple[str, ...]
     """The outputs of the notebook as text."""
-    warned: tuple[str, ...]
+    stderr: tuple[str, ...]
     """What the notebook wrote to stderr."""
 
 
@@ -91,7 +91,7 @@ def execute(
     )
     record.write(store, running)
     engine = {"parameters": parameters, "progress_bar": progress, "execution_timeout": cell_timeout}
-    with store.workplace() as folder:
+    with store.local_folder() as folder:
         path = folder / f"{name}.ipynb"
         variables = {RUN_VARIABLE: f"{store.address.rstrip('/')}/{name}"}
         outcome, cell = _outcome(notebook, path, root, engine, variables)
@@ -118,9 +118,12 @@ def _finish(
         result=_result(executed),
         executed_sha256=hashlib.sha256(data).hexdigest() if executed.cells else None,
     )
-    left = _save(store, finished, data if executed.cells else None)
-    warned = tuple(_texts(executed, stderr=True))
-    return Run(finished, left, tuple(_texts(executed, stderr=False)), warned)
+    return Run(
+        record=finished,
+        address=_save(store, finished, data if executed.cells else None),
+        outputs=tuple(_texts(executed, stderr=False)),
+        stderr=tuple(_texts(executed, stderr=True)),
+    )
 
 
 def _save(store: Store, finished: Record, data: bytes | None) -> str:
@@ -242,11 +245,11 @@ def _terminable() -> Iterator[None]:
     def terminate(*_: object) -> None:
         raise Terminated
 
-    before = {n: signal.signal(n, terminate) for n in (signal.SIGTERM, signal.SIGHUP)}
+    handlers = {n: signal.signal(n, terminate) for n in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
 
 
@@ -272,7 +275,7 @@ def _versions() -> dict[str, str]:
 
 
 def _labelled(executed: Any, run: str, outcome: Outcome) -> Any:
-    # papermill's metadata has "completed" for a killed kernel and "exception" for exit 0.
+    # papermill's metadata says "completed" for a killed kernel and "exception" for exit 0.
     executed.metadata["imagekit"] = {"run": run, "outcome": outcome}
     return executed
 

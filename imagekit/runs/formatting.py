@@ -16,7 +16,7 @@ def changed(numbers: Counts) -> str:
     return " ".join(marks) or ("~" if numbers.whole else "=")
 
 
-def given(entry: Entry) -> str:
+def parameters_text(entry: Entry) -> str:
     """The parameters passed to a run, as NAME=VALUE."""
     values = entry.parameters.items()
     return " ".join(f"{n}={v if isinstance(v, str) else json.dumps(v)}" for n, v in values)

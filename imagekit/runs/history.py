@@ -43,6 +43,7 @@ REMOTE_BATCH = 16
 """The number of runs that are read from a remote store at once."""
 
 Read = tuple[Entry, Inventory | None]
+"""The entry and inventory of a run, as read from its files."""
 
 
 def _silent(names: Sequence[str], what: str) -> Iterable[str]:
@@ -50,14 +51,14 @@ def _silent(names: Sequence[str], what: str) -> Iterable[str]:
 
 
 class History:
-    """All runs of a store, the earliest first. Made by `read`."""
+    """All runs of a store, the earliest first; see `read`."""
 
     def __init__(
-        self, store: Store, index: Index, found: Iterable[Entry], progress: Progress = _silent
+        self, store: Store, index: Index, runs: Iterable[Entry], progress: Progress = _silent
     ) -> None:
         self.store = store
         self.index = index
-        self.entries = sorted(found, key=lambda entry: (entry.started, entry.run))
+        self.entries = sorted(runs, key=lambda entry: (entry.started, entry.run))
         self.progress = progress
 
     def build(self, entry: Entry) -> Inventory | None:
@@ -99,9 +100,9 @@ class History:
         return {run: known[pair] for run, (pair, _) in pairs.items() if pair in known}
 
     def find(self, name: str) -> Entry:
-        """The run of a name, of the beginning of one, or `latest`, `latest~1` and so on.
+        """The run with a name or a unique prefix, or `latest`, `latest~1` and so on.
 
-        Raises UsageError where no run, or more than one, is meant.
+        Raises UsageError if no run or several runs match.
         """
         if match := LATEST.fullmatch(name):
             runs = [e for e in self.entries if e.outcome not in NO_RUN]
@@ -110,20 +111,20 @@ class History:
                 return runs[-back]
             raise UsageError(f"{name}: {self.store.address} has {counted(len(runs), 'run')}")
         plain = name.removesuffix(".ipynb").removesuffix(".json")
-        found = next((found for found in self._named(plain) if found), [])
-        if not found:
+        matches = next((runs for runs in self._candidates(plain) if runs), [])
+        if not matches:
             near = did_you_mean(plain, [e.run for e in self.entries[-1000:]])
             raise UnknownRunError(f"no run is called {name!r} in {self.store.address}{near}")
-        if len(found) > 1:
-            named = ", ".join(entry.run for entry in found[:3])
-            raise UsageError(f"{name!r} is the beginning of {len(found)} runs: {named} …")
-        return found[0]
+        if len(matches) > 1:
+            names = ", ".join(entry.run for entry in matches[:3])
+            raise UsageError(f"{name!r} is the beginning of {len(matches)} runs: {names} …")
+        return matches[0]
 
-    def _named(self, name: str) -> Iterator[list[Entry]]:
-        """The runs that a name may mean, the most literal meaning first."""
+    def _candidates(self, name: str) -> Iterator[list[Entry]]:
+        """The matching runs by each rule; the first rule that matches any run counts."""
         yield [e for e in self.entries if e.run == name]
         yield [e for e in self.entries if e.run.startswith(name)]
-        # A file's path goes through the store, and perhaps through folders in it.
+        # The name is a path, which has the run's name at its end.
         inside = [e for e in self.entries if name.endswith(f"/{e.run}")]
         yield sorted(inside, key=lambda entry: len(entry.run))[-1:]
         plain = name.rpartition("/")[2]
@@ -133,15 +134,15 @@ class History:
     @functools.cached_property
     def _predecessors(self) -> dict[str, Entry]:
         last: dict[tuple[str | None, str], Entry] = {}
-        found: dict[str, Entry] = {}
+        predecessors: dict[str, Entry] = {}
         for entry in self.entries:
             if entry.build is not None:
                 # Runs of different configs or outputs are not compared.
                 key = entry.config, str(entry.parameters.get("output"))
                 if key in last:
-                    found[entry.run] = last[key]
+                    predecessors[entry.run] = last[key]
                 last[key] = entry
-        return found
+        return predecessors
 
     def _read_again(self, entry: Entry) -> Inventory | None:
         """The inventory from a run's files, if the index does not have it."""
@@ -160,7 +161,7 @@ def read(store: Store, progress: Progress = _silent) -> History:
     A run whose files cannot be read is an entry with the outcome `unreadable`.
     """
     index = Index(store.address)
-    runs, closed = _runs(store)
+    runs, unreadable = _runs(store)
     known = index.known()
     current = {
         name: entry
@@ -168,48 +169,48 @@ def read(store: Store, progress: Progress = _silent) -> History:
         if name in runs and mark == _mark(runs[name])
     }
     unread = [name for name in runs if name not in current]
-    fresh = _fresh(unread, runs, store, progress)
-    while batch := list(itertools.islice(fresh, INDEX_BATCH)):
+    new = _read_runs(unread, runs, store, progress)
+    while batch := list(itertools.islice(new, INDEX_BATCH)):
         current |= {name: entry for name, _, (entry, _) in batch}
         # Runs with read errors are not indexed, so that the next call tries again.
-        lasting = [(name, _mark(runs[name]), *found) for name, sound, found in batch if sound]
-        index.keep(lasting)
+        complete = [(name, _mark(runs[name]), *run) for name, is_read, run in batch if is_read]
+        index.keep(complete)
     index.forget(known.keys() - runs.keys())
-    present = now()
-    found = (entries.settled(entry, present) for entry in current.values())
-    return History(store, index, [*found, *closed], progress)
+    time = now()
+    settled = (entries.settled(entry, time) for entry in current.values())
+    return History(store, index, [*settled, *unreadable], progress)
 
 
 def _runs(store: Store) -> tuple[dict[str, dict[str, State]], list[Entry]]:
     """The files of each run by kind, and an entry for each folder that cannot be read."""
     runs: dict[str, dict[str, State]] = {}
-    closed: list[Entry] = []
+    unreadable: list[Entry] = []
     for name, state in sorted(store.files().items()):
         if name.endswith("/"):
             why = f"this folder cannot be read: {state.mark}"
             entry = Entry(run=name, outcome="unreadable", started=state.modified, problem=why)
-            closed.append(entry)
+            unreadable.append(entry)
         elif name.endswith(".ipynb") or RECORD.fullmatch(name):
             run, _, kind = name.rpartition(".")
             runs.setdefault(run, {})[kind] = state
-    return runs, closed
+    return runs, unreadable
 
 
 def _mark(files: Mapping[str, State]) -> str:
     return "".join(f"{kind}={state.mark};" for kind, state in files.items())
 
 
-def _fresh(
+def _read_runs(
     names: Sequence[str], runs: Mapping[str, Mapping[str, State]], store: Store, progress: Progress
 ) -> Iterator[tuple[str, bool, Read]]:
     """Runs read from their files, each with whether all files could be read."""
-    shown = progress(names, "reading runs") if names else ()
-    for name, files in zip(shown, _contents(names, runs, store), strict=True):
-        sound = not any(isinstance(data, OSError) for data in files.values())
+    names_with_progress = progress(names, "reading runs") if names else ()
+    for name, files in zip(names_with_progress, _contents(names, runs, store), strict=True):
+        is_read = not any(isinstance(data, OSError) for data in files.values())
         entry, inventory = _read(name, runs[name], files)
         if not entry.started and entry.outcome != "not a run":
-            entry = msgspec.structs.replace(entry, started=_approximate(name, runs[name]))
-        yield name, sound, (entry, inventory)
+            entry = msgspec.structs.replace(entry, started=_approximate_start(name, runs[name]))
+        yield name, is_read, (entry, inventory)
 
 
 def _contents(
@@ -225,9 +226,9 @@ def _contents(
             remote = store.folder is None and "json" in runs[name]
             needed[name] = ["json"] if remote else list(runs[name])
         paths = [f"{name}.{kind}" for name, kinds in needed.items() for kind in kinds]
-        found = dict(store.read(paths))
+        contents = dict(store.read(paths))
         for name, kinds in needed.items():
-            yield {kind: found[f"{name}.{kind}"] for kind in kinds}
+            yield {kind: contents[f"{name}.{kind}"] for kind in kinds}
 
 
 def _read(name: str, kinds: Iterable[str], files: Mapping[str, bytes | OSError]) -> Read:
@@ -255,12 +256,12 @@ def _read(name: str, kinds: Iterable[str], files: Mapping[str, bytes | OSError])
     return entry, inventory
 
 
-def _approximate(name: str, files: Mapping[str, State]) -> str:
+def _approximate_start(name: str, files: Mapping[str, State]) -> str:
     """The start of a run without a start time: from its name, else from its files' times."""
     named = NAME_TIME.fullmatch(name)
     times = (named[1] if named else "", *(state.modified for state in files.values()))
-    found = next((time for text in times if (time := moment(text))), None)
-    return found.isoformat() if found else ""
+    start = next((time for text in times if (time := moment(text))), None)
+    return start.isoformat() if start else ""
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
@@ -277,7 +278,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     parameters: tuple[tuple[str, str], ...] = ()
     """Pairs of a parameter and a glob on its value."""
 
-    def admits(self, entry: Entry) -> bool:
+    def matches(self, entry: Entry) -> bool:
         """Whether a run matches the filter."""
         if self.since or self.until:
             started = moment(entry.started)
@@ -289,7 +290,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
         return (
             (not self.outcomes or entry.outcome in self.outcomes)
             and (not self.notebook or fnmatch.fnmatchcase(stem, self.notebook))
-            and all(_has(entry, name, glob) for name, glob in self.parameters)
+            and all(_parameter_matches(entry, name, glob) for name, glob in self.parameters)
         )
 
 
@@ -320,14 +321,14 @@ def _time(text: str) -> datetime.datetime | None:
         unit = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}[match[2]]
         with contextlib.suppress(OverflowError):
             return now() - datetime.timedelta(**{unit: int(match[1])})
-    found = moment(text)
-    if found is None:
+    time = moment(text)
+    if time is None:
         message = f"{text!r} is not a valid time; use 2026-11-01, 2026-11-01T12:00 (UTC), or 7d"
         raise UsageError(message)
-    return found
+    return time
 
 
-def _has(entry: Entry, name: str, glob: str) -> bool:
+def _parameter_matches(entry: Entry, name: str, glob: str) -> bool:
     """Whether a parameter's value, or one of its list, matches the glob as text or as JSON."""
     if name not in entry.parameters:
         return False

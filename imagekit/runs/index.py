@@ -29,6 +29,7 @@ TABLES = {
     "builds": "digest TEXT PRIMARY KEY, inventory BLOB",
     "changes": "pair TEXT PRIMARY KEY, found BLOB",
 }
+"""The tables of the index, with their columns."""
 
 ACCESS_ERRORS = {
     *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM),
@@ -76,11 +77,12 @@ class Index:
         kept = list(runs)
         # Parameters may have integers that only JSON can represent.
         rows = [(name, mark, msgspec.json.encode(entry)) for name, mark, entry, _ in kept]
-        made = {e.build: inventory for _, _, e, inventory in kept if e.build and inventory}
-        builds = [(digest, msgspec.msgpack.encode(inventory)) for digest, inventory in made.items()]
-        run, build = "REPLACE INTO runs VALUES (?, ?, ?)", "REPLACE INTO builds VALUES (?, ?)"
-        if not self._write((run, rows), (build, builds)):
-            self.unsaved |= made
+        inventories = {e.build: build for _, _, e, build in kept if e.build and build}
+        builds = [(digest, msgspec.msgpack.encode(build)) for digest, build in inventories.items()]
+        into_runs = "REPLACE INTO runs VALUES (?, ?, ?)"
+        into_builds = "REPLACE INTO builds VALUES (?, ?)"
+        if not self._write((into_runs, rows), (into_builds, builds)):
+            self.unsaved |= inventories
 
     def forget(self, names: Iterable[str]) -> None:
         """Delete runs that are no longer in the store."""
@@ -92,17 +94,17 @@ class Index:
             return self.unsaved[digest]
         rows = self._rows("SELECT inventory FROM builds WHERE digest = ?", digest)
         decoder = msgspec.msgpack.Decoder(Inventory)
-        return next((found for (data,) in rows for found in _decoded(decoder, data)), None)
+        return next((value for (data,) in rows for value in _decoded(decoder, data)), None)
 
     def counted(self) -> dict[str, Counts]:
         """The change counts of pairs of builds, by `before:after`."""
         decoder = msgspec.msgpack.Decoder(Counts)
         rows = self._rows("SELECT pair, found FROM changes")
-        return {pair: found for pair, data in rows for found in _decoded(decoder, data)}
+        return {pair: counts for pair, data in rows for counts in _decoded(decoder, data)}
 
-    def keep_counted(self, found: dict[str, Counts]) -> None:
+    def keep_counted(self, counts: dict[str, Counts]) -> None:
         """Store change counts of pairs of builds."""
-        rows = [(pair, msgspec.msgpack.encode(numbers)) for pair, numbers in found.items()]
+        rows = [(pair, msgspec.msgpack.encode(numbers)) for pair, numbers in counts.items()]
         self._write(("REPLACE INTO changes VALUES (?, ?)", rows))
 
     def _rows(self, sql: str, *values: str) -> list[Any]:

@@ -22,7 +22,7 @@ from nbformat.validator import ValidationError
 from imagekit.errors import ParametersError, Problem, UsageError, did_you_mean
 
 
-def typed(notebook: pathlib.Path, given: Iterable[tuple[str, str]]) -> dict[str, Any]:
+def typed(notebook: pathlib.Path, arguments: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """The values of parameters, converted from text to the annotated types.
 
     A list is a name that occurs several times, or a JSON list. Raises ParametersError with all
@@ -30,7 +30,7 @@ def typed(notebook: pathlib.Path, given: Iterable[tuple[str, str]]) -> dict[str,
     """
     types = declared(notebook)
     texts: dict[str, list[str]] = {}
-    for name, text in given:
+    for name, text in arguments:
         texts.setdefault(name, []).append(text)
     values: dict[str, Any] = {}
     problems: list[Problem] = []

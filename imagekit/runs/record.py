@@ -29,7 +29,7 @@ Outcome = Literal[
 
 
 class CellError(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The cell that a run ended at: its execution count, the class of the error and its message."""
+    """The cell that a run ended at, and its error."""
 
     number: int | None
     """The execution count of the cell; None if unknown."""
@@ -40,12 +40,7 @@ class CellError(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The record of a run. Times are ISO 8601 in UTC, durations in seconds.
-
-    `result` is the result that the notebook displayed, if it got that far. `executed_sha256` is the
-    hash of the executed notebook; it is absent if papermill could not start. `host` and `process`
-    identify the process that executes the run, and are absent after its end.
-    """
+    """The record of a run. Fields without a value are absent."""
 
     run: str
     """The name of the run, which is the name of its files without the suffix."""
@@ -70,17 +65,17 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     notebook_sha256: str | None = None
     """The SHA-256 hash of the notebook before the run."""
     executed_sha256: str | None = None
-    """The SHA-256 hash of the executed notebook."""
+    """The SHA-256 hash of the executed notebook; absent if papermill could not start."""
     commit: str | None = None
     """The git commit of the project, with `-dirty` if files had changed."""
     versions: dict[str, str] = {}
     """The versions of Python and of the packages that execute the notebook."""
     host: str | None = None
-    """The name of the machine, while the run is running."""
+    """The name of the machine; absent after the end of the run."""
     process: int | None = None
-    """The process id, while the run is running."""
+    """The process id; absent after the end of the run."""
     result: dict[str, Any] | None = None
-    """The result that the notebook displayed under RESULT_TYPE."""
+    """The result that the notebook displayed, if any."""
 
 
 def now() -> datetime.datetime:

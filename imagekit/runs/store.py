@@ -99,7 +99,7 @@ class Store:
             self.system.pipe_file(f"{self.root}/{name}", data)
 
     @contextlib.contextmanager
-    def workplace(self) -> Iterator[pathlib.Path]:
+    def local_folder(self) -> Iterator[pathlib.Path]:
         """A local folder for the notebook while it is executed.
 
         It is the store itself if that is a folder, and a temporary folder for a remote store.
@@ -233,7 +233,7 @@ def existing(address: str) -> Store:
 
 
 def _remote(address: str) -> tuple[Any, str]:
-    # Only who has such a store waits for it to load.
+    # Imported here because most stores are folders, and fsspec is slow to load.
     with extras.needed(f"the run store {address}", "run"):
         import fsspec
     try:

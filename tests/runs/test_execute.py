@@ -162,7 +162,7 @@ def test_the_kernel_is_told_which_run_it_is_in(tmp_path):
     notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
     nbformat.write(notebook, tmp_path / "asks.ipynb")
     ended = runner.execute(tmp_path / "asks.ipynb", {}, store=Store(tmp_path / "runs"))
-    assert ended.shown == (f"{tmp_path}/runs/{ended.record.run}",)
+    assert ended.outputs == (f"{tmp_path}/runs/{ended.record.run}",)
 
 
 def test_names_sort_by_time_and_never_collide(tmp_path):
@@ -190,7 +190,7 @@ def test_the_record_holds_what_came_in_and_what_came_out(tmp_path, root, monkeyp
     assert record["started"] < record["finished"]
     assert record["seconds"] > 0
     assert "papermill" in record["versions"]
-    assert any("✓ included" in text for text in ended.shown)
+    assert any("✓ included" in text for text in ended.outputs)
     (notebook,) = (tmp_path / "runs").glob("*.ipynb")
     assert record["executed_sha256"] == hashlib.sha256(notebook.read_bytes()).hexdigest()
 
@@ -236,7 +236,7 @@ def test_a_bucket_gets_the_same_two_files():
 
     store = Store("memory://bucket/runs")
     ended = runner.execute(HERE / "raises.ipynb", {}, store=store)
-    assert ended.left == f"memory://bucket/runs/{ended.record.run}.ipynb"
+    assert ended.address == f"memory://bucket/runs/{ended.record.run}.ipynb"
     assert len(store.files()) == 2
     (entry,) = history.read(store).entries
     assert (entry.outcome, entry.cell.error) == ("failed", "ZeroDivisionError")

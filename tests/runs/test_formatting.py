@@ -22,7 +22,7 @@ def test_changes_in_a_few_words(numbers, words):
 
 def test_parameters_as_they_were_given():
     entry = Entry(run="x", outcome="failed", parameters={"a": "b c", "check": True, "only": ["g*"]})
-    assert formatting.given(entry) == 'a=b c check=true only=["g*"]'
+    assert formatting.parameters_text(entry) == 'a=b c check=true only=["g*"]'
 
 
 @pytest.mark.parametrize(

@@ -377,8 +377,8 @@ def test_one_run_is_one_run(tmp_path):
 
 
 def chosen(store, since="", until="", outcomes=(), notebook="", **parameters):
-    admits = history.filter_of(since, until, outcomes, notebook, parameters).admits
-    return len([entry for entry in history.read(store).entries if admits(entry)])
+    matches = history.filter_of(since, until, outcomes, notebook, parameters).matches
+    return len([entry for entry in history.read(store).entries if matches(entry)])
 
 
 def test_filters(store):

@@ -99,10 +99,10 @@ def test_each_kind_of_store_tells_the_time_of_a_file_in_its_own_way(
 
 
 def test_a_run_grows_elsewhere_where_files_are_written_whole(bucket, tmp_path):
-    with bucket.workplace() as place:
+    with bucket.local_folder() as place:
         assert place.is_dir()
     assert not place.exists()
-    with Store(tmp_path).workplace() as place:
+    with Store(tmp_path).local_folder() as place:
         assert place == tmp_path
 
 
