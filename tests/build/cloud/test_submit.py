@@ -281,7 +281,7 @@ def test_lines_of_a_log_are_shown_as_they_come(submitted):
 
 
 def test_an_answer_that_is_no_build():
-    with pytest.raises(CloudError, match="what Cloud Build answers is no build"):
+    with pytest.raises(CloudError, match="unexpected response from Cloud Build"):
         service.parse("[]")
 
 
