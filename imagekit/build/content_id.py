@@ -17,9 +17,10 @@ from imagekit.document.steps import Step
 from imagekit.support.checkout import Folder
 
 LABEL = "dev.imagekit.content-id"
+"""The image label with the content id."""
 
 DESCRIBING = ("-t", "--tag", "--label", "--cache-from")
-"""Options that name or describe an image, or say where its layers may be found."""
+"""Options that name or label an image, or set its cache sources."""
 
 
 def content_id(step: Step, root: pathlib.Path, parents: Mapping[str, str]) -> str | None:
@@ -29,17 +30,17 @@ def content_id(step: Step, root: pathlib.Path, parents: Mapping[str, str]) -> st
     and labels, and the content ids of the parents that they name (`parents`: image name →
     content id). Returns None if the Dockerfile cannot be read; the build reports that error.
     """
-    found = made_of(Folder(root), step.dockerfile, step.context)
-    if not found:
+    files = made_of(Folder(root), step.dockerfile, step.context)
+    if not files:
         return None
-    described = {
-        "files": found,
+    content = {
+        "files": files,
         "arguments": _arguments(step),
         "parents": {
             value: parents[value] for value in step.build_args.values() if value in parents
         },
     }
-    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _arguments(step: Step) -> list[str]:

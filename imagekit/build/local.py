@@ -25,7 +25,7 @@ from imagekit.errors import EngineError
 from imagekit.support.files import replace_file
 
 GRACE = 10.0
-"""Seconds that a step's processes have to end after SIGTERM, as docker stop gives a container."""
+"""Seconds between SIGTERM and SIGKILL when a step is stopped, as in `docker stop`."""
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +42,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     push: bool = False
     """Whether to run push steps."""
     force: bool = False
-    """Whether to run steps that are up to date, too."""
+    """Whether to run steps that are up to date."""
     fail_fast: bool = False
     """Whether to stop the build at the first failed step."""
     network: str | None = None
@@ -54,9 +54,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 
 PASSED = "passed.json"
-"""In the folder of the logs: the tests that passed, so that none is done twice."""
+"""The file in the log directory with the hashes of passed tests, which are not run again."""
 
 Observer = Callable[[StepReport], None]
+"""Called with each step whose state has changed."""
 
 
 def program(name: str) -> str | None:
@@ -78,14 +79,14 @@ def check_engine(docker: str) -> None:
     """Raise EngineError if there is no Docker engine that can build."""
     if shutil.which(docker) is None:
         raise EngineError(f"program {docker!r} not found; install Docker, or use --docker")
-    asked = [docker, "version", "--format", "{{.Client.Version}} {{.Server.Version}}"]
-    said = subprocess.run(asked, capture_output=True, text=True, check=False)
-    if said.returncode:
-        reason = said.stderr.strip().splitlines()[-1] if said.stderr else "no answer"
+    command = [docker, "version", "--format", "{{.Client.Version}} {{.Server.Version}}"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        reason = result.stderr.strip().splitlines()[-1] if result.stderr else "no answer"
         raise EngineError(
             f"the Docker engine does not answer ({reason}); start it, or set DOCKER_HOST"
         )
-    version = re.match(r"\d+", said.stdout)
+    version = re.match(r"\d+", result.stdout)
     if version is None:
         raise EngineError(f"{docker} reports no Docker version; name the client with --docker")
     client = int(version[0])
@@ -111,7 +112,7 @@ class LocalBuild:
             for step in build.steps
         ]
         self.states = {entry.id: entry for entry in self.report.steps}
-        self.standing = {} if options.force else self._standing()
+        self.existing = {} if options.force else self._existing_ids()
         self.passed: set[str] = set()
         with contextlib.suppress(OSError, ValueError):
             self.passed = set(json.loads((options.logs / PASSED).read_bytes()))
@@ -119,28 +120,28 @@ class LocalBuild:
     def _content_ids(self) -> Iterator[tuple[str, str]]:
         """Pairs of step id and content id. Steps are in order, so parents come first."""
         by_image: dict[str, str] = {}
-        # What is pulled may be another image each time, so what stands on it is always built.
+        # A pulled image may have changed, so the images based on it are always built.
         pulled = {tag for step in self.build.steps if step.kind == "pull" for tag in step.tags}
         for step in self.build.steps:
             if step.kind == "build" and not pulled & {*step.build_args.values()}:
-                found = content_id.content_id(step, self.options.directory, by_image)
-                if found is not None:
-                    by_image |= dict.fromkeys(step.tags, found)
-                    yield step.id, found
+                own_id = content_id.content_id(step, self.options.directory, by_image)
+                if own_id is not None:
+                    by_image |= dict.fromkeys(step.tags, own_id)
+                    yield step.id, own_id
 
-    def _standing(self) -> dict[str, str]:
-        """The content ids of the images that stand on the engine, by image name."""
+    def _existing_ids(self) -> dict[str, str]:
+        """The content ids of the images that exist on the engine, by image name."""
         names = [tag for step in self.build.steps if step.kind == "build" for tag in step.tags]
         if not names:
             return {}
-        # An image that is missing makes docker exit with 1; the others are answered all the same.
-        asked = [self.options.docker, "image", "inspect", *names]
-        said = subprocess.run(asked, capture_output=True, text=True, check=False)
-        found: dict[str, str] = {}
-        for image in json.loads(said.stdout or "[]"):
+        # docker exits with 1 if an image is missing, but still prints the others.
+        command = [self.options.docker, "image", "inspect", *names]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        ids: dict[str, str] = {}
+        for image in json.loads(result.stdout or "[]"):
             label = (image["Config"].get("Labels") or {}).get(content_id.LABEL)
-            found |= {name: label for name in image.get("RepoTags") or () if label}
-        return found
+            ids |= {name: label for name in image.get("RepoTags") or () if label}
+        return ids
 
     async def run(self) -> Report:
         """Run every step that can run, and return the report. SIGINT and SIGTERM stop the build."""
@@ -148,7 +149,9 @@ class LocalBuild:
         self._save()
         slots = asyncio.Semaphore(self.options.jobs)
         ended = {step.id: asyncio.Event() for step in self.build.steps}
-        tasks = [asyncio.create_task(self._step(step, slots, ended)) for step in self.build.steps]
+        tasks = [
+            asyncio.create_task(self._run_step(step, slots, ended)) for step in self.build.steps
+        ]
         loop = asyncio.get_running_loop()
         interrupted = asyncio.Event()
 
@@ -161,18 +164,18 @@ class LocalBuild:
             loop.add_signal_handler(number, interrupt)
         try:
             async with asyncio.timeout(self.build.timeout):
-                await self._all(tasks)
+                await self._run_all(tasks)
         except TimeoutError:
-            self._end_rest("timed out", "the build timed out")
+            self._end_unfinished("timed out", "the build timed out")
         finally:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)
         if interrupted.is_set():
-            self._end_rest("interrupted", "interrupted")
-        self._end_rest("blocked", "another step failed")
+            self._end_unfinished("interrupted", "interrupted")
+        self._end_unfinished("blocked", "another step failed")
         return self._finish(interrupted.is_set())
 
-    async def _all(self, tasks: list[asyncio.Task[bool]]) -> None:
+    async def _run_all(self, tasks: list[asyncio.Task[bool]]) -> None:
         pending = set(tasks)
         try:
             while pending:
@@ -185,7 +188,7 @@ class LocalBuild:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _step(
+    async def _run_step(
         self, step: Step, slots: asyncio.Semaphore, ended: dict[str, asyncio.Event]
     ) -> bool:
         """Wait for the steps that this one needs, then run it. Returns False if it failed."""
@@ -197,23 +200,25 @@ class LocalBuild:
             self._end(entry, "blocked", f"{missing[0]} did not succeed")
         elif step.kind == "push" and not self.options.push:
             self._end(entry, "not pushed", "use --push to push")
-        elif self._is_standing(step):
-            passed = "already passed for this image" if step.kind == "test" else "already built"
-            self._end(entry, "up to date", passed)
+        elif self._is_up_to_date(step):
+            reason = "already passed for this image" if step.kind == "test" else "already built"
+            self._end(entry, "up to date", reason)
         else:
             async with slots:
                 await self._execute(step, entry)
         ended[step.id].set()
         return entry.state in DONE or entry.state == "blocked"
 
-    def _is_standing(self, step: Step) -> bool:
-        """Whether a step's result is there: the image with this content, or its passed test."""
+    def _is_up_to_date(self, step: Step) -> bool:
+        """Whether the image of a step exists with the same content, or its test has passed."""
         if step.kind == "build":
             own = self.ids.get(step.id)
-            return own is not None and all(self.standing.get(tag) == own for tag in step.tags)
-        return step.kind == "test" and not self.options.force and self._key(step) in self.passed
+            return own is not None and all(self.existing.get(tag) == own for tag in step.tags)
+        return (
+            step.kind == "test" and not self.options.force and self._test_hash(step) in self.passed
+        )
 
-    def _key(self, step: Step) -> str:
+    def _test_hash(self, step: Step) -> str:
         """A hash of what a test's result depends on: image, test files and arguments."""
         images = [self._inspect(tag, "{{.Id}}") for tag in step.tags]
         files = [self.options.directory / step.dir / name for name in step.test_files]
@@ -246,7 +251,7 @@ class LocalBuild:
             tolerated = "" if entry.exit_code == 0 else f"exit code {entry.exit_code}, allowed"
             entry.digest = self._digest(step)
             if step.kind == "test" and entry.exit_code == 0:
-                self._remember(self._key(step))
+                self._save_passed(self._test_hash(step))
             self._end(entry, "succeeded", tolerated)
         else:
             self._end(entry, "failed", f"exit code {entry.exit_code}")
@@ -265,7 +270,7 @@ class LocalBuild:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            # A group of its own, so that all of a step's processes can be stopped.
+            # A separate process group, so that all processes of the step can be stopped.
             start_new_session=True,
         )
 
@@ -286,12 +291,12 @@ class LocalBuild:
         if base is None:
             return {}
         labels = {"org.opencontainers.image.base.name": base}
-        for known in self._repo_digests(base)[:1]:
-            labels["org.opencontainers.image.base.digest"] = known.split("@")[1]
+        for name in self._repo_digests(base)[:1]:
+            labels["org.opencontainers.image.base.digest"] = name.split("@")[1]
         return labels
 
-    def _remember(self, key: str) -> None:
-        self.passed.add(key)
+    def _save_passed(self, test_hash: str) -> None:
+        self.passed.add(test_hash)
         replace_file(self.options.logs / PASSED, json.dumps(sorted(self.passed)).encode())
 
     def _digest(self, step: Step) -> str | None:
@@ -302,16 +307,16 @@ class LocalBuild:
         if step.kind == "build":
             return self._inspect(name, "{{.Id}}") or None
         repository = name.rpartition(":")[0]
-        known = self._repo_digests(name)
-        return next((d.split("@")[1] for d in known if d.startswith(f"{repository}@")), None)
+        digests = self._repo_digests(name)
+        return next((d.split("@")[1] for d in digests if d.startswith(f"{repository}@")), None)
 
     def _repo_digests(self, image: str) -> list[str]:
         """The image's names by digest (`repository@sha256:…`) in the registries that hold it."""
         return self._inspect(image, "{{range .RepoDigests}}{{.}} {{end}}").split()
 
-    def _inspect(self, image: str, what: str) -> str:
-        asked = [self.options.docker, "image", "inspect", "--format", what, image]
-        return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+    def _inspect(self, image: str, template: str) -> str:
+        command = [self.options.docker, "image", "inspect", "--format", template, image]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
     def _end(self, entry: StepReport, state: State, reason: str = "") -> None:
         entry.state, entry.reason = state, reason
@@ -320,7 +325,7 @@ class LocalBuild:
         self.observe(entry)
         self._save()
 
-    def _end_rest(self, state: State, reason: str) -> None:
+    def _end_unfinished(self, state: State, reason: str) -> None:
         for entry in self.report.steps:
             if entry.state in ("waiting", "running"):
                 self._end(entry, state, reason)
@@ -329,9 +334,11 @@ class LocalBuild:
         report.write(self.report, self.options.logs / report.NAME)
 
     def _finish(self, interrupted: bool) -> Report:
-        fine = all(entry.state in DONE for entry in self.report.steps)
+        succeeded = all(entry.state in DONE for entry in self.report.steps)
         self.report.finished = report.now()
-        self.report.outcome = "interrupted" if interrupted else "succeeded" if fine else "failed"
+        self.report.outcome = (
+            "interrupted" if interrupted else "succeeded" if succeeded else "failed"
+        )
         self._save()
         return self.report
 

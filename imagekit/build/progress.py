@@ -24,10 +24,11 @@ MARKS: dict[State, str] = {
     "blocked": "⊘",
     "interrupted": "!",
 }
+"""The symbol of each state."""
 FEW = 3
-"""Steps that are named one by one."""
+"""The largest number of blocked steps that are listed by id."""
 TAIL = 15
-"""Lines of a failed step's log that are shown."""
+"""The number of lines that are shown of a failed step's log."""
 
 
 def plain(entry: StepReport) -> None:
@@ -47,7 +48,7 @@ class Live:
     """A live display of a running build: one line per image, and the number of steps done."""
 
     def __init__(self, report: Callable[[], Report]) -> None:
-        # rich takes a tenth of a second to load, which only a watched build should pay for.
+        # Imported here because rich takes a tenth of a second to load.
         from rich.live import Live as RichLive
 
         self.report = report
@@ -60,7 +61,7 @@ class Live:
     def __exit__(self, *_: object) -> None:
         self.live.stop()
 
-    def say(self, text: str) -> None:
+    def print(self, text: str) -> None:
         """Print a line above the live table."""
         self.live.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
@@ -70,13 +71,13 @@ class Live:
         report, now = self.report(), datetime.datetime.now(datetime.UTC)
         table = Table.grid(padding=(0, 2))
         lines = [entry for entry in report.steps if entry.kind == "build"]
-        # What is done scrolls out of sight; what runs and waits is what one looks for.
+        # Finished images are only counted, so that the running ones stay visible.
         busy = [entry for entry in lines if _state_of(entry, report.steps)[0] not in DONE]
         for entry in busy[:20]:
             state, step = _state_of(entry, report.steps)
-            taken = f"{timing.so_far(step, now):.0f} s" if step.started else ""
+            duration = f"{timing.so_far(step, now):.0f} s" if step.started else ""
             name = entry.id.rpartition(":")[2]
-            table.add_row(f"{MARKS[state]} {state}", name, step.kind, taken)
+            table.add_row(f"{MARKS[state]} {state}", name, step.kind, duration)
         done = sum(entry.state not in ("waiting", "running") for entry in report.steps)
         more = f", {len(busy) - 20} more images" if len(busy) > 20 else ""
         table.add_row("", f"{done} of {counted(len(report.steps), 'step')} done{more}", "", "")
@@ -102,8 +103,8 @@ def summary(report: Report, logs: pathlib.Path) -> Iterator[str]:
         if entry.state == "blocked":
             blocked.setdefault(entry.reason, []).append(entry.id)
     for reason, names in blocked.items():
-        # One step that fails may hold back dozens.
-        told = ", ".join(names) if len(names) <= FEW else counted(len(names), "step")
-        yield f"{MARKS['blocked']} {told}: {reason}"
+        # One failed step may block dozens of others.
+        listed = ", ".join(names) if len(names) <= FEW else counted(len(names), "step")
+        yield f"{MARKS['blocked']} {listed}: {reason}"
     states = [entry.state for entry in report.steps]
     yield ", ".join(f"{states.count(s)} {s}" for s in MARKS if s in states)

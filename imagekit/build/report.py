@@ -13,23 +13,24 @@ from imagekit.document.steps import Kind
 from imagekit.support.files import replace_file
 
 FORMAT = 1
+"""The version of the report format."""
 
 NAME = "report.json"
-"""What a report is called, in the folder of a build's logs."""
+"""The file name of a report, in the log directory of the build."""
 
 State = Literal[
     "waiting",
     "running",
     "succeeded",
-    "up to date",  # its image stands already, with this content
-    "not pushed",  # pushing was not asked for
+    "up to date",  # its image exists with the same content
+    "not pushed",  # without --push
     "failed",
     "timed out",
     "blocked",  # a step that it waits for did not succeed
     "interrupted",
 ]
 DONE: tuple[State, ...] = ("succeeded", "up to date", "not pushed")
-"""What lets the steps that wait go on."""
+"""The states in which dependent steps can start."""
 
 
 class StepReport(msgspec.Struct, kw_only=True):

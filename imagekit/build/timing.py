@@ -16,7 +16,7 @@ def seconds(entry: StepReport) -> float:
 
 
 def so_far(entry: StepReport, now: datetime.datetime) -> float:
-    """How long a step that has started took, or has been running until `now`."""
+    """The duration of a step in seconds, up to `now` if it is running."""
     if entry.finished or not entry.started:
         return seconds(entry)
     return (now - _moment(entry.started)).total_seconds()
@@ -43,9 +43,9 @@ def critical_path(report: Report) -> list[StepReport]:
     best: dict[str, tuple[float, list[StepReport]]] = {}
     for entry in report.steps:
         chains = (best[name] for name in entry.needs if name in best)
-        before, chain = max(chains, key=lambda found: found[0], default=(0.0, []))
+        before, chain = max(chains, key=lambda item: item[0], default=(0.0, []))
         best[entry.id] = (before + seconds(entry), [*chain, entry])
-    _, chain = max(best.values(), key=lambda found: found[0], default=(0.0, []))
+    _, chain = max(best.values(), key=lambda item: item[0], default=(0.0, []))
     return [entry for entry in chain if seconds(entry)]
 
 
@@ -53,7 +53,7 @@ def estimate(report: Report, jobs: int) -> float:
     """The estimated duration in seconds with `jobs` parallel steps.
 
     Each step starts as soon as its dependencies are done and a job is free, in file order.
-    Contention between parallel steps is not taken into account.
+    Contention between parallel steps is ignored.
     """
     ends: dict[str, float] = {}
     free = [0.0] * jobs

@@ -15,7 +15,7 @@ from imagekit.build import progress
 from imagekit.build.cloud import submit as engine
 from imagekit.build.cloud import upload
 from imagekit.build.cloud.gcloud import Gcloud
-from imagekit.build.cloud.service import OVER, Service
+from imagekit.build.cloud.service import FINAL, Service
 from imagekit.build.report import NAME, StepReport
 from imagekit.config import cloudbuild
 from imagekit.docker.context import is_inside_context
@@ -140,10 +140,10 @@ def _run(doing: engine.Submission, names: Sequence[str], again: str = "") -> int
     # Lines of a log would tear a live display apart.
     if sys.stdout.isatty() and doing.options.show is None:
         with progress.Live(lambda: doing.report) as shown:
-            doing.begun = lambda entry: shown.say(engine.summary_line(entry))
+            doing.on_start = lambda entry: shown.print(engine.summary_line(entry))
             report = doing.run(names)
     else:
-        doing.begun = lambda entry: click.echo(engine.summary_line(entry))
+        doing.on_start = lambda entry: click.echo(engine.summary_line(entry))
         report = doing.run(names)
     for line in progress.summary(report, logs):
         click.echo(line)
@@ -152,7 +152,7 @@ def _run(doing: engine.Submission, names: Sequence[str], again: str = "") -> int
     for line in engine.summary(report):
         click.echo(line)
     click.echo(f"report: {logs / NAME}")
-    going = [e.id for e in report.builds if e.id and e.status not in OVER]
+    going = [e.id for e in report.builds if e.id and e.status not in FINAL]
     if report.outcome == "running" and going:
         click.echo(
             f"build {going[0]} is still running; imagekit submit{again} --resume watches it, and "

@@ -46,17 +46,17 @@ REMEDIES: Mapping[str, str] = {
         "Google Cloud cannot be reached; look at the network and its proxy"
     ),
 }
-"""What to do, by what gcloud says."""
+"""The remedies, by patterns of gcloud's error message."""
 
 
-def refusal(said: str) -> CloudError:
-    """What gcloud says when it fails, as one line with what to do about it."""
-    lines = re.findall(r"^ERROR: (?:\([\w.-]+\) )?(.+)", said, re.MULTILINE)
-    reason = lines[-1] if lines else (said.strip().splitlines() or ["no answer"])[-1]
-    # What follows is true of every command where credentials are turned off, and no reason.
+def cloud_error(stderr: str) -> CloudError:
+    """The error for gcloud's standard error: one line, with a remedy if there is one."""
+    lines = re.findall(r"^ERROR: (?:\([\w.-]+\) )?(.+)", stderr, re.MULTILINE)
+    reason = lines[-1] if lines else (stderr.strip().splitlines() or ["no answer"])[-1]
+    # With disabled credentials, gcloud adds this sentence to every error.
     reason = reason.partition(" This command is unauthenticated")[0].rstrip(".")
     for pattern, remedy in REMEDIES.items():
-        if re.search(pattern, said):
+        if re.search(pattern, stderr):
             return CloudError(one_line(f"gcloud: {reason}; {remedy}"))
     return CloudError(one_line(f"gcloud: {reason}"))
 
@@ -93,7 +93,7 @@ class Gcloud:
         self.substitutions = substitutions or {}
         self.where = [f"--project={project}"] if project else []
         self.region = [f"--region={region}"] if region else []
-        self.read: dict[str, int] = {}
+        self.offsets: dict[str, int] = {}
         self.seen: dict[str, dict[str, set[str]]] = {}
 
     def commands(self, files: Sequence[pathlib.Path]) -> list[str]:
@@ -103,67 +103,69 @@ class Gcloud:
 
     def cancel_command(self, build: str) -> str:
         """The command that cancels a build."""
-        return shlex.join([self.program, "builds", "cancel", build, *self._located])
+        return shlex.join([self.program, "builds", "cancel", build, *self._location_options])
 
     def missing(self, needed: Sequence[str]) -> list[str]:
         """The needed files that gcloud would not upload."""
-        uploaded = set(self._ask("meta", "list-files-for-upload", ".").splitlines())
+        uploaded = set(self._output("meta", "list-files-for-upload", ".").splitlines())
         return [name for name in needed if name not in uploaded]
 
     def exists(self, registry: Registry) -> bool | None:
         """Whether an Artifact Registry repository exists; None if that cannot be determined."""
-        done = self._run(
+        result = self._run(
             *("artifacts", "repositories", "describe", registry.name, "--format=json"),
             *(f"--location={registry.location}", f"--project={registry.project}"),
         )
-        if done.returncode == 0:
+        if result.returncode == 0:
             return True
-        return False if b"NOT_FOUND" in done.stderr else None
+        return False if b"NOT_FOUND" in result.stderr else None
 
     def submit(self, file: pathlib.Path, needed: Sequence[str]) -> Remote:
         """Upload all files that .gcloudignore does not exclude, and start the build."""
-        return parse(self._ask(*self._submission(file)))
+        return parse(self._output(*self._submission(file)))
 
     def describe(self, build: str) -> Remote:
         """The current state of a build, by its id."""
-        return parse(self._ask("builds", "describe", build, *self._located, "--format=json"))
+        return parse(
+            self._output("builds", "describe", build, *self._location_options, "--format=json")
+        )
 
     def cancel(self, build: str) -> None:
         """Cancel a build."""
-        self._ask("builds", "cancel", build, *self._located, "--format=json")
+        self._output("builds", "cancel", build, *self._location_options, "--format=json")
 
     def log(self, build: Remote) -> bytes:
         """The new part of a build's log, from its bucket or from Cloud Logging."""
         if build.options.logging == "NONE":
             return b""
         if build.options.logging in ("CLOUD_LOGGING_ONLY", "STACKDRIVER_ONLY"):
-            return self._logged(build)
+            return self._cloud_logging(build)
         name = f"{build.logs_bucket.rstrip('/')}/log-{build.id}.txt"
-        begin = self.read.get(build.id, 0)
-        done = self._run("storage", "cat", "-r", f"{begin}-", name)
-        if done.returncode:
-            said = done.stderr.decode(errors="replace")
-            # A build that has not begun has no log yet.
-            if re.search(r"404|not found|matched no objects|NOT_FOUND", said):
+        begin = self.offsets.get(build.id, 0)
+        result = self._run("storage", "cat", "-r", f"{begin}-", name)
+        if result.returncode:
+            stderr = result.stderr.decode(errors="replace")
+            # A queued build has no log yet.
+            if re.search(r"404|not found|matched no objects|NOT_FOUND", stderr):
                 return b""
-            raise refusal(said)
-        # Counted are the bytes as they come: line ends and cut characters are not ours to mend.
-        self.read[build.id] = begin + len(done.stdout)
-        return done.stdout
+            raise cloud_error(stderr)
+        # The offset counts bytes: the output may end within a character.
+        self.offsets[build.id] = begin + len(result.stdout)
+        return result.stdout
 
-    def _logged(self, build: Remote) -> bytes:
+    def _cloud_logging(self, build: Remote) -> bytes:
         """New lines of Cloud Logging.
 
         Entries may arrive late, so the last minute is read again and known entries are skipped.
         """
         seen = self.seen.setdefault(build.id, {})
         since = _minute_before(max(seen)) if seen else build.create_time
-        wanted = (
+        filter_ = (
             f'resource.type="build" AND resource.labels.build_id="{build.id}" '
             f'AND timestamp>="{since}"'
         )
-        text = self._ask(
-            *("logging", "read", wanted, f"--project={build.project_id}"),
+        text = self._output(
+            *("logging", "read", filter_, f"--project={build.project_id}"),
             *("--format=json", "--order=asc"),
         )
         new = []
@@ -175,25 +177,25 @@ class Gcloud:
         return "".join(new).encode()
 
     @property
-    def _located(self) -> list[str]:
+    def _location_options(self) -> list[str]:
         return [*self.where, *self.region]
 
     def _submission(self, file: pathlib.Path) -> list[str]:
         more = [f"--gcs-source-staging-dir={self.staging}"] if self.staging else []
         used = references(file.read_text(encoding="utf-8", errors="replace"))
-        given = {name: value for name, value in self.substitutions.items() if name in used}
-        if given:
-            more.append(f"--substitutions={_pairs(given)}")
+        values = {name: value for name, value in self.substitutions.items() if name in used}
+        if values:
+            more.append(f"--substitutions={_pairs(values)}")
         return [
-            *("builds", "submit", ".", f"--config={file}", *self._located, *more),
+            *("builds", "submit", ".", f"--config={file}", *self._location_options, *more),
             *("--async", "--format=json"),
         ]
 
-    def _ask(self, *args: str) -> str:
-        done = self._run(*args)
-        if done.returncode:
-            raise refusal(done.stderr.decode(errors="replace"))
-        return done.stdout.decode(errors="replace")
+    def _output(self, *args: str) -> str:
+        result = self._run(*args)
+        if result.returncode:
+            raise cloud_error(result.stderr.decode(errors="replace"))
+        return result.stdout.decode(errors="replace")
 
     def _run(self, *args: str) -> subprocess.CompletedProcess[bytes]:
         if shutil.which(self.program) is None:
@@ -204,7 +206,7 @@ class Gcloud:
             capture_output=True,
             check=False,
             stdin=subprocess.DEVNULL,
-            # Ctrl-C is for us: a submission that it ended half-way would leave a build behind.
+            # Ctrl-C must not end gcloud: an interrupted submission would leave a build behind.
             start_new_session=True,
         )
 

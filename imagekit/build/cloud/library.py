@@ -1,8 +1,9 @@
 """Cloud Build through Google's client library, for machines without `gcloud`.
 
-It needs `pip install 'imagekit[cloud]'` and application default credentials. Like gcloud, it
-heeds CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDBUILD and CLOUDSDK_AUTH_DISABLE_CREDENTIALS, and, as
-Google's library for Cloud Storage does, STORAGE_EMULATOR_HOST.
+It needs `pip install 'imagekit[cloud]'` and application default credentials. It supports the
+environment variables CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDBUILD and
+CLOUDSDK_AUTH_DISABLE_CREDENTIALS of gcloud, and STORAGE_EMULATOR_HOST of Google's library for
+Cloud Storage.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from imagekit.document.steps import references
 from imagekit.errors import CloudError, one_line
 from imagekit.support import extras
 
-Answer = TypeVar("Answer")
+Response = TypeVar("Response")
 
 REMEDIES: Mapping[str, str] = {
     "DefaultCredentialsError": "not logged in; run gcloud auth application-default login, "
@@ -40,7 +41,7 @@ REMEDIES: Mapping[str, str] = {
     "InvalidArgument": "Cloud Build rejected the build; fix what it names",
     "NotFound": "look at the id, --project and --region",
 }
-"""What to do, by the class of the library's error."""
+"""The remedies, by the class of the library's error."""
 
 
 class Library:
@@ -61,7 +62,7 @@ class Library:
         self.root = root
         self.region = region or "global"
         self.substitutions: Mapping[str, str] = dict(substitutions or {})
-        self.read: dict[str, int] = {}
+        self.offsets: dict[str, int] = {}
         self._load(project)
         self.bucket = (staging or f"gs://{self.project}_cloudbuild").removeprefix("gs://")
 
@@ -70,8 +71,8 @@ class Library:
             from google.cloud import storage
             from google.cloud.devtools import cloudbuild_v1
         self.types = cloudbuild_v1
-        credentials, found = _call(_credentials)
-        self.project = project or found
+        credentials, default_project = _call(_credentials)
+        self.project = project or default_project
         if not self.project:
             message = "no project is set; use --project, or set 'project' under 'cloudbuild'"
             raise CloudError(f"{message} in the config")
@@ -97,18 +98,18 @@ class Library:
         """Whether an Artifact Registry repository exists; None if that cannot be determined."""
         variable = "CLOUDSDK_API_ENDPOINT_OVERRIDES_ARTIFACTREGISTRY"
         host = os.environ.get(variable, "https://artifactregistry.googleapis.com/")
-        place = f"projects/{registry.project}/locations/{registry.location}"
-        address = f"{host}v1/{place}/repositories/{registry.name}"
-        answer = _call(lambda: self.session.get(address, timeout=60))
-        return {200: True, 404: False}.get(answer.status_code)
+        location = f"projects/{registry.project}/locations/{registry.location}"
+        address = f"{host}v1/{location}/repositories/{registry.name}"
+        response = _call(lambda: self.session.get(address, timeout=60))
+        return {200: True, 404: False}.get(response.status_code)
 
     def submit(self, file: pathlib.Path, needed: Sequence[str]) -> Remote:
         """Upload the needed files and start the build."""
         text = file.read_text(encoding="utf-8")
         document, used = yaml.safe_load(text), references(text)
-        given = {name: value for name, value in self.substitutions.items() if name in used}
-        if given:
-            document["substitutions"] = (document.get("substitutions") or {}) | given
+        values = {name: value for name, value in self.substitutions.items() if name in used}
+        if values:
+            document["substitutions"] = (document.get("substitutions") or {}) | values
         build = self._build(document, file)
         source = _call(lambda: self._upload(needed))
         build.source = self.types.Source(storage_source=self.types.StorageSource(source))
@@ -122,7 +123,7 @@ class Library:
         try:
             return self.types.Build.from_json(json.dumps(document), ignore_unknown_fields=False)
         except Exception as error:
-            # protobuf's own kind of error, which says what it does not know.
+            # The error of protobuf names the unknown field.
             reason = one_line(str(error).replace("Message type ", ""))
             raise CloudError(f"{file}: Cloud Build would reject it: {reason}; fix it") from None
 
@@ -142,7 +143,7 @@ class Library:
         """The new part of a build's log in its bucket; empty if it is in Cloud Logging only."""
         if build.options.logging in ("NONE", "CLOUD_LOGGING_ONLY", "STACKDRIVER_ONLY"):
             return b""
-        begin = self.read.get(build.id, 0)
+        begin = self.offsets.get(build.id, 0)
         bucket, _, folder = build.logs_bucket.removeprefix("gs://").partition("/")
         name = "/".join(filter(None, (folder.strip("/"), f"log-{build.id}.txt")))
         blob = self.storage.bucket(bucket).blob(name)
@@ -153,8 +154,8 @@ class Library:
         except (exceptions.NotFound, exceptions.RequestRangeNotSatisfiable):
             return b""
         except Exception as error:
-            raise _refusal(error) from None
-        self.read[build.id] = begin + len(data)
+            raise _cloud_error(error) from None
+        self.offsets[build.id] = begin + len(data)
         return data
 
     @property
@@ -177,17 +178,17 @@ class Library:
 def archive(root: pathlib.Path, names: Sequence[str]) -> bytes:
     """Files as a compressed tar archive, without owners and modification times."""
 
-    def plain(about: tarfile.TarInfo) -> tarfile.TarInfo:
-        about.uid = about.gid = 0
-        about.uname = about.gname = ""
-        about.mtime = 0
-        return about
+    def anonymous(info: tarfile.TarInfo) -> tarfile.TarInfo:
+        info.uid = info.gid = 0
+        info.uname = info.gname = ""
+        info.mtime = 0
+        return info
 
-    held = io.BytesIO()
-    with tarfile.open(fileobj=held, mode="w:gz") as tar:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
         for name in names:
-            tar.add(root / name, arcname=name, recursive=False, filter=plain)
-    return held.getvalue()
+            tar.add(root / name, arcname=name, recursive=False, filter=anonymous)
+    return buffer.getvalue()
 
 
 def _credentials() -> tuple[Any, str | None]:
@@ -197,10 +198,10 @@ def _credentials() -> tuple[Any, str | None]:
         return AnonymousCredentials(), os.environ.get("CLOUDSDK_CORE_PROJECT")
     import google.auth
 
-    found: tuple[Any, str | None] = google.auth.default(
+    default: tuple[Any, str | None] = google.auth.default(
         scopes=["https://www.googleapis.com/auth/cloud-platform"]
     )
-    return found
+    return default
 
 
 def _client(types: Any, credentials: Any) -> Any:
@@ -216,18 +217,18 @@ def _client(types: Any, credentials: Any) -> Any:
     return types.CloudBuildClient(transport=transport)
 
 
-def _call(ask: Callable[[], Answer]) -> Answer:
+def _call(request: Callable[[], Response]) -> Response:
     try:
-        return ask()
+        return request()
     except Exception as error:
-        # Google's libraries raise what theirs and others' raise; a user needs one line of it.
-        raise _refusal(error) from None
+        # Google's libraries raise many types of errors, also of other libraries.
+        raise _cloud_error(error) from None
 
 
-def _refusal(error: Exception) -> CloudError:
+def _cloud_error(error: Exception) -> CloudError:
     name = type(error).__name__
-    said = str(getattr(error, "message", None) or error) or name
-    # The library puts the whole request in front.
-    reason = re.sub(r"^[A-Z]+ https?://\S+: ", "", said)
+    message = str(getattr(error, "message", None) or error) or name
+    # The library puts the request before the reason.
+    reason = re.sub(r"^[A-Z]+ https?://\S+: ", "", message)
     remedy = REMEDIES.get(name, "Google Cloud cannot be reached; look at the network and its proxy")
     return CloudError(one_line(f"Cloud Build: {reason.rstrip('.')}; {remedy}"))

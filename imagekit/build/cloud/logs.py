@@ -19,57 +19,57 @@ class Log:
     report. `show` is called with each new line. `error` is why the last read failed, or "".
     """
 
-    line = re.compile(rb'Step #(\d+)(?: - "[^"]*")?: ?(.*)')
+    pattern = re.compile(rb'Step #(\d+)(?: - "[^"]*")?: ?(.*)')
 
     def __init__(
         self,
         path: pathlib.Path,
         show: Callable[[str], None] | None,
-        part: list[StepReport],
-        before: int,
+        steps: list[StepReport],
+        offset: int,
     ) -> None:
         self.path, self.show = path, show
-        self.part = part
-        self.before = before
+        self.steps = steps
+        self.offset = offset
         self.rest = b""
-        self.unread = ""
-        self.fresh: set[str] = set()
+        self.error = ""
+        self.opened: set[str] = set()
 
     def read(self, service: Service, remote: Remote) -> None:
-        """Read the new part of the log. A failure is kept in `unread` and does not raise."""
+        """Read the new part of the log. A failure is kept in `error` and does not raise."""
         try:
             data = service.log(remote)
         except CloudError as error:
-            self.unread = str(error)
+            self.error = str(error)
             return
-        self.unread = ""
+        self.error = ""
         if not data and not self.rest:
             return
         with self.path.open("ab") as file:
             file.write(data)
         *lines, self.rest = (self.rest + data).split(b"\n")
-        if remote.over and self.rest:
+        if remote.ended and self.rest:
             lines, self.rest = [*lines, self.rest], b""
         for line in lines:
-            self._keep(line)
+            self._write_line(line)
 
-    def _keep(self, line: bytes) -> None:
+    def _write_line(self, line: bytes) -> None:
         if self.show is not None:
             self.show(line.decode(errors="replace"))
-        match = self.line.match(line)
-        if match is None or int(match[1]) >= len(self.part):
+        match = self.pattern.match(line)
+        if match is None or int(match[1]) >= len(self.steps):
             return
-        own = self.part[int(match[1])]
-        own.log = own.log or report.log_name(self.before + int(match[1]) + 1, own.id)
-        mode = "ab" if own.log in self.fresh else "wb"
-        self.fresh.add(own.log)
-        with (self.path.parent / own.log).open(mode) as file:
+        step = self.steps[int(match[1])]
+        step.log = step.log or report.log_name(self.offset + int(match[1]) + 1, step.id)
+        mode = "ab" if step.log in self.opened else "wb"
+        self.opened.add(step.log)
+        with (self.path.parent / step.log).open(mode) as file:
             file.write(match[2] + b"\n")
 
-    def digest(self, own: StepReport) -> str | None:
-        """The digest that a push step's log says its image has."""
-        if own.log is None:
+    def digest(self, step: StepReport) -> str | None:
+        """The digest of the image in the log of a push step."""
+        if step.log is None:
             return None
-        text = (self.path.parent / own.log).read_text(encoding="utf-8", errors="replace")
+        text = (self.path.parent / step.log).read_text(encoding="utf-8", errors="replace")
         match = re.search(r"digest: (sha256:[0-9a-f]{64})", text)
         return match[1] if match else None

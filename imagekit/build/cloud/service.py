@@ -24,10 +24,10 @@ STATES: Mapping[str, State] = {
     "EXPIRED": "timed out",
     "CANCELLED": "interrupted",
 }
-"""What Cloud Build calls the states of steps and builds; what is not here still waits."""
+"""The states of Cloud Build's statuses; steps and builds with any other status are waiting."""
 
-OVER = ("SUCCESS", "FAILURE", "INTERNAL_ERROR", "TIMEOUT", "EXPIRED", "CANCELLED")
-"""The states that a build ends in."""
+FINAL = ("SUCCESS", "FAILURE", "INTERNAL_ERROR", "TIMEOUT", "EXPIRED", "CANCELLED")
+"""The statuses of builds that have ended."""
 
 
 class Fields(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -77,52 +77,65 @@ class Failure(Fields, frozen=True):
     """Why the build failed."""
 
 
-class Choices(Fields, frozen=True):
-    """Those options of a build that say where its log is."""
+class LogOptions(Fields, frozen=True):
+    """The options of a build that set where its log is."""
 
     logging: str | None = None
+    """The logging mode, such as `CLOUD_LOGGING_ONLY`; None for the default."""
 
 
 class Remote(Fields, frozen=True):
-    """A build and how far it is."""
+    """A build and its current state."""
 
     id: str
+    """The build id."""
     project_id: str = ""
+    """The Google Cloud project."""
     status: str = "QUEUED"
+    """Its status."""
     status_detail: str = ""
+    """More about its status, as text."""
     create_time: str = ""
+    """The time of its creation, as RFC 3339."""
     log_url: str = ""
+    """The address of the log in the Cloud console."""
     logs_bucket: str = ""
+    """The bucket of the log, as `gs://` address."""
     steps: tuple[RemoteStep, ...] = ()
+    """The state of each step."""
     results: Results = Results()
-    options: Choices = Choices()
+    """Its results."""
+    options: LogOptions = LogOptions()
+    """Its log options."""
     failure_info: Failure = Failure()
+    """Its failure."""
     text: str = ""
-    """All that Cloud Build said, as JSON."""
+    """The complete response of Cloud Build, as JSON."""
 
     @property
-    def over(self) -> bool:
+    def ended(self) -> bool:
         """Whether the build has ended."""
-        return self.status in OVER
+        return self.status in FINAL
 
 
 def parse(text: str | bytes) -> Remote:
     """A build from Cloud Build's JSON. Raises CloudError if the JSON is not a build."""
     try:
-        found = msgspec.json.decode(text, type=Remote)
+        build = msgspec.json.decode(text, type=Remote)
     except msgspec.DecodeError as error:
         raise CloudError(f"unexpected response from Cloud Build: {error}") from None
-    whole = text.decode() if isinstance(text, bytes) else text
-    return msgspec.structs.replace(found, text=whole)
+    response = text.decode() if isinstance(text, bytes) else text
+    return msgspec.structs.replace(build, text=response)
 
 
 class Service(Protocol):
-    """A client of Cloud Build. Every method raises CloudError, with the remedy, where it fails."""
+    """A Cloud Build client. A method that fails raises CloudError with a remedy."""
 
     substitutions: Mapping[str, str]
+    """Substitutions to set; each build gets those that it uses."""
 
     def commands(self, files: Sequence[pathlib.Path]) -> list[str]:
-        """The commands or calls that submit these build files, one line each."""
+        """The command or API call that submits each build file, for display."""
 
     def cancel_command(self, build: str) -> str:
         """The shell command that cancels a build."""

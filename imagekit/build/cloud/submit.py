@@ -19,7 +19,7 @@ from imagekit.build.report import DONE, Report, State, StepReport, Submitted
 from imagekit.errors import CloudError, counted
 
 PATIENCE = 5
-"""How often in a row Cloud Build may not answer before a watched build is given up."""
+"""The number of consecutive failed requests after which a build is no longer watched."""
 
 Observer = Callable[[StepReport], None]
 
@@ -42,7 +42,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 class Submission:
     """Build files that run in order, each one after the previous one has succeeded.
 
-    `report` always holds the current state. `begun` is called with each build that was
+    `report` always holds the current state. `on_start` is called with each build that was
     started or resumed, `observe` with each step whose state changed. `resumed` are the builds of
     an earlier submission: one of the same file is watched, or skipped if it succeeded.
     """
@@ -64,11 +64,11 @@ class Submission:
         self.stop = threading.Event()
         self.cancelled = False
         self.notes: list[str] = []
-        self.begun: Callable[[Submitted], None] = lambda _: None
+        self.on_start: Callable[[Submitted], None] = lambda _: None
         self.report = Report(file=name, jobs=0, started=report.now())
         self.report.builds = [self._submitted(file) for file in files]
-        self.parts = [self._entries(file) for file in files]
-        self.report.steps = [entry for part in self.parts for entry in part]
+        self.steps_by_file = [self._entries(file) for file in files]
+        self.report.steps = [step for steps in self.steps_by_file for step in steps]
 
     def _submitted(self, file: BuildFile) -> Submitted:
         """The earlier submission of the same file, or a new entry."""
@@ -77,22 +77,22 @@ class Submission:
 
     def _entries(self, file: BuildFile) -> list[StepReport]:
         """The steps of a file; those without dependencies wait for the previous file."""
-        own = steps_of(file)
-        taken = {entry.id for entry in self.report.steps}
-        before = tuple(_last(self.report.steps))
-        # A parent may be pulled in several files, and a report tells steps apart by their ids.
-        names = {s.id: f"{s.id} ({file.path.name})" if s.id in taken else s.id for s in own}
-        found = [
+        steps = steps_of(file)
+        used = {entry.id for entry in self.report.steps}
+        before = tuple(_final_steps(self.report.steps))
+        # A parent may be pulled in several files, but the ids in a report must be unique.
+        names = {s.id: f"{s.id} ({file.path.name})" if s.id in used else s.id for s in steps}
+        entries = [
             StepReport(
                 id=names[step.id],
                 kind=step.kind,
                 needs=tuple(names.get(name, name) for name in step.needs) or before,
                 images=step.tags,
             )
-            for step in own
+            for step in steps
         ]
-        self.report.steps += found
-        return found
+        self.report.steps += entries
+        return entries
 
     def run(self, needed: Sequence[str]) -> Report:
         """Submit and watch every file until one fails, and return the report.
@@ -101,15 +101,16 @@ class Submission:
         say so. Raises CloudError if Cloud Build rejects a build or cannot be reached.
         """
         self.options.logs.mkdir(parents=True, exist_ok=True)
-        # What an earlier build left would be taken for this one's.
+        # Remove the logs of earlier builds.
         for path in self.options.logs.iterdir():
             if report.is_log(path.name):
                 path.unlink()
         handlers = {n: signal.signal(n, self._interrupt) for n in (signal.SIGINT, signal.SIGTERM)}
         try:
-            for file, entry, part in zip(self.files, self.report.builds, self.parts, strict=True):
+            files = zip(self.files, self.report.builds, self.steps_by_file, strict=True)
+            for file, entry, steps in files:
                 remote = self._start_or_resume(file, entry, needed)
-                status = self._watch(remote, entry, part)
+                status = self._watch(remote, entry, steps)
                 if status != "SUCCESS" or self.stop.is_set():
                     break
             return self._finish()
@@ -124,37 +125,37 @@ class Submission:
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         if self.stop.is_set() and (self.cancelled or not self.options.cancel):
-            # Who presses Ctrl-C twice does not want to wait; but a build that is to be ended is.
+            # The second Ctrl-C stops at once, unless a build is still to be cancelled.
             raise KeyboardInterrupt
         self.stop.set()
 
     def _start_or_resume(self, file: BuildFile, entry: Submitted, needed: Sequence[str]) -> Remote:
         """The build of a file: the resumed one, or a new one if there is none or it failed."""
         remote = self.service.describe(entry.id) if entry.id else None
-        failed = remote is not None and remote.over and remote.status != "SUCCESS"
+        failed = remote is not None and remote.ended and remote.status != "SUCCESS"
         if remote is None or (failed and not self.options.only_watch):
             remote = self.service.submit(file.path, needed)
         entry.id, entry.project, entry.log_url = remote.id, remote.project_id, remote.log_url
         entry.status = remote.status
         self._save()
-        self.begun(entry)
+        self.on_start(entry)
         return remote
 
-    def _watch(self, remote: Remote, entry: Submitted, part: list[StepReport]) -> str:
-        whole = self.options.logs / f"log-{remote.id}.txt"
-        log = Log(whole, self.options.show, part, self.report.steps.index(part[0]))
+    def _watch(self, remote: Remote, entry: Submitted, steps: list[StepReport]) -> str:
+        path = self.options.logs / f"log-{remote.id}.txt"
+        log = Log(path, self.options.show, steps, self.report.steps.index(steps[0]))
         failures = 0
         while True:
-            self._update_steps(remote, entry, part)
+            self._update_steps(remote, entry, steps)
             log.read(self.service, remote)
-            if remote.over or (self.stop.is_set() and not self.options.cancel):
+            if remote.ended or (self.stop.is_set() and not self.options.cancel):
                 break
             if self.stop.is_set() and not self.cancelled:
-                # A build that has just ended cannot be ended; the next look says so.
+                # This fails if the build has just ended, which the next request shows.
                 with contextlib.suppress(CloudError):
                     self.service.cancel(remote.id)
                 self.cancelled = True
-            # Set, the event would no longer make anybody wait.
+            # After an interruption, `stop` is set and waiting for it returns at once.
             waiting = threading.Event() if self.cancelled else self.stop
             waiting.wait(self.options.interval)
             try:
@@ -164,100 +165,100 @@ class Submission:
                 failures += 1
                 if failures >= PATIENCE:
                     raise
-        if remote.over:
-            self._finalize_steps(remote, part, log)
-        if remote.over and not log.unread and not log.path.exists():
+        if remote.ended:
+            self._finalize_steps(remote, steps, log)
+        if remote.ended and not log.error and not log.path.exists():
             self.notes.append(f"build {remote.id} has no log that can be read here")
-        if log.unread:
-            self.notes.append(f"the log of build {remote.id} could not be read: {log.unread}")
+        if log.error:
+            self.notes.append(f"the log of build {remote.id} could not be read: {log.error}")
         return remote.status
 
-    def _update_steps(self, remote: Remote, entry: Submitted, part: list[StepReport]) -> None:
+    def _update_steps(self, remote: Remote, entry: Submitted, steps: list[StepReport]) -> None:
         """Copy the state of a build and its steps to the report."""
         entry.status = remote.status
-        for own, step in zip(part, remote.steps, strict=False):
-            state: State = STATES.get(step.status, "waiting")
-            own.started = step.timing.start_time or own.started
-            own.finished = step.timing.end_time or own.finished
-            # Google's library says 0 of steps that have not ended, too.
-            own.exit_code = step.exit_code or own.exit_code
-            # Why a step was ended, only its build says, when it has ended.
-            if state not in (own.state, "interrupted"):
-                own.state = state
-                self._give_reason(own)
-                self.observe(own)
+        for step, remote_step in zip(steps, remote.steps, strict=False):
+            state: State = STATES.get(remote_step.status, "waiting")
+            step.started = remote_step.timing.start_time or step.started
+            step.finished = remote_step.timing.end_time or step.finished
+            # Google's library returns 0 for unfinished steps, too.
+            step.exit_code = remote_step.exit_code or step.exit_code
+            # The reason for an interruption is known when the build has ended.
+            if state not in (step.state, "interrupted"):
+                step.state = state
+                self._set_reason(step)
+                self.observe(step)
         self._save()
 
-    def _give_reason(self, own: StepReport) -> None:
-        if own.state == "failed":
-            own.reason = f"exit code {own.exit_code}" if own.exit_code else "it failed"
-        elif own.state == "timed out":
-            own.reason = "its time was over"
-        elif own.state == "succeeded" and own.exit_code is None:
-            own.exit_code = 0
+    def _set_reason(self, step: StepReport) -> None:
+        if step.state == "failed":
+            step.reason = f"exit code {step.exit_code}" if step.exit_code else "it failed"
+        elif step.state == "timed out":
+            step.reason = "it exceeded its timeout"
+        elif step.state == "succeeded" and step.exit_code is None:
+            step.exit_code = 0
 
-    def _finalize_steps(self, remote: Remote, part: list[StepReport], log: Log) -> None:
+    def _finalize_steps(self, remote: Remote, steps: list[StepReport], log: Log) -> None:
         """Set the digests and the final states that follow from the end of the build."""
         pushed = {image.name: image.digest for image in remote.results.images}
-        failed = any(own.state in ("failed", "timed out") for own in part)
+        failed = any(step.state in ("failed", "timed out") for step in steps)
         why = remote.failure_info.detail or remote.status_detail or f"the build {remote.status}"
         why = " ".join(why.split())
-        for own in part:
-            if own.kind == "push":
-                own.digest = log.digest(own) or pushed.get(own.images[0] if own.images else "")
-            if own.state in DONE:
+        for step in steps:
+            if step.kind == "push":
+                step.digest = log.digest(step) or pushed.get(step.images[0] if step.images else "")
+            if step.state in DONE:
                 continue
             if remote.status == "SUCCESS":
-                self._end(own, "succeeded", "")
+                self._end(step, "succeeded", "")
             elif remote.status in ("CANCELLED", "TIMEOUT", "EXPIRED"):
                 reason = "the build was cancelled" if remote.status == "CANCELLED" else why
-                self._end(own, STATES[remote.status], reason)
-            elif own.state not in ("failed", "timed out"):
-                self._end(own, "blocked", "another step failed" if failed else why)
+                self._end(step, STATES[remote.status], reason)
+            elif step.state not in ("failed", "timed out"):
+                self._end(step, "blocked", "another step failed" if failed else why)
 
-    def _end(self, own: StepReport, state: State, reason: str) -> None:
-        own.state, own.reason = state, reason
-        self.observe(own)
+    def _end(self, step: StepReport, state: State, reason: str) -> None:
+        step.state, step.reason = state, reason
+        self.observe(step)
 
     def _save(self) -> None:
         report.write(self.report, self.options.logs / report.NAME)
 
     def _finish(self) -> Report:
-        found = self.report
-        begun = [entry for entry in found.builds if entry.status]
-        left = any(not entry.id for entry in found.builds)
-        if all(entry.status == "SUCCESS" for entry in found.builds):
-            found.outcome = "succeeded"
-        elif begun[-1].status == "CANCELLED" or (begun[-1].status == "SUCCESS" and left):
-            found.outcome = "interrupted"
-        elif STATES.get(begun[-1].status) in ("failed", "timed out"):
-            found.outcome = "failed"
-        if found.outcome == "failed":
-            for own in found.steps:
-                if own.state == "waiting":
-                    self._end(own, "blocked", f"the build of {begun[-1].file} did not succeed")
-        if found.outcome != "running":
-            found.finished = report.now()
+        builds = self.report.builds
+        submitted = [build for build in builds if build.status]
+        left = any(not build.id for build in builds)
+        if all(build.status == "SUCCESS" for build in builds):
+            self.report.outcome = "succeeded"
+        elif submitted[-1].status == "CANCELLED" or (submitted[-1].status == "SUCCESS" and left):
+            self.report.outcome = "interrupted"
+        elif STATES.get(submitted[-1].status) in ("failed", "timed out"):
+            self.report.outcome = "failed"
+        if self.report.outcome == "failed":
+            for step in self.report.steps:
+                if step.state == "waiting":
+                    self._end(step, "blocked", f"the build of {submitted[-1].file} did not succeed")
+        if self.report.outcome != "running":
+            self.report.finished = report.now()
         self._save()
-        return found
+        return self.report
 
 
-def _last(entries: Sequence[StepReport]) -> Iterator[str]:
+def _final_steps(steps: Sequence[StepReport]) -> Iterator[str]:
     """The ids of the steps that no other step waits for."""
-    waited = {name for entry in entries for name in entry.needs}
-    yield from (entry.id for entry in entries if entry.id not in waited)
+    needed = {name for step in steps for name in step.needs}
+    yield from (step.id for step in steps if step.id not in needed)
 
 
 def summary_line(entry: Submitted) -> str:
-    """A submitted build on one line, with the address of its log."""
+    """The summary of a submitted build, with the address of its log."""
     link = f", {entry.log_url}" if entry.log_url else ""
     return f"{entry.file}: build {entry.id} {entry.status.lower()}{link}"
 
 
-def summary(found: Report) -> Iterator[str]:
-    """What became of the builds of a report, one line each."""
-    yield from (summary_line(entry) for entry in found.builds if entry.id)
-    waiting = sum(not entry.id for entry in found.builds)
+def summary(build_report: Report) -> Iterator[str]:
+    """The builds of a report with their status, one line each."""
+    yield from (summary_line(entry) for entry in build_report.builds if entry.id)
+    waiting = sum(not entry.id for entry in build_report.builds)
     if waiting:
         yield f"{counted(waiting, 'build file')} not submitted"
 
@@ -271,6 +272,6 @@ def earlier(logs: pathlib.Path) -> list[Submitted]:
 
 
 def watched(build: Remote) -> tuple[BuildFile, Submitted]:
-    """The build file and the submission for a build that is known only by its id."""
+    """A build file and a submission for a build of which only the id is known."""
     file = BuildFile(pathlib.Path(build.id), build.text)
     return file, Submitted(file=build.id, sha256=file.sha256, id=build.id)

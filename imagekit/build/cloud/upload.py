@@ -24,9 +24,9 @@ class BuildFile(msgspec.Struct, frozen=True):
     """A build file to submit."""
 
     path: pathlib.Path
-    """Its path."""
+    """The path of the file."""
     text: str
-    """Its content."""
+    """The content of the file."""
     inputs: str = ""
     """The hashes of the needed files and the substitutions, as JSON; see `with_inputs`."""
 
@@ -51,9 +51,9 @@ def files_of(path: pathlib.Path) -> list[BuildFile]:
 def with_inputs(file: BuildFile, root: pathlib.Path, substitutions: Mapping[str, str]) -> BuildFile:
     """The build file with the hashes of its needed files and the substitutions that it uses."""
     tree, used = Folder(root), steps.references(file.text)
-    given = {name: value for name, value in substitutions.items() if name in used}
+    values = {name: value for name, value in substitutions.items() if name in used}
     hashes = {name: tree.hash(name) for name in needed([file], root)}
-    return msgspec.structs.replace(file, inputs=msgspec.json.encode([hashes, given]).decode())
+    return msgspec.structs.replace(file, inputs=msgspec.json.encode([hashes, values]).decode())
 
 
 def needed(files: Sequence[BuildFile], root: pathlib.Path) -> list[str]:
@@ -61,22 +61,22 @@ def needed(files: Sequence[BuildFile], root: pathlib.Path) -> list[str]:
 
     Raises BuildFileError if a Dockerfile or a test file is missing.
     """
-    tree, found, absent = Folder(root), set[str](), set[str]()
+    tree, paths, absent = Folder(root), set[str](), set[str]()
     for step in (step for file in files for step in steps_of(file)):
         if step.kind == "build":
-            made = made_of(tree, step.dockerfile, step.context)
-            found |= made.keys() | set(ignore_file(tree, step.dockerfile, step.context))
-            absent |= set() if made else {step.dockerfile}
+            hashes = made_of(tree, step.dockerfile, step.context)
+            paths |= hashes.keys() | set(ignore_file(tree, step.dockerfile, step.context))
+            absent |= set() if hashes else {step.dockerfile}
         elif step.kind == "test":
             tests = {posixpath.normpath(posixpath.join(step.dir, name)) for name in step.test_files}
-            found |= tests
+            paths |= tests
             absent |= {name for name in tests if not (root / name).is_file()}
     if absent:
         raise BuildFileError(
             Problem(message=f"{name}: the build needs this file, and it does not exist")
             for name in sorted(absent)
         )
-    return sorted(found)
+    return sorted(paths)
 
 
 def steps_of(file: BuildFile) -> tuple[steps.Step, ...]:

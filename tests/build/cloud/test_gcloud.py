@@ -45,7 +45,7 @@ from imagekit.build.cloud import gcloud
     ],
 )
 def test_what_gcloud_says_is_one_line_with_what_to_do(said, told):
-    error = gcloud.refusal(said)
+    error = gcloud.cloud_error(said)
     assert told in str(error)
     assert "\n" not in str(error)
     assert error.exit_code == 7

@@ -24,7 +24,7 @@ class BadRequest(Exception):  # noqa: N818 - as Google's library calls it
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        (BadRequest(), "Cloud Build: no steps; Cloud Build refuses this build; mend"),
+        (BadRequest(), "Cloud Build: no steps; Cloud Build rejected the build; fix"),
         (
             ConnectionError("no route\nto host"),
             "Cloud Build: no route\\nto host; Google",
@@ -33,4 +33,4 @@ class BadRequest(Exception):  # noqa: N818 - as Google's library calls it
     ],
 )
 def test_what_google_s_library_raises_is_one_line_with_what_to_do(error, told):
-    assert str(library._refusal(error)).startswith(told)
+    assert str(library._cloud_error(error)).startswith(told)
