@@ -1,4 +1,4 @@
-"""The command line: arguments in, one call, an exit code out."""
+"""The command line interface: its commands and exit codes."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ COMMANDS = {
     "diff": "imagekit.cli.diff:diff",
     "runs": "imagekit.cli.runs:runs",
 }
-"""Where each command is defined; a module is imported only when its command is used."""
+"""The location of each command; a module is imported only when its command is used."""
 
 
 class _Commands(click.Group):
-    """A group that imports a command when it is asked for."""
+    """A group that imports each command on first use."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(COMMANDS)
@@ -48,10 +48,10 @@ def cli() -> None:
 
 
 def main(args: list[str] | None = None) -> NoReturn:
-    """Run the command line and exit with the code of what happened."""
+    """Run a command and exit with its exit code."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # A terminal that does not know ✓ shows another sign for it.
+            # Replace characters such as ✓ if the encoding does not have them.
             stream.reconfigure(errors="replace")
     try:
         cli.main(args=args, prog_name="imagekit", standalone_mode=False)

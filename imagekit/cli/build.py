@@ -1,4 +1,4 @@
-"""`imagekit build`: the images on this machine's Docker engine."""
+"""`imagekit build`: build the images on the local Docker engine."""
 
 from __future__ import annotations
 
@@ -29,24 +29,25 @@ def run_build(
     logs: pathlib.Path,
     options: Mapping[str, Any],
 ) -> int:
-    """Build, show it, and return the exit code.
+    """Build, print the progress, and return the exit code.
 
-    `name` is the file that the text comes from; `options` are further fields of local.Options.
+    `name` is the name of the build file; `options` are further fields of local.Options.
     """
     here = pathlib.Path.cwd()
     commit = git.output(here, "rev-parse", "HEAD") or ""
-    known = {"COMMIT_SHA": commit, "REVISION_ID": commit, "SHORT_SHA": commit[:7]}
-    build = steps.read(text, name, known | dict(substitutions))
+    defaults = {"COMMIT_SHA": commit, "REVISION_ID": commit, "SHORT_SHA": commit[:7]}
+    build = steps.read(text, name, defaults | dict(substitutions))
     local.check_programs(build)
     local.check_engine(options["docker"])
     chosen = local.Options(directory=here, logs=logs, labels=labels(here), **options)
-    watched = sys.stdout.isatty()
-    doing = local.LocalBuild(build, name, chosen, (lambda _: None) if watched else progress.plain)
-    if watched:
-        with progress.Live(lambda: doing.report):
-            report = asyncio.run(doing.run())
+    is_live = sys.stdout.isatty()
+    observe = (lambda _: None) if is_live else progress.plain
+    local_build = local.LocalBuild(build, name, chosen, observe)
+    if is_live:
+        with progress.Live(lambda: local_build.report):
+            report = asyncio.run(local_build.run())
     else:
-        report = asyncio.run(doing.run())
+        report = asyncio.run(local_build.run())
     for line in progress.summary(report, logs):
         click.echo(line)
     click.echo(f"report: {logs / NAME}")
@@ -60,18 +61,18 @@ def _exit_code(report: Report) -> int:
 
 
 def labels(directory: pathlib.Path) -> dict[str, str]:
-    """The OCI annotations that the builder knows: origin and commit of a checkout, and a time.
+    """The OCI labels of the images: source and revision of the checkout, and the time of creation.
 
-    The time is SOURCE_DATE_EPOCH (reproducible-builds.org/specs/source-date-epoch), where set.
+    The time is SOURCE_DATE_EPOCH (reproducible-builds.org/specs/source-date-epoch), if it is set.
     Keys: github.com/opencontainers/image-spec, annotations.md.
     """
-    # A checkout's address may hold a token, which is for nobody else.
+    # The URL of a remote may contain a token.
     origin = re.sub(r"//[^/@]*@", "//", git.output(directory, "remote", "get-url", "origin") or "")
-    found = {"source": origin, "revision": git.output(directory, "rev-parse", "HEAD")}
+    values = {"source": origin, "revision": git.output(directory, "rev-parse", "HEAD")}
     if epoch := os.environ.get("SOURCE_DATE_EPOCH"):
         created = datetime.datetime.fromtimestamp(int(epoch), datetime.UTC)
-        found["created"] = created.isoformat()
-    return {f"org.opencontainers.image.{key}": value for key, value in found.items() if value}
+        values["created"] = created.isoformat()
+    return {f"org.opencontainers.image.{key}": value for key, value in values.items() if value}
 
 
 @click.command()
@@ -97,7 +98,7 @@ def labels(directory: pathlib.Path) -> dict[str, str]:
     help="Secret for the builds, in the syntax of docker build.",
 )
 @click.option(
-    *("--substitution", "given"),
+    *("--substitution", "substitutions"),
     multiple=True,
     metavar="NAME=VALUE",
     help="Set a substitution such as _TAG, instead of the file's value; repeatable.",
@@ -120,24 +121,22 @@ def labels(directory: pathlib.Path) -> dict[str, str]:
 def build(
     config: str,
     build_file: str | None,
-    given: tuple[str, ...],
+    substitutions: tuple[str, ...],
     logs: str,
     **options: Any,
 ) -> None:
-    """Build the images on this machine's Docker engine.
+    """Build the images on the local Docker engine.
 
-    The steps are those that Cloud Build would run, and wait for each other as they would there.
+    Runs the steps that Cloud Build would run, with the same dependencies between them.
     """
     selection = {name: options.pop(name) for name in ("base_url", "only", "skip")}
     if build_file is None:
-        # Here, Cloud Build's limits do not count.
+        # The limits of Cloud Build do not apply to a local build.
         checked, plan = planned(config, **selection)
         text = cloudbuild.text_of(cloudbuild.assemble(plan, checked.config.cloudbuild))
     elif any(selection.values()):
-        raise click.UsageError(
-            "--file is built as it is; --only, --skip and --base-url need --config"
-        )
+        raise click.UsageError("--only, --skip and --base-url cannot be combined with --file")
     else:
         text = api.read_build(build_file)
-    values = dict(text.partition("=")[::2] for text in given)
+    values = dict(text.partition("=")[::2] for text in substitutions)
     sys.exit(run_build(text, build_file or config, values, pathlib.Path(logs), options))

@@ -1,4 +1,4 @@
-"""The commands that speak with Google Cloud: submitting a build, and its triggers."""
+"""`imagekit submit` and `imagekit trigger`: builds and triggers on Google Cloud."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ _config = click.option(
     "-f",
     "build_file",
     metavar="FILE",
-    help="Submit this build file, or the files of this manifest, as they are, whatever the "
-    f"config says. [default: {DEFAULT_BUILD_FILE}, if it is what the config gives]",
+    help="Submit this build file, or the files of this manifest, without comparing them with "
+    f"the config. [default: {DEFAULT_BUILD_FILE}, if it is up to date]",
 )
 @click.option("--project", metavar="ID", help="The project to build in. [default: the config's]")
 @click.option("--region", metavar="NAME", help="Where to build. [default: the config's]")
 @click.option(
     "--substitution",
-    "given",
+    "substitutions",
     multiple=True,
     metavar="NAME=VALUE",
     help="Set the substitution ${NAME}; repeatable.",
@@ -86,20 +86,22 @@ _config = click.option(
     default="runs/build",
     show_default=True,
     metavar="FOLDER",
-    help="Where logs and report go.",
+    help="Folder for the report and the log of each step.",
 )
-def submit(config: str, build_file: str | None, given: tuple[str, ...], **options: Any) -> None:
-    """Build the images at Google Cloud Build.
+def submit(
+    config: str, build_file: str | None, substitutions: tuple[str, ...], **options: Any
+) -> None:
+    """Build the images on Google Cloud Build.
 
-    Uploads what the build needs, and watches. Several files are built in their order, each when
-    the one before has succeeded.
+    Uploads the files that the build needs and watches the build. Several build files are submitted
+    in order, each after the previous one has succeeded.
     """
     resume = options["resume"]
     if resume and options["dry_run"]:
         raise click.UsageError("--dry-run and --resume cannot be combined")
     by_id = resume not in (None, "latest")
     checked = _checked(config, needed=not by_id and build_file is None)
-    service = _service(checked, _substitutions(given), options)
+    service = _service(checked, _parse_substitutions(substitutions), options)
     chosen = engine.Options(
         logs=pathlib.Path(options["logs"]),
         interval=options["interval"],
@@ -108,11 +110,12 @@ def submit(config: str, build_file: str | None, given: tuple[str, ...], **option
         show=click.echo if options["stream"] else None,
     )
     if by_id:
-        file, begun = engine.watched(service.describe(resume))
-        sys.exit(_run(engine.Submission(resume, [file], service, chosen, _plain, [begun]), ()))
+        file, submitted = engine.watched(service.describe(resume))
+        submission = engine.Submission(resume, [file], service, chosen, _plain, [submitted])
+        sys.exit(_run(submission, ()))
     name = build_file or _up_to_date(checked)
     files = upload.files_of(pathlib.Path(name))
-    _check_used([file.text for file in files], _substitutions(given))
+    _check_used([file.text for file in files], _parse_substitutions(substitutions))
     here = pathlib.Path.cwd()
     files = [upload.with_inputs(file, here, service.substitutions) for file in files]
     if options["dry_run"]:
@@ -123,10 +126,10 @@ def submit(config: str, build_file: str | None, given: tuple[str, ...], **option
     needs = f"{counted(len(needed), 'file')}, {max(1, round(size / 1000))} kB"
     click.echo(f"{name}: {counted(len(files), 'build')}; needs {needs}")
     earlier = engine.earlier(chosen.logs) if resume else []
-    again = "" if config == DEFAULT_CONFIG else f" --config {config}"
-    again += f" --file {build_file}" if build_file else ""
-    doing = engine.Submission(name, files, service, chosen, _plain, earlier)
-    sys.exit(_run(doing, needed, again))
+    resume_options = "" if config == DEFAULT_CONFIG else f" --config {config}"
+    resume_options += f" --file {build_file}" if build_file else ""
+    submission = engine.Submission(name, files, service, chosen, _plain, earlier)
+    sys.exit(_run(submission, needed, resume_options))
 
 
 def _plain(entry: StepReport) -> None:
@@ -134,33 +137,36 @@ def _plain(entry: StepReport) -> None:
         progress.plain(entry)
 
 
-def _run(doing: engine.Submission, names: Sequence[str], again: str = "") -> int:
-    """Submit and watch, show it, and give the exit code. `again` are words for another time."""
-    logs = doing.options.logs
-    # Lines of a log would tear a live display apart.
-    if sys.stdout.isatty() and doing.options.show is None:
-        with progress.Live(lambda: doing.report) as shown:
-            doing.on_start = lambda entry: shown.print(engine.summary_line(entry))
-            report = doing.run(names)
+def _run(submission: engine.Submission, needed: Sequence[str], resume_options: str = "") -> int:
+    """Submit and watch, print the progress, and return the exit code.
+
+    `resume_options` are the options of the command that resumes the submission.
+    """
+    logs = submission.options.logs
+    # A live table and the lines of a log cannot be displayed together.
+    if sys.stdout.isatty() and submission.options.show is None:
+        with progress.Live(lambda: submission.report) as live:
+            submission.on_start = lambda entry: live.print(engine.summary_line(entry))
+            report = submission.run(needed)
     else:
-        doing.on_start = lambda entry: click.echo(engine.summary_line(entry))
-        report = doing.run(names)
+        submission.on_start = lambda entry: click.echo(engine.summary_line(entry))
+        report = submission.run(needed)
     for line in progress.summary(report, logs):
         click.echo(line)
-    for note in doing.notes:
+    for note in submission.notes:
         click.echo(f"warning: {note}", err=True)
     for line in engine.summary(report):
         click.echo(line)
     click.echo(f"report: {logs / NAME}")
-    going = [e.id for e in report.builds if e.id and e.status not in FINAL]
-    if report.outcome == "running" and going:
+    running = [e.id for e in report.builds if e.id and e.status not in FINAL]
+    if report.outcome == "running" and running:
         click.echo(
-            f"build {going[0]} is still running; imagekit submit{again} --resume watches it, and "
-            f"{doing.service.cancel_command(going[0])} ends it",
+            f"build {running[0]} is still running; imagekit submit{resume_options} --resume "
+            f"watches it, and {submission.service.cancel_command(running[0])} cancels it",
             err=True,
         )
-    elif report.outcome == "interrupted" and not going:
-        click.echo(f"imagekit submit{again} --resume continues with what is left", err=True)
+    elif report.outcome == "interrupted" and not running:
+        click.echo(f"imagekit submit{resume_options} --resume continues with the rest", err=True)
     if report.outcome in ("running", "interrupted"):
         return INTERRUPTED
     return 0 if report.outcome == "succeeded" else BuildError.exit_code
@@ -169,18 +175,20 @@ def _run(doing: engine.Submission, names: Sequence[str], again: str = "") -> int
 def _service(
     checked: Checked | None, substitutions: Mapping[str, str], options: Mapping[str, Any]
 ) -> Service:
-    known = checked.config.cloudbuild if checked else cloudbuild.CloudBuild()
+    configured = checked.config.cloudbuild if checked else cloudbuild.CloudBuild()
     commit = git.output(pathlib.Path.cwd(), "rev-parse", "HEAD") or ""
-    # As a trigger would, and a build on this machine does.
-    own = {"COMMIT_SHA": commit, "REVISION_ID": commit, "SHORT_SHA": commit[:7]} if commit else {}
+    # The substitutions that a trigger and a local build set, too.
+    defaults = (
+        {"COMMIT_SHA": commit, "REVISION_ID": commit, "SHORT_SHA": commit[:7]} if commit else {}
+    )
     where: dict[str, Any] = {
-        "project": options["project"] or known.project,
-        "region": options["region"] or cloudbuild.region_of(known),
+        "project": options["project"] or configured.project,
+        "region": options["region"] or cloudbuild.region_of(configured),
         "staging": options["staging"],
-        "substitutions": own | dict(substitutions),
+        "substitutions": defaults | dict(substitutions),
     }
     if options["via"] == "library":
-        # Google's libraries take seconds to load.
+        # Imported here because Google's libraries take seconds to load.
         from imagekit.build.cloud.library import Library
 
         return Library(pathlib.Path.cwd(), **where)
@@ -188,7 +196,7 @@ def _service(
 
 
 def _checked(config: str, *, needed: bool) -> Checked | None:
-    """A config and its plan; None where there is no config and none is needed."""
+    """A config and its plan; None if there is no config and it is not needed."""
     if not needed and not pathlib.Path(config).exists():
         return None
     checked = api.check(config)
@@ -198,7 +206,7 @@ def _checked(config: str, *, needed: bool) -> Checked | None:
 
 
 def _up_to_date(checked: Checked | None) -> str:
-    """The build file of a config, or its manifest. Raises DriftError where it is another one."""
+    """The path of the build file or manifest. Raises DriftError if it is out of date."""
     files = imagekit.files(checked.plan, checked.config, DEFAULT_BUILD_FILE) if checked else {}
     api.write(files, DEFAULT_BUILD_FILE, check=True)
     return list(files)[-1]
@@ -209,8 +217,8 @@ SETTABLE = (*("REPO_NAME", "BRANCH_NAME", "TAG_NAME", "REVISION_ID", "COMMIT_SHA
 (GoogleCloudPlatform/cloud-build-local, validate/validate.go)."""
 
 
-def _substitutions(given: Sequence[str]) -> dict[str, str]:
-    pairs = [text.partition("=") for text in given]
+def _parse_substitutions(texts: Sequence[str]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in texts]
     for name, equals, _ in pairs:
         if not equals or not (cloudbuild.SUBSTITUTION.fullmatch(name) or name in SETTABLE):
             message = f"{name!r} is not a valid substitution; write _NAME=VALUE, in capitals"
@@ -218,12 +226,12 @@ def _substitutions(given: Sequence[str]) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def _check_used(texts: Sequence[str], given: Mapping[str, str]) -> None:
+def _check_used(texts: Sequence[str], substitutions: Mapping[str, str]) -> None:
     used = {name for text in texts for name in steps.references(text)}
-    for name in given:
+    for name in substitutions:
         if name not in used:
             near = did_you_mean(name, used)
-            raise UsageError(f"--substitution: no build file holds ${{{name}}}{near}")
+            raise UsageError(f"--substitution: no build file uses ${{{name}}}{near}")
 
 
 @click.command()
@@ -244,13 +252,14 @@ def _check_used(texts: Sequence[str], given: Mapping[str, str]) -> None:
     type=click.Choice(["yaml", "terraform"]),
     default="yaml",
     show_default=True,
-    help="What gcloud imports, or a .tf.json file.",
+    help="YAML for gcloud, or JSON for Terraform.",
 )
 def trigger(config: str, build_file: str, output: str, kind: str) -> None:
     """Write the triggers that rebuild the images.
 
-    One starts a build when what images are made of changes on a branch, and a second one by the
-    clock where the config has a schedule. With --output, what is left to do by hand is printed.
+    One trigger starts a build when a file of the images changes on a branch, and a second one on
+    the schedule of the config, if it has one. With --output, the commands that set them up are
+    printed.
     """
     if kind == "terraform" and output != "-" and not output.endswith(".tf.json"):
         raise click.UsageError(f"{output}: Terraform reads JSON from files that end with .tf.json")
@@ -262,16 +271,17 @@ def trigger(config: str, build_file: str, output: str, kind: str) -> None:
     parts = list(files)[:-1] if len(files) > 1 else list(files)
     builds = [upload.BuildFile(pathlib.Path(name), files[name]) for name in parts]
     needed = upload.needed(builds, pathlib.Path.cwd())
-    found = triggers.documents(checked.plan, options, parts, needed)
-    text = (
-        triggers.render(found) if kind == "yaml" else terraform.render(checked.plan, options, found)
-    )
+    documents = triggers.documents(checked.plan, options, parts, needed)
+    if kind == "yaml":
+        text = triggers.render(documents)
+    else:
+        text = terraform.render(checked.plan, options, documents)
     if output == "-":
         click.echo(text, nl=False)
         return
     replace_file(pathlib.Path(output), text.encode())
-    click.echo(f"{output} written: {counted(len(found), 'trigger')}")
+    click.echo(f"{output} written: {counted(len(documents), 'trigger')}")
     if kind == "yaml":
-        click.echo("What is left to do, once:")
+        click.echo("Run these commands once:")
         for line in triggers.commands(checked.plan, options, output):
             click.echo(f"  {line}")

@@ -1,4 +1,4 @@
-"""`imagekit diff`: what differs between two builds."""
+"""`imagekit diff`: print the differences between two builds."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from imagekit.compare import report as differences
 from imagekit.compare.changes import Changes, compare
 
 STYLES = {"added": "green", "removed": "red", "changed": "yellow", "rebuilt": "dim", "build": ""}
+"""The style of each kind of change."""
 
 _formats = (
     click.option("--markdown", is_flag=True, help="Print Markdown for a pull request."),
@@ -21,7 +22,7 @@ _formats = (
 
 
 def diff_options(command: Command) -> Command:
-    """The options of every command that prints changes."""
+    """Add the options of the commands that print changes."""
     for option in reversed(_formats):
         command = option(command)
     return command
@@ -33,22 +34,22 @@ def diff_options(command: Command) -> Command:
 @diff_options
 @store_option
 def diff(before: str, after: str | None, runs: str | None, **options: bool) -> None:
-    """Show what differs between two builds.
+    """Show the differences between two builds.
 
-    A and B are each a config, a cloudbuild.json (whoever wrote it), the output of "imagekit
-    matrix --json", one of these in a git revision such as HEAD~1:config/images.yaml, or a
-    recorded run: its name, the beginning of one, "latest" or "latest~1". Without B, the file of
-    a revision is compared with what it is now.
+    A and B are each a config, any Cloud Build file, the output of "imagekit matrix --json", one of
+    these in a git revision such as HEAD~1:config/images.yaml, or a recorded run: its name, a
+    unique prefix of it, "latest" or "latest~1". Without B, the file of a revision is compared with
+    the current file.
     """
     store = open_store(runs)
     old = sides.read(before, store)
     new = sides.read(after if after is not None else sides.other_side(before), store)
-    found = compare(old.inventory, new.inventory)
-    print_changes(found, old.name, new.name, **options)
+    changes = compare(old.inventory, new.inventory)
+    print_changes(changes, old.name, new.name, **options)
 
 
 def print_changes(
-    found: Changes,
+    changes: Changes,
     before: str,
     after: str,
     *,
@@ -60,18 +61,18 @@ def print_changes(
     if markdown and as_json:
         raise click.UsageError("--markdown and --json cannot be combined")
     if markdown:
-        click.echo(differences.markdown(found, before, after), nl=False)
+        click.echo(differences.markdown(changes, before, after), nl=False)
     elif as_json:
-        click.echo(differences.as_json(found, before, after))
-    elif not found:
+        click.echo(differences.as_json(changes, before, after))
+    elif not changes:
         click.echo(differences.nothing(before, after))
     else:
         lines = (
             ((row.mark, row.image, row.what, row.before, row.after), STYLES[row.kind])
-            for row in differences.rows(found)
+            for row in differences.rows(changes)
         )
         columns = ("change", "image", "what", "before", "after")
         table.show(columns, lines, unbroken="image")
-        click.echo(found.summary())
-    if exit_code and found:
+        click.echo(changes.summary())
+    if exit_code and changes:
         sys.exit(1)

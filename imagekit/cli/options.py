@@ -1,4 +1,4 @@
-"""Options that several commands have, and what they select."""
+"""Options that several commands share, and the objects that they select."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Command = Callable[..., Any]
 
 
 def config_options(command: Command) -> Command:
-    """Which config, and what to build of it: the same words for every command."""
+    """Add the options that select the config and the images to build."""
     for option in (
         click.option(
             "--skip",
@@ -59,7 +59,7 @@ def planned(
     skip: tuple[str, ...],
     timeout: int | None = None,
 ) -> tuple[Checked, Plan]:
-    """The config and what is selected of it, with its warnings on standard error."""
+    """Return a checked config and the selected plan; print warnings to standard error."""
     checked = api.check(config, base_url=base_url, timeout=timeout)
     for warning in checked.warnings:
         click.echo(warning, err=True)
@@ -75,5 +75,5 @@ store_option = click.option(
 
 
 def open_store(address: str | None) -> Store:
-    """The run store that `--runs` names, or else the project's own."""
+    """The run store at the address in `--runs`, else the project's own."""
     return Store(workspace.runs()) if address is None else existing(address)

@@ -1,4 +1,4 @@
-"""`imagekit dockerfile` and `imagekit project build`: a code directory on a base image."""
+"""`imagekit dockerfile` and `imagekit project`: the image of a code directory."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ _options = (
     click.option("--ignore", multiple=True, metavar="FILE", help="A file to ignore; repeatable."),
     click.option("--module", metavar="NAME", help="What to run: python -m NAME."),
     click.option("--script", metavar="FILE", help="What to run: a file of the directory."),
-    click.option("--cmd", metavar="WORDS", help="What to run: a command; no shell reads it."),
+    click.option("--cmd", metavar="WORDS", help="What to run: a command, without a shell."),
     click.option("--shell", is_flag=True, help="What to run: a shell."),
-    click.option("--notebook", is_flag=True, help="What to run: JupyterLab, which is installed."),
+    click.option("--notebook", is_flag=True, help="What to run: JupyterLab; it is installed, too."),
     click.option(
         "--port",
         type=click.IntRange(1, 65535),
@@ -73,11 +73,11 @@ def _project_options(command: Command) -> Command:
 def dockerfile(directory: str, **options: Any) -> None:
     """Print a Dockerfile for a code directory.
 
-    It stands on a base image of the matrix, and installs what the directory declares:
+    The image is based on an image of the matrix and has the dependencies of the directory:
 
       imagekit dockerfile . --gpu | docker build -f - .
 
-    What was found and chosen is told on standard error. A .dockerignore is written where there is
+    Notes about the choices are printed to standard error. A .dockerignore is written if there is
     none.
     """
     text, notes = prepare(pathlib.Path(directory), options)
@@ -107,8 +107,8 @@ def build(
     docker: str,
     **options: Any,
 ) -> None:
-    """Print the Dockerfile of a code directory, and build it."""
-    # The engine is for this command only.
+    """Print a Dockerfile for a code directory and build it."""
+    # Only this command needs Docker.
     from imagekit.build import local
 
     folder = pathlib.Path(directory)
@@ -124,19 +124,19 @@ def build(
     command += [] if network is None else ["--network", network]
     command += [part for secret in secrets for part in ("--secret", secret)]
     sys.stdout.flush()
-    done = subprocess.run(
+    result = subprocess.run(
         [*command, str(folder)],
         input=text.encode(),
         env=os.environ | {"DOCKER_BUILDKIT": "1"},
         check=False,
     )
-    if done.returncode:
-        raise BuildError(f"{name}: the build failed with exit code {done.returncode}")
+    if result.returncode:
+        raise BuildError(f"{name}: the build failed with exit code {result.returncode}")
     ports = f" -p {options['port']}:{options['port']}" if options["notebook"] else ""
     click.echo(f"{name} built; docker run --rm -it{ports} {name}", err=True)
 
 
 def _name_of(directory: pathlib.Path) -> str:
-    """An image's name from a directory's: in lower case, with what is allowed there."""
+    """A valid image name from the name of a directory."""
     plain = re.sub(r"[^a-z0-9]+", "-", directory.resolve().name.lower()).strip("-")
     return plain or "project"

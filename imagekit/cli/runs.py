@@ -1,4 +1,4 @@
-"""`imagekit runs`: the history of recorded runs."""
+"""`imagekit runs`: print the history of recorded runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from imagekit.cli.options import open_store, store_option
 from imagekit.compare import report as differences
 from imagekit.compare.changes import compare
 from imagekit.errors import UsageError
-from imagekit.runs import details as about
+from imagekit.runs import details as run_details
 from imagekit.runs import history as histories
 from imagekit.runs.entry import OUTCOMES, Entry
 from imagekit.runs.formatting import changed, parameters_text, short_commit, tally, why
@@ -26,8 +26,8 @@ from imagekit.runs.history import History
 from imagekit.runs.index import Counts
 from imagekit.runs.store import Store
 
-ENDS = {"succeeded": "", "running": "cyan", "not a run": "dim", "unreadable": "dim"}
-"""Styles of how runs ended; what went wrong stands out."""
+STYLES = {"succeeded": "", "running": "cyan", "not a run": "dim", "unreadable": "dim"}
+"""The styles of outcomes; all other outcomes are red."""
 
 COLUMNS = (
     *("run", "began (UTC)", "notebook", "took", "outcome", "images", "changes"),
@@ -35,13 +35,12 @@ COLUMNS = (
 )
 FIT = table.Fit(
     below="why",
-    # A run's name says when it began and what ran, so that these are missed least.
+    # The name of a run has its start and its notebook, too.
     drop=("config", "notebook", "began (UTC)", "parameters", "commit", "took", "images", "changes"),
 )
 
-
-FEW, FEW_FAR = 200, 24
-"""Fewer runs than that are read, here or from far away, before a bar would be noticed."""
+LOCAL_LIMIT, REMOTE_LIMIT = 200, 24
+"""A progress bar is shown for at least this number of runs in a local or remote store."""
 
 
 @click.group(invoke_without_command=True)
@@ -67,7 +66,7 @@ FEW, FEW_FAR = 200, 24
 )
 @click.option("--notebook", default="", metavar="GLOB", help="The notebook, such as generate.")
 @click.option(
-    "--parameter", "-p", nargs=2, multiple=True, metavar="NAME GLOB", help="A value that was given."
+    "--parameter", "-p", nargs=2, multiple=True, metavar="NAME GLOB", help="A parameter's value."
 )
 @click.option(
     "-n",
@@ -83,16 +82,16 @@ def runs(context: click.Context, /, **options: Any) -> None:
     if context.invoked_subcommand is None:
         _print_history(options)
     else:
-        _refuse_filters(context)
+        _reject_filters(context)
 
 
-def _refuse_filters(context: click.Context) -> None:
-    """Raise UsageError for an option of the list that stands before a subcommand."""
+def _reject_filters(context: click.Context) -> None:
+    """Raise UsageError for an option of the list before a subcommand."""
     command = f"imagekit runs {context.invoked_subcommand}"
     for option in context.command.params:
         name = option.name or ""
-        given_as_default = context.get_parameter_source(name) is ParameterSource.DEFAULT
-        if given_as_default or name == "runs":
+        is_default = context.get_parameter_source(name) is ParameterSource.DEFAULT
+        if is_default or name == "runs":
             continue
         remedy = f"write {command} … --json" if name == "as_json" else "leave it out"
         raise UsageError(
@@ -106,21 +105,21 @@ def _refuse_filters(context: click.Context) -> None:
 @store_option
 @click.pass_obj
 def show(store: str | None, /, run: str, runs: str | None, as_json: bool) -> None:
-    """Show everything that is known of a run.
+    """Show all details of a run.
 
-    RUN is its name, the beginning of one, "latest", or "latest~1" for the one before.
+    RUN is its name, a unique prefix of it, "latest", or "latest~1" for the run before the latest.
     """
-    found = _history(open_store(runs or store))
-    entry = found.find(run)
-    details = about.read(found.store, entry.run)
-    before, changes = found.before(entry), found.changes(entry)
+    history = _history(open_store(runs or store))
+    entry = history.find(run)
+    details = run_details.read(history.store, entry.run)
+    before, changes = history.before(entry), history.changes(entry)
     if as_json:
         document = msgspec.to_builtins(entry) | msgspec.to_builtins(details) | {"changes": None}
         if before is not None and changes is not None:
             document["changes"] = json.loads(differences.as_json(changes, before.run, entry.run))
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
         return
-    for line in about.lines(entry, details, found.store.path(f"{entry.run}.*")):
+    for line in run_details.lines(entry, details, history.store.path(f"{entry.run}.*")):
         click.echo(line)
     if before is not None and changes is not None:
         click.echo(f"\nAgainst {before.run}: {changes.summary()}")
@@ -137,23 +136,24 @@ def show(store: str | None, /, run: str, runs: str | None, as_json: bool) -> Non
 def diff_runs(
     store: str | None, /, before: str, after: str, runs: str | None, **options: bool
 ) -> None:
-    """Show what differs between what two runs generated.
+    """Show the differences between the images of two runs.
 
-    RUN is a run's name, the beginning of one, "latest", or "latest~1" for the one before.
+    RUN is a run's name, a unique prefix of it, "latest", or "latest~1" for the run before the
+    latest.
     """
-    found = _history(open_store(runs or store))
-    old, new = (sides.of_run(found, name) for name in (before, after))
+    history = _history(open_store(runs or store))
+    old, new = (sides.of_run(history, name) for name in (before, after))
     print_changes(compare(old.inventory, new.inventory), old.name, new.name, **options)
 
 
 def _history(store: Store) -> History:
-    few = FEW if store.folder is not None else FEW_FAR
-    return histories.read(store, functools.partial(_progress, few=few))
+    minimum = LOCAL_LIMIT if store.folder is not None else REMOTE_LIMIT
+    return histories.read(store, functools.partial(_progress, minimum=minimum))
 
 
-def _progress(names: Sequence[str], what: str, *, few: int) -> Any:
-    """A bar for who waits for many runs to be read for the first time."""
-    if not sys.stderr.isatty() or len(names) < few:
+def _progress(names: Sequence[str], what: str, *, minimum: int) -> Any:
+    """The names, with a progress bar on a terminal if there are at least `minimum`."""
+    if not sys.stderr.isatty() or len(names) < minimum:
         return names
     from rich.console import Console
     from rich.progress import track
@@ -166,12 +166,12 @@ def _print_history(options: dict[str, Any]) -> None:
     names = ("since", "until", "outcome", "notebook")
     since, until, outcomes, notebook = (options[name] for name in names)
     chosen = histories.filter_of(since, until, outcomes, notebook, dict(options["parameter"]))
-    found = _history(open_store(options["runs"]))
-    kept = [entry for entry in found.entries if chosen.matches(entry)]
+    history = _history(open_store(options["runs"]))
+    matches = [entry for entry in history.entries if chosen.matches(entry)]
     if number is None:
         number = 0 if as_json else 20
-    shown = kept[-number:] if number else kept
-    counts = found.counts(shown)
+    shown = matches[-number:] if number else matches
+    counts = history.counts(shown)
     if as_json:
         document = [
             msgspec.to_builtins(entry) | {"changes": counts.get(entry.run)} for entry in shown
@@ -179,11 +179,11 @@ def _print_history(options: dict[str, Any]) -> None:
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
         return
     if shown:
-        lines = ((_line(entry, counts), ENDS.get(entry.outcome, "red")) for entry in shown)
+        lines = ((_line(entry, counts), STYLES.get(entry.outcome, "red")) for entry in shown)
         table.show(COLUMNS, lines, fit=FIT)
-    left_out = f", the latest {len(shown)} shown" if len(shown) < len(kept) else ""
-    store = found.store.path("").rstrip("/")
-    click.echo(f"{tally(kept, found.entries, store)}{left_out}")
+    left_out = f", the latest {len(shown)} shown" if len(shown) < len(matches) else ""
+    store = history.store.path("").rstrip("/")
+    click.echo(f"{tally(matches, history.entries, store)}{left_out}")
 
 
 def _line(entry: Entry, counts: dict[str, Counts]) -> tuple[str, ...]:

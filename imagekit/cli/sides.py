@@ -1,4 +1,4 @@
-"""One side of a diff: whatever a person names, as an inventory of images."""
+"""Resolve an argument of `diff` to an inventory."""
 
 from __future__ import annotations
 
@@ -21,23 +21,24 @@ from imagekit.support.tree import Tree
 
 
 class Side(msgspec.Struct, frozen=True):
-    """What was named, and the images that it stands for."""
+    """One side of a diff."""
 
     name: str
+    """Its name for display."""
     inventory: Inventory
+    """Its images."""
 
 
 def read(name: str, store: Store) -> Side:
-    """A config, a Cloud Build file, a plan (`imagekit matrix --json`), or a run.
+    """Read a config, a Cloud Build file, the output of `imagekit matrix --json`, or a run.
 
-    A file is named by its path, or as `REVISION:PATH` like for git; a run as for
-    `History.find`. Dockerfiles and what they copy are looked for beside the file, in the working
-    directory or the revision. Raises ConfigError for a config with problems, and UsageError where
-    the name stands for none of these.
+    `name` is a path, `REVISION:PATH` as for git, or the name of a run as for `History.find`.
+    Dockerfiles and the files that they copy are read from the working directory or the revision.
+    Raises ConfigError for an invalid config, and UsageError if the name is none of these.
     """
     here = pathlib.Path.cwd()
     path = pathlib.Path(name)
-    # What is no file but can be read, such as a pipe, is as good as one.
+    # A pipe or a device can be read, too.
     if path.exists() and not path.is_dir() and not _is_record(path):
         return Side(name, _inventory(path.read_bytes(), name, Folder(here)))
     revision, colon, inside = name.partition(":")
@@ -45,24 +46,24 @@ def read(name: str, store: Store) -> Side:
         return Side(name, _inventory(data, name, Revision(here, revision)))
     if path.is_dir():
         raise UsageError(f"{name} is a folder; name a file in it")
-    if colon and revision and "//" not in name and _is_no_revision(here, revision):
+    if colon and revision and "//" not in name and _is_unknown_revision(here, revision):
         raise UsageError(f"{name}: unknown git revision {revision!r}; see git log")
     return _run(name, store, colon and inside)
 
 
-def _is_no_revision(here: pathlib.Path, revision: str) -> bool:
+def _is_unknown_revision(here: pathlib.Path, revision: str) -> bool:
     if git.output(here, "rev-parse", "--git-dir") is None:
         return False
     return git.output(here, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}") is None
 
 
 def other_side(name: str) -> str:
-    """What a single named side is compared with: the same file as it is now.
+    """The default second argument of `diff`: the current version of a file in a revision.
 
-    Raises UsageError where the name says no revision.
+    Raises UsageError if the first argument is not a file in a revision, or no longer exists.
     """
     _, colon, inside = name.partition(":")
-    # A build that was one file may have become several, and the other way round.
+    # The number of build files may have changed between one and several.
     manifest = build_files.manifest_path(inside)
     for other in (inside, manifest, inside.replace(f"-{build_files.MANIFEST}.", ".")):
         if colon and inside and pathlib.Path(other).is_file():
@@ -79,10 +80,10 @@ def other_side(name: str) -> str:
     return inside
 
 
-def of_run(found: history.History, name: str) -> Side:
-    """What a run generated. Raises UsageError where that is not kept."""
-    entry = found.find(name)
-    build = found.build(entry)
+def of_run(runs: history.History, name: str) -> Side:
+    """The images that a run generated. Raises UsageError if they are not recorded."""
+    entry = runs.find(name)
+    build = runs.build(entry)
     if build is None:
         ended = f" ({entry.outcome})" if entry.outcome != "succeeded" else ""
         raise UsageError(f"{entry.run}: its files record no images{ended}")
@@ -93,9 +94,9 @@ def _run(name: str, store: Store, inside: str) -> Side:
     path = pathlib.Path(name)
     if path.is_file():
         store = Store(path.parent)
-    found = history.read(store)
+    runs = history.read(store)
     try:
-        return of_run(found, path.name if path.is_file() else name)
+        return of_run(runs, path.name if path.is_file() else name)
     except UnknownRunError as error:
         where = "no such file in that git revision" if inside else "no such file"
         raise UsageError(f"{name}: {where}, and {error}") from None
@@ -110,20 +111,20 @@ def _inventory(data: bytes, name: str, tree: Tree) -> Inventory:
     document = _json(text)
     if isinstance(document, dict) and isinstance(document.get("rows"), list):
         try:
-            found: Inventory | None = inventory.of_rows(document)
+            images: Inventory | None = inventory.of_rows(document)
         except (KeyError, TypeError, ValueError) as error:
             raise UsageError(f"{name}: not the output of imagekit matrix --json: {error}") from None
     elif (parts := build_files.listed(document)) is not None:
-        found = inventory.read(*_parts(name, parts, tree))
-        if found is None:
+        images = inventory.read(*_parts(name, parts, tree))
+        if images is None:
             raise UsageError(
                 f"{name}: one of its files is not a Cloud Build file; generate them again"
             )
     else:
-        found = inventory.read(text)
-    if found is None:
-        found = _of_config(data, name)
-    return with_files(found, tree)
+        images = inventory.read(text)
+    if images is None:
+        images = _of_config(data, name)
+    return with_files(images, tree)
 
 
 def _of_config(data: bytes, name: str) -> Inventory:
@@ -132,13 +133,13 @@ def _of_config(data: bytes, name: str) -> Inventory:
 
 
 def _parts(name: str, parts: list[str], tree: Tree) -> list[str]:
-    """The texts of the files that a manifest names, which stand beside it."""
+    """The texts of the files that a manifest lists, which are in the same folder."""
     path = name if pathlib.Path(name).exists() else name.partition(":")[2]
-    found = {part: tree.read(part) for part in build_files.paths(path, parts)}
-    for part, data in found.items():
+    contents = {part: tree.read(part) for part in build_files.paths(path, parts)}
+    for part, data in contents.items():
         if data is None:
             raise UsageError(f"{name}: its file {part} is missing; generate them again")
-    return [data.decode(errors="replace") for data in found.values() if data is not None]
+    return [data.decode(errors="replace") for data in contents.values() if data is not None]
 
 
 def _json(text: str) -> Any:

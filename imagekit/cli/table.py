@@ -1,4 +1,4 @@
-"""Tables on a terminal: as wide as it is, or one plain line a row where no person looks."""
+"""Print tables: fitted to the width of a terminal, else one line per row."""
 
 from __future__ import annotations
 
@@ -11,23 +11,21 @@ import msgspec
 
 from imagekit.errors import one_line
 
-GAP, BELOW = "   ", "     "
-"""Between two columns, and before what stands under a row."""
-NARROWEST = 20
-"""Columns that a text under a row has in any case."""
+GAP, INDENT = "   ", "     "
+"""The text between two columns, and before the lines below a row."""
+MINIMUM_WIDTH = 20
+"""The smallest width of the lines below a row."""
 NARROW = 120
-"""Columns of a terminal under which a table leaves out what one can do without."""
+"""Terminals with less columns hide the `wide_only` columns of a table."""
 
 
 class Fit(msgspec.Struct, frozen=True):
-    """What a table does without on a terminal that is too narrow for all of it.
-
-    `below` is the column whose text then stands on a line of its own under its row, and `drop`
-    the columns that are left out one by one, the first first, until the rest fits.
-    """
+    """How a table is shortened if the terminal is too narrow."""
 
     below: str
+    """The column that is moved first, to lines of its own below each row."""
     drop: tuple[str, ...]
+    """The columns that are hidden next, in this order, until the rest fits."""
 
 
 def show(
@@ -38,11 +36,11 @@ def show(
     wide_only: Sequence[str] = (),
     fit: Fit | None = None,
 ) -> None:
-    """Print lines, each with a style of rich's. `unbroken` is the column to copy from.
+    """Print lines of cells, each with a rich style. The `unbroken` column is never wrapped.
 
-    With `fit`, no cell is broken on a terminal: what does not fit is left out, or told below.
+    With `fit`, no cell is wrapped on a terminal: columns are hidden or moved below the row instead.
     """
-    # rich takes a tenth of a second to load, which only who sees a table should pay for.
+    # Imported here because rich takes a tenth of a second to load.
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -59,12 +57,12 @@ def show(
         table.add_column(column, no_wrap=column == unbroken, overflow="fold")
     for values, style in lines:
         named: Mapping[str, str] = dict(zip(columns, values, strict=True))
-        # As Text, or rich would take brackets and colons in a value for markup.
+        # rich would interpret brackets and colons in a str as markup.
         table.add_row(*(Text(one_line(named[column])) for column in kept), style=style)
     if console.is_terminal:
         console.print(table)
         return
-    # A pipe has no width; a line a row, without blanks at its end, keeps grep and diff useful.
+    # In a pipe, print one line per row without trailing spaces, for grep and diff.
     console.width = 10_000
     with console.capture() as capture:
         console.print(table)
@@ -81,18 +79,18 @@ def _print_fitted(
     widths = _widths(columns, rows)
     kept = _fitting(widths, fit, console.width)
     head = dict(zip(columns, columns, strict=True))
-    _print_whole(console, Text(_joined(head, kept, widths), "bold"))
-    _print_whole(console, Text(" " + "─" * (_total(kept, widths) - 1)))
+    _print_unwrapped(console, Text(_joined(head, kept, widths), "bold"))
+    _print_unwrapped(console, Text(" " + "─" * (_total(kept, widths) - 1)))
     for row, (_, style) in zip(rows, lines, strict=True):
-        _print_whole(console, Text(_joined(row, kept, widths), style))
-        told = "" if fit.below in kept else row[fit.below]
-        width = max(console.width - len(BELOW), NARROWEST)
-        # A path that is longer than the terminal is broken by that, and can still be copied.
-        for line in textwrap.wrap(told, width, break_long_words=False, break_on_hyphens=False):
-            _print_whole(console, Text(BELOW + line, style))
+        _print_unwrapped(console, Text(_joined(row, kept, widths), style))
+        text = "" if fit.below in kept else row[fit.below]
+        width = max(console.width - len(INDENT), MINIMUM_WIDTH)
+        # Long words are wrapped by the terminal, so that paths can be copied.
+        for line in textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False):
+            _print_unwrapped(console, Text(INDENT + line, style))
 
 
-def _print_whole(console: Any, text: Any) -> None:
+def _print_unwrapped(console: Any, text: Any) -> None:
     console.print(text, soft_wrap=True)
 
 
@@ -104,7 +102,7 @@ def _widths(columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> dict[s
 
 
 def _fitting(widths: Mapping[str, int], fit: Fit, width: int) -> list[str]:
-    """The columns that are shown: all of them, or as many as fit."""
+    """The columns to show: all of them, or as many as fit."""
     kept = [*widths]
     for column in (fit.below, *fit.drop):
         if _total(kept, widths) <= width:

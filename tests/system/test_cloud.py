@@ -419,7 +419,7 @@ def test_each_file_is_given_the_substitutions_that_it_uses(ready, idle):
         ]
     done = imagekit_in(ready, idle, *SUBMIT, "--substitution", "_C=1")
     assert done.returncode == 2
-    assert "no build file holds ${_C}" in done.stderr
+    assert "no build file uses ${_C}" in done.stderr
 
 
 @pytest.mark.parametrize("via", ["gcloud", "library"])
