@@ -1,4 +1,4 @@
-"""Read the steps of any Cloud Build file, so that they can be run.
+"""Read the steps of any Cloud Build file.
 
 Schema: cloud.google.com/build/docs/build-config-file-schema.
 """
@@ -25,14 +25,14 @@ SWITCHES = {
 """Options of `docker build` without a value (docs.docker.com/reference/cli/docker/image/build)."""
 
 PROGRAMS = {BUILDER: "docker", STRUCTURE_TEST: "container-structure-test"}
-"""Cloud Build's builders that this machine has as programs."""
+"""The builders that can run locally, each with its program."""
 
 BUILT_IN = {
     *("PROJECT_ID", "PROJECT_NUMBER", "BUILD_ID", "LOCATION", "TRIGGER_NAME", "REPO_NAME"),
     *("REPO_FULL_NAME", "BRANCH_NAME", "TAG_NAME", "REF_NAME", "REVISION_ID", "COMMIT_SHA"),
     *("SHORT_SHA", "SERVICE_ACCOUNT", "SERVICE_ACCOUNT_EMAIL", "TRIGGER_BUILD_CONFIG_PATH"),
 }
-"""Substitutions that Cloud Build makes by itself, and leaves empty where it knows nothing."""
+"""The built-in substitutions of Cloud Build, which may be empty."""
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,8 +60,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     """Exit codes that do not fail the build."""
 
     @property
-    def called(self) -> str:
-        """What a message calls the step."""
+    def display_name(self) -> str:
+        """The name of the step in messages."""
         return self.id if self.id.startswith("step ") else f"step {self.id}"
 
     @property
@@ -77,19 +77,19 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     def tags(self) -> tuple[str, ...]:
         """The images that a step builds, pushes, pulls or tests."""
         flags = {"build": ("-t", "--tag"), "test": ("--image", "-i")}.get(self.kind, ())
-        found = self.options(*flags)
-        return found or (self.args[1:2] if self.kind in ("push", "pull") else ())
+        values = self.options(*flags)
+        return values or (self.args[1:2] if self.kind in ("push", "pull") else ())
 
     def options(self, *flags: str) -> tuple[str, ...]:
         """The values of the arguments with one of these flags, `--flag value` or `--flag=value`."""
-        found = []
+        values = []
         for index, arg in enumerate(self.args):
             flag, equals, value = arg.partition("=")
             if flag in flags and equals:
-                found.append(value)
+                values.append(value)
             elif arg in flags and index + 1 < len(self.args):
-                found.append(self.args[index + 1])
-        return tuple(found)
+                values.append(self.args[index + 1])
+        return tuple(values)
 
     @property
     def test_files(self) -> tuple[str, ...]:
@@ -105,29 +105,29 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def context(self) -> str:
         """The build context of a build step, relative to the root of the build."""
-        named = self.args[self._context_at] if self.args else "."
-        return posixpath.normpath(posixpath.join(self.dir, named))
+        path = self.args[self._context_index] if self.args else "."
+        return posixpath.normpath(posixpath.join(self.dir, path))
 
     @property
     def flags(self) -> tuple[str, ...]:
         """The arguments of a build step, without `build` and the context."""
-        return (*self.args[1 : self._context_at], *self.args[self._context_at + 1 :])
+        return (*self.args[1 : self._context_index], *self.args[self._context_index + 1 :])
 
     @property
-    def _context_at(self) -> int:
+    def _context_index(self) -> int:
         """The index of the context; docker accepts options after it, too."""
         at = 1
         while at < len(self.args) and self.args[at].startswith("-") and self.args[at] != "-":
-            alone = "=" in self.args[at] or self.args[at] in SWITCHES
-            at += 1 if alone else 2
+            is_complete = "=" in self.args[at] or self.args[at] in SWITCHES
+            at += 1 if is_complete else 2
         return min(at, len(self.args) - 1)
 
     @property
     def dockerfile(self) -> str:
         """The Dockerfile of a build step: the value of `-f`, or `Dockerfile` in the context."""
-        given = self.options("-f", "--file")
-        inside = posixpath.join(self.context, "Dockerfile")
-        return posixpath.normpath(posixpath.join(self.dir, given[-1]) if given else inside)
+        paths = self.options("-f", "--file")
+        default = posixpath.join(self.context, "Dockerfile")
+        return posixpath.normpath(posixpath.join(self.dir, paths[-1]) if paths else default)
 
 
 class Build(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,7 +165,7 @@ def parse(
     raw = document.get("steps") if isinstance(document, dict) else None
     if not isinstance(raw, list) or not raw or not all(isinstance(s, dict) for s in raw):
         raise BuildFileError([Problem(message=f"{name}: not a Cloud Build file: it has no steps")])
-    problems = list(_malformed(document, name))
+    problems = list(_type_errors(document, name))
     if problems:
         raise BuildFileError(problems)
     own = document.get("substitutions") or {}
@@ -180,11 +180,11 @@ def parse(
     problems += _check_order(tuple(steps))
     images = [substitute(str(name)) for name in document.get("images") or ()]
     own = tuple(steps)
-    steps += [_pushed_at_the_end(image, own) for image in images]
+    steps += [_final_push(image, own) for image in images]
     return Build(steps=tuple(steps), timeout=_seconds(document.get("timeout"))), problems
 
 
-def _malformed(document: dict[str, Any], name: str) -> Iterator[Problem]:
+def _type_errors(document: dict[str, Any], name: str) -> Iterator[Problem]:
     """Fields of a wrong type that the parser cannot handle."""
     for field in ("substitutions", "options"):
         if not isinstance(document.get(field) or {}, dict):
@@ -202,8 +202,8 @@ def _malformed(document: dict[str, Any], name: str) -> Iterator[Problem]:
 
 def references(text: str) -> set[str]:
     """The names of all substitutions in the text of a build file."""
-    found = _Substitution.pattern.finditer(text)
-    return {name for match in found if (name := match[2] or match[3])}
+    matches = _Substitution.pattern.finditer(text)
+    return {name for match in matches if (name := match[2] or match[3])}
 
 
 def _step(
@@ -215,7 +215,7 @@ def _step(
 ) -> Step:
     earlier = [step.id for step in before]
     wait_for = raw.get("waitFor")
-    # Without waitFor, a step waits for everything that stands before it.
+    # Without waitFor, a step waits for all earlier steps.
     needs = earlier if not wait_for else [name for name in wait_for if name != "-"]
     return Step(
         id=str(raw.get("id") or f"step {number + 1}"),
@@ -231,11 +231,11 @@ def _step(
     )
 
 
-def _pushed_at_the_end(image: str, steps: tuple[Step, ...]) -> Step:
-    """What Cloud Build does with a name in `images` when all steps have succeeded."""
+def _final_push(image: str, steps: tuple[Step, ...]) -> Step:
+    """The push of an image in `images`, which Cloud Build does when all steps have succeeded."""
     needs = tuple(step.id for step in steps if step.kind != "push")
-    taken = {step.id for step in steps}
-    name = f"{image}-push" if f"{image}-push" not in taken else f"{image}-push-at-the-end"
+    ids = {step.id for step in steps}
+    name = f"{image}-push" if f"{image}-push" not in ids else f"{image}-push-at-the-end"
     return Step(id=name, builder=BUILDER, args=("push", image), needs=needs)
 
 
@@ -261,14 +261,14 @@ class _Substitution:
     def __call__(self, text: str) -> str:
         return self.pattern.sub(self._replacement, text)
 
-    def _replacement(self, found: re.Match[str]) -> str:
-        dollar, *names, odd = found.groups()
+    def _replacement(self, match: re.Match[str]) -> str:
+        dollar, *names, unsupported = match.groups()
         name = names[0] or names[1]
         if dollar:
             return "$"
-        if odd:
+        if unsupported:
             message = (
-                f"{found[0]}: bash-style substitutions are not supported here; write ${{NAME}}"
+                f"{match[0]}: bash-style substitutions are not supported here; write ${{NAME}}"
             )
             self.problems.append(Problem(message=message))
         elif name not in self.values:
@@ -279,16 +279,19 @@ class _Substitution:
 
 
 UNSUPPORTED = ("script", "secretEnv", "volumes", "automapSubstitutions")
+"""Fields of a step that are not supported locally."""
 
 
 def _check(step: Step, raw: dict[str, Any]) -> Iterator[Problem]:
     if step.builder not in PROGRAMS:
-        can = " and ".join(PROGRAMS)
-        message = f"{step.called}: builder {step.builder!r} cannot run here; supported: {can}"
+        known = " and ".join(PROGRAMS)
+        message = (
+            f"{step.display_name}: builder {step.builder!r} cannot run here; supported: {known}"
+        )
         yield Problem(message=message)
     for field in UNSUPPORTED:
         if raw.get(field):
-            yield Problem(message=f"{step.called}: {field!r} is not supported here")
+            yield Problem(message=f"{step.display_name}: {field!r} is not supported here")
 
 
 def _check_order(steps: tuple[Step, ...]) -> Iterator[Problem]:
@@ -298,5 +301,5 @@ def _check_order(steps: tuple[Step, ...]) -> Iterator[Problem]:
             yield Problem(message=f"duplicate step id {step.id}")
         for name in step.needs:
             if name not in earlier:
-                yield Problem(message=f"{step.called} waits for {name}, which is not earlier")
+                yield Problem(message=f"{step.display_name} waits for {name}, which is not earlier")
         earlier.add(step.id)

@@ -17,12 +17,13 @@ from imagekit.document.trigger import project_of, scheduled_name, topic_of, trig
 from imagekit.errors import UsageError
 from imagekit.planning.plan import Plan
 
-UNKNOWN = ("gitlabEnterpriseEventsConfig",)
-"""What Cloud Build's triggers may listen to, and the provider does not know."""
+UNSUPPORTED = ("gitlabEnterpriseEventsConfig",)
+"""Events of Cloud Build triggers that the provider does not support."""
 KEY, SECRET = "cloud_build_api_key", "webhook_secret"
-"""The variables of a webhook's schedule."""
+"""The Terraform variables of a schedule with a webhook."""
 
 Resources = dict[str, dict[str, Any]]
+"""Resources by type and label."""
 
 
 def render(plan: Plan, options: CloudBuild, triggers: Sequence[Document]) -> str:
@@ -30,34 +31,35 @@ def render(plan: Plan, options: CloudBuild, triggers: Sequence[Document]) -> str
 
     Raises UsageError for a trigger event that the Terraform provider does not support.
     """
-    unknown = {event for found in triggers for event in found if event in UNKNOWN}
-    if unknown:
-        message = f"Terraform's provider has no {', '.join(sorted(unknown))}; use --format yaml"
+    unsupported = {field for trigger in triggers for field in trigger if field in UNSUPPORTED}
+    if unsupported:
+        message = f"Terraform's provider has no {', '.join(sorted(unsupported))}; use --format yaml"
         raise UsageError(message)
     project, region = project_of(plan, options), trigger_region(options)
     where = {"project": project} if project else {}
     where |= {"location": region} if region else {}
-    made = {_label(found["name"]): where | _trigger(found) for found in triggers}
-    whole: dict[str, Any] = {"resource": {"google_cloudbuild_trigger": made}}
+    resources = {_label(fields["name"]): where | _trigger(fields) for fields in triggers}
+    document: dict[str, Any] = {"resource": {"google_cloudbuild_trigger": resources}}
     trigger = options.trigger
     if trigger is not None and trigger.schedule is not None:
         if trigger.secret is not None:
-            whole = {"variable": {name: {"sensitive": True} for name in (KEY, SECRET)}} | whole
-        whole["resource"] |= _schedule(plan, options, made)
-    return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
+            variables = {name: {"sensitive": True} for name in (KEY, SECRET)}
+            document = {"variable": variables} | document
+        document["resource"] |= _schedule(plan, options, resources)
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def _trigger(trigger: Document) -> dict[str, Any]:
     fields: dict[str, Any] = _snake(trigger)
     for block in ("source_to_build", "git_file_source"):
         if block in fields:
-            # The provider demands a kind, also of a connected repository.
+            # The provider requires a type, also for a connected repository.
             fields[block] = {"repo_type": "UNKNOWN"} | fields[block]
     return fields
 
 
-def _schedule(plan: Plan, options: CloudBuild, made: dict[str, Any]) -> Resources:
-    """The job of a schedule, and the topic that it goes through, if it does."""
+def _schedule(plan: Plan, options: CloudBuild, triggers: dict[str, Any]) -> Resources:
+    """The Cloud Scheduler job, and its Pub/Sub topic unless it uses a webhook."""
     config = trigger_of(options)
     name = scheduled_name(config)
     label = _label(name)
@@ -73,12 +75,12 @@ def _schedule(plan: Plan, options: CloudBuild, made: dict[str, Any]) -> Resource
         target = {"http_target": {"uri": address, "http_method": "POST", "body": body}}
         return {"google_cloud_scheduler_job": {label: job | target}}
     topic = f"${{google_pubsub_topic.{label}.id}}"
-    # Named by reference, the topic is made first.
-    made[label]["pubsub_config"] = {"topic": topic}
+    # With a reference, Terraform creates the topic before the trigger.
+    triggers[label]["pubsub_config"] = {"topic": topic}
     data = '${base64encode("build")}'
-    _, project, _, own = topic_of(plan, options).split("/")
+    _, project, _, topic_name = topic_of(plan, options).split("/")
     return {
-        "google_pubsub_topic": {label: {"project": project, "name": own}},
+        "google_pubsub_topic": {label: {"project": project, "name": topic_name}},
         "google_cloud_scheduler_job": {
             label: job | {"pubsub_target": {"topic_name": topic, "data": data}}
         },
@@ -90,15 +92,15 @@ def _label(name: str) -> str:
 
 
 def _snake(value: Any) -> Any:
-    """Keys in snake case, and strings escaped against Terraform's interpolation."""
+    """Convert keys to snake case, and escape strings for Terraform."""
     if isinstance(value, Mapping):
-        return {_name(key): _snake(inside) for key, inside in value.items()}
+        return {_name(key): _snake(child) for key, child in value.items()}
     if isinstance(value, list):
-        return [_snake(inside) for inside in value]
+        return [_snake(child) for child in value]
     return value.replace("${", "$${").replace("%{", "%%{") if isinstance(value, str) else value
 
 
 def _name(key: str) -> str:
-    # The provider repeats a block for each step.
+    # The provider has one `step` block for each step.
     snake = re.sub(r"(?<=[a-z])([A-Z])", lambda m: f"_{m[1].lower()}", key)
     return {"steps": "step"}.get(snake, snake)

@@ -44,28 +44,28 @@ def documents(
     schedule but no project.
     """
     trigger = trigger_of(options)
-    pushed = {
+    push_trigger = {
         "name": trigger.name,
-        "description": f"Images of {plan.repository}, when what they are made of changes",
+        "description": f"Build {plan.repository} when a file changes",
         **_event(trigger),
         "includedFiles": [_literal(path) for path in sorted({*included, *build_files})],
         "ignoredFiles": list(trigger.ignored_files),
         **_common(options, trigger),
-        **_what(plan, options, build_files, pushed=True),
+        **_build(plan, options, build_files, on_push=True),
     }
-    found = [pushed]
+    triggers = [push_trigger]
     if trigger.schedule is not None:
-        found.append(
+        triggers.append(
             {
                 "name": scheduled_name(trigger),
-                "description": f"Images of {plan.repository}, by the clock",
+                "description": f"Build {plan.repository} on a schedule",
                 **_scheduled(plan, options, trigger),
                 "sourceToBuild": _source(trigger) | {"ref": f"refs/heads/{trigger.branch}"},
                 **_common(options, trigger),
-                **_what(plan, options, build_files, pushed=False),
+                **_build(plan, options, build_files, on_push=False),
             }
         )
-    return [{k: v for k, v in one.items() if v not in ([], None)} for one in found]
+    return [{k: v for k, v in fields.items() if v not in ([], None)} for fields in triggers]
 
 
 def _literal(path: str) -> str:
@@ -84,9 +84,9 @@ def trigger_of(options: CloudBuild) -> Trigger:
     return options.trigger
 
 
-def render(found: Sequence[Document]) -> str:
-    """Triggers as one YAML file, a document each."""
-    return yaml.safe_dump_all(found, sort_keys=False, explicit_start=True, width=100)
+def render(triggers: Sequence[Document]) -> str:
+    """The text of a YAML file with one document per trigger."""
+    return yaml.safe_dump_all(triggers, sort_keys=False, explicit_start=True, width=100)
 
 
 def project_of(plan: Plan, options: CloudBuild) -> str | None:
@@ -129,12 +129,13 @@ def commands(plan: Plan, options: CloudBuild, path: str) -> list[str]:
     project, region = project_of(plan, options), trigger_region(options)
     where = [f"--project={project}"] if project else []
     place = [f"--region={region}"] if region else []
-    imported = ["gcloud", "builds", "triggers", "import", f"--source={path}", *where, *place]
-    made = _jobs(plan, options, where) if trigger.schedule is not None else []
-    return [shlex.join(command) for command in [*made, imported]]
+    import_ = ["gcloud", "builds", "triggers", "import", f"--source={path}", *where, *place]
+    schedule = _schedule(plan, options, where) if trigger.schedule is not None else []
+    return [shlex.join(command) for command in [*schedule, import_]]
 
 
-def _jobs(plan: Plan, options: CloudBuild, where: list[str]) -> list[list[str]]:
+def _schedule(plan: Plan, options: CloudBuild, where: list[str]) -> list[list[str]]:
+    """The commands that create the Cloud Scheduler job and its topic."""
     trigger = trigger_of(options)
     region = region_of(options)
     when = [
@@ -164,8 +165,12 @@ def _event(trigger: Trigger) -> Document:
         return {"developerConnectEventConfig": {"gitRepositoryLink": trigger.repository, **push}}
     if source := SOURCE.fullmatch(trigger.repository):
         branch = push["push"]["branch"]
-        named = {"projectId": source["project"], "repoName": source["name"], "branchName": branch}
-        return {"triggerTemplate": named}
+        template = {
+            "projectId": source["project"],
+            "repoName": source["name"],
+            "branchName": branch,
+        }
+        return {"triggerTemplate": template}
     return _hosted(trigger, push)
 
 
@@ -215,40 +220,42 @@ def _common(options: CloudBuild, trigger: Trigger) -> Document:
     }
 
 
-def _what(plan: Plan, options: CloudBuild, build_files: Sequence[str], *, pushed: bool) -> Document:
+def _build(
+    plan: Plan, options: CloudBuild, build_files: Sequence[str], *, on_push: bool
+) -> Document:
     """The build: a file in the repository, or a build that submits several files in order."""
     trigger = trigger_of(options)
     if len(build_files) > 1:
-        return {"build": _several(plan, options, build_files)}
+        return {"build": _submitting_build(plan, options, build_files)}
     (path,) = build_files
-    if pushed:
+    if on_push:
         return {"filename": path}
     where = {**_source(trigger), "revision": f"refs/heads/{trigger.branch}"}
     return {"gitFileSource": {"path": path, **where}}
 
 
-def _several(plan: Plan, options: CloudBuild, build_files: Sequence[str]) -> Document:
+def _submitting_build(plan: Plan, options: CloudBuild, build_files: Sequence[str]) -> Document:
     """A build that submits several builds, each after the previous one has succeeded.
 
     It waits while they run, so it has the longest timeout that Cloud Build allows.
     """
     region = region_of(options)
     more = [f"--region={region}"] if region else []
-    # What is uploaded has no commit of its own.
+    # Cloud Build sets COMMIT_SHA only for builds that a trigger starts.
     more += ["--substitutions=COMMIT_SHA=$COMMIT_SHA"] if plan.source else []
-    made: list[dict[str, Any]] = []
+    steps: list[dict[str, Any]] = []
     for path in build_files:
         submit = ["gcloud", "builds", "submit", ".", f"--config={path}", "--suppress-logs"]
-        made.append(
+        steps.append(
             {
                 "id": posixpath.basename(path),
                 "name": CLOUD_SDK,
                 "args": [*submit, *more],
-                "waitFor": [made[-1]["id"]] if made else ["-"],
+                "waitFor": [steps[-1]["id"]] if steps else ["-"],
             }
         )
     return {
-        "steps": made,
+        "steps": steps,
         "timeout": f"{MAX_TIMEOUT}s",
         "options": {"logging": "CLOUD_LOGGING_ONLY"},
     }
