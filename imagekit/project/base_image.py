@@ -51,13 +51,13 @@ def choose(wanted: str | None, needs: Needs, config: Config | None, plan: Plan |
     closest matches, if no image meets the needs.
     """
     if wanted is not None:
-        return _named(wanted, needs, config, plan)
+        return _requested(wanted, needs, config, plan)
     if config is None or plan is None:
         message = "no base image given, and no matrix to choose from; pass --base or "
         raise UsageError(f"{message}--config, or set 'config' in imagekit.toml")
     fitting = [image for image in _candidates(plan) if _fits(image, needs, config)]
     if not fitting:
-        raise UsageError(_nothing_fits(needs, config, plan))
+        raise UsageError(_no_match_message(needs, config, plan))
     best = _newest(fitting, config)
     # The matrix's alias for the mode may be another image than the newest.
     aliased = next((i for i in fitting if ("gpu" if needs.gpu else "cpu") in i.aliases), best)
@@ -80,7 +80,7 @@ def _matching(wanted: str, plan: Plan | None) -> list[Image]:
     return [i for i in images if any(fnmatch.fnmatchcase(n, short) for n in (i.tag, *i.aliases))]
 
 
-def _named(wanted: str, needs: Needs, config: Config | None, plan: Plan | None) -> Base:
+def _requested(wanted: str, needs: Needs, config: Config | None, plan: Plan | None) -> Base:
     images = _candidates(plan) if plan else []
     matches = _matching(wanted, plan)
     if matches and config is not None and plan is not None:
@@ -167,7 +167,7 @@ def _describe(needs: Needs) -> str:
     return " and ".join([*(parts or ["Python"]), "CUDA" if needs.gpu else "no GPU"])
 
 
-def _nothing_fits(needs: Needs, config: Config, plan: Plan) -> str:
+def _no_match_message(needs: Needs, config: Config, plan: Plan) -> str:
     images = _candidates(plan)
     same_mode = [i for i in images if (i.combination.gpu is not None) == needs.gpu]
     wanted = _version(needs.python or (re.findall(r"\d+(?:\.\d+)+", needs.specifier) or [""])[0])

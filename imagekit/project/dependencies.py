@@ -28,8 +28,8 @@ SETUP = "from setuptools import setup\nsetup()\n"
 DECLARING = ("pyproject.toml", "setup.py", "environment.yml", "environment.yaml")
 """Files whose requirements are listed one by one in the Dockerfile."""
 
-UNREAD = ("Pipfile", "poetry.lock", "conda-lock.yml", "requirements-gpu.txt", "requirements")
-"""Dependency files that are not read; the user gets a warning."""
+UNSUPPORTED = ("Pipfile", "poetry.lock", "conda-lock.yml", "requirements-gpu.txt", "requirements")
+"""Dependency files that are not supported; the user gets a warning."""
 
 FREE_CONDA = ("python", "pip", "setuptools", "wheel")
 """Conda packages that an environment.yml may list: the image has them or does not need them."""
@@ -46,7 +46,7 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     """Requirement files to install before the code is copied."""
     requirements: tuple[str, ...] = ()
     """Requirements in pip's syntax."""
-    late: tuple[str, ...] = ()
+    late_requirement_files: tuple[str, ...] = ()
     """Requirement files to install after the code is copied."""
     lock: Lock | None = None
     """The lock file, if there is one; it replaces requirements.txt."""
@@ -54,7 +54,7 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the directory is a package."""
     extras: tuple[str, ...] = ()
     """The extras of the package to install."""
-    whole: bool = False
+    dynamic: bool = False
     """Whether the dependencies of the package are known only when it is built."""
     apt: tuple[str, ...] = ()
     """Debian packages."""
@@ -81,11 +81,11 @@ def read(
         folders=tuple(sorted(reader.folders)),
         requirement_files=tuple(reader.requirement_files),
         requirements=tuple(dict.fromkeys(reader.requirements)),
-        late=tuple(reader.late),
+        late_requirement_files=tuple(reader.late_requirement_files),
         lock=reader.lock,
         project=reader.project,
-        extras=tuple(reader.chosen),
-        whole=reader.whole,
+        extras=tuple(reader.chosen_extras),
+        dynamic=reader.dynamic,
         apt=tuple(dict.fromkeys(reader.apt)),
         python=reader.python,
         notes=tuple(reader.notes),
@@ -121,37 +121,37 @@ class _Reader(RequirementFiles):
         self.notes: list[str] = []
         self.requirement_files: list[str] = []
         self.requirements: list[str] = []
-        self.late: list[str] = []
+        self.late_requirement_files: list[str] = []
         self.lock: Lock | None = None
-        self.project = self.whole = False
-        self.chosen: list[str] = []
+        self.project = self.dynamic = False
+        self.chosen_extras: list[str] = []
         self.known: set[str] = set()
         self.apt: list[str] = []
         self.python = ""
 
     def read(self) -> None:
-        if self.is_there("pyproject.toml"):
+        if self.has_file("pyproject.toml"):
             self._pyproject(self.directory / "pyproject.toml")
-        elif self.is_there("pylock.toml"):
+        elif self.has_file("pylock.toml"):
             self._locked("pylock.toml")
-        if self.is_there("setup.py") and not self.project and not self.lock:
+        if self.has_file("setup.py") and not self.project and not self.lock:
             self._setup()
-        if self.is_there("requirements.txt"):
+        if self.has_file("requirements.txt"):
             if self.lock:
                 self.notes.append(f"requirements.txt: skipped, {self.lock} lists all dependencies")
             else:
                 self._requirement_file("requirements.txt")
         for name in ("environment.yml", "environment.yaml"):
-            if self.is_there(name):
+            if self.has_file(name):
                 self._environment(self.directory / name)
-        if self.is_there("apt.txt"):
+        if self.has_file("apt.txt"):
             self._apt()
-        if self.is_there(".python-version") and not self.python:
+        if self.has_file(".python-version") and not self.python:
             version = re.match(r"(\d+\.\d+)", self.text_of(".python-version").strip())
             self.python = f"=={version[1]}.*" if version else ""
         self._check_requirements()
         self._check_python()
-        self._warn_unread()
+        self._warn_unsupported()
         self._check_extras()
 
     def _apt(self) -> None:
@@ -159,29 +159,31 @@ class _Reader(RequirementFiles):
             for name in line.partition("#")[0].split():
                 self.apt.append(name)
                 if not DEBIAN.fullmatch(name):
-                    self.wrong("apt.txt", f"{name!r} is not a valid Debian package name", number)
+                    self.add_problem(
+                        "apt.txt", f"{name!r} is not a valid Debian package name", number
+                    )
         self.notes.append(f"apt.txt: {counted(len(self.apt), 'Debian package')}")
 
     def _check_requirements(self) -> None:
-        name = self._declaring()
+        name = self._declaring_file()
         for text in self.requirements:
             self.check_secret(name, 1, text)
             if error := setup_files.requirement_error(text):
-                self.wrong(name, one_line(f"{text!r} is not a valid requirement: {error}"))
+                self.add_problem(name, one_line(f"{text!r} is not a valid requirement: {error}"))
 
-    def _declaring(self) -> str:
+    def _declaring_file(self) -> str:
         return next((name for name in DECLARING if (self.directory / name).is_file()), "")
 
     def _check_python(self) -> None:
         try:
             SpecifierSet(self.python)
         except InvalidSpecifier as error:
-            name = self._declaring()
+            name = self._declaring_file()
             line, column = 1, 1
             if name == "pyproject.toml":
                 place = place_of(self.directory / name, "requires-python", "project")
                 line, column = place.line, place.column
-            self.wrong(name, f"{error}; write requires-python like '>=3.11'", line, column)
+            self.add_problem(name, f"{error}; write requires-python like '>=3.11'", line, column)
 
     def _check_extras(self) -> None:
         for extra in self.extras:
@@ -193,14 +195,14 @@ class _Reader(RequirementFiles):
                 message = f"no extra {extra!r} in {self.directory}{hint}"
                 self.problems.append(Problem(message=message))
 
-    def _warn_unread(self) -> None:
+    def _warn_unsupported(self) -> None:
         """Warn about dependency files that are not read."""
-        unread = [name for name in UNREAD if (self.directory / name).exists()]
+        unsupported = [name for name in UNSUPPORTED if (self.directory / name).exists()]
         if not self.notes and (self.directory / "setup.cfg").is_file():
-            unread.append("setup.cfg (without a setup.py)")
+            unsupported.append("setup.cfg (without a setup.py)")
         if not self.lock and (self.directory / "uv.lock").is_file():
-            unread.append("uv.lock (without a pyproject.toml)")
-        self.notes += [f"warning: {name} is not read" for name in unread]
+            unsupported.append("uv.lock (without a pyproject.toml)")
+        self.notes += [f"warning: {name} is not read" for name in unsupported]
 
     # ---- packages
 
@@ -213,7 +215,7 @@ class _Reader(RequirementFiles):
             reason, _, where = str(error).partition(" - at ")
             key = where.strip("`$.").partition("[")[0].partition(".")[0]
             place = place_of(path, key, "project")
-            self.wrong(path.name, f"{key}: {reason}".lower(), place.line, place.column)
+            self.add_problem(path.name, f"{key}: {reason}".lower(), place.line, place.column)
             return
         self.python = about.requires_python
         self.project = "build-system" in tables
@@ -222,7 +224,7 @@ class _Reader(RequirementFiles):
         self._choose(groups)
         locks: tuple[Lock, ...] = ("uv.lock", "pylock.toml")
         for name in locks:
-            if self.is_there(name):
+            if self.has_file(name):
                 self._locked(name)
                 return
         tool = tables.get("tool")
@@ -234,7 +236,7 @@ class _Reader(RequirementFiles):
                 f"only uv can resolve the sources of {', '.join(sources)}; run uv lock, so that "
                 "the image is installed from uv.lock"
             )
-            self.wrong(path.name, message, place.line, place.column)
+            self.add_problem(path.name, message, place.line, place.column)
         dynamic = set(about.dynamic) & {"dependencies", "optional-dependencies"}
         if "project" not in tables and self.project:
             classic = [self.directory / name for name in ("setup.py", "setup.cfg")]
@@ -242,10 +244,10 @@ class _Reader(RequirementFiles):
                 self._setup()
                 return
         if dynamic or ("project" not in tables and self.project):
-            self._unknown("pyproject.toml")
+            self._add_dynamic("pyproject.toml")
             return
         self.requirements += about.dependencies
-        self.requirements += setup_files.expanded(about.name, groups, self.chosen)
+        self.requirements += setup_files.expanded(about.name, groups, self.chosen_extras)
         if "project" not in tables:
             return
         what = "a package" if self.project else "not a package, the code runs from its directory"
@@ -266,29 +268,29 @@ class _Reader(RequirementFiles):
     def _choose(self, groups: Iterable[str]) -> None:
         """Choose the requested extras and the extra named like the mode."""
         wanted = [*self.extras, self.mode]
-        self.chosen += [name for name in dict.fromkeys(wanted) if name in set(groups)]
+        self.chosen_extras += [name for name in dict.fromkeys(wanted) if name in set(groups)]
 
     def _setup(self) -> None:
         """Read setup.cfg and setup.py without running them."""
         self.project = True
-        config = self.text_of("setup.cfg") if self.is_there("setup.cfg") else ""
-        setup = self.text_of("setup.py") if self.is_there("setup.py") else SETUP
+        config = self.text_of("setup.cfg") if self.has_file("setup.cfg") else ""
+        setup = self.text_of("setup.py") if self.has_file("setup.py") else SETUP
         package = setup_files.of_setup(config, setup)
         if package is None:
-            self._unknown("setup.py")
+            self._add_dynamic("setup.py")
             return
         self.python = package.python
         self.known |= package.extras.keys()
         self._choose(package.extras)
         self.requirements += package.required
-        self.requirements += setup_files.expanded(package.name, package.extras, self.chosen)
+        self.requirements += setup_files.expanded(package.name, package.extras, self.chosen_extras)
         self.notes.append(f"setup.py: {setup_files.number(self.requirements)}; a package")
 
-    def _unknown(self, name: str) -> None:
+    def _add_dynamic(self, name: str) -> None:
         """Record a package whose dependencies and extras are known only when it is built."""
-        self.project = self.whole = True
+        self.project = self.dynamic = True
         self.known |= {*self.extras}
-        self.chosen = list(dict.fromkeys([*self.extras, *self.chosen]))
+        self.chosen_extras = list(dict.fromkeys([*self.extras, *self.chosen_extras]))
         self.notes.append(f"{name}: a package whose dependencies are known only when it is built")
 
     def _requirement_file(self, name: str) -> None:
@@ -297,7 +299,7 @@ class _Reader(RequirementFiles):
         if len(self.problems) > before:
             return
         if needs_code:
-            self.late.append(name)
+            self.late_requirement_files.append(name)
             why = "; lists the directory itself, so it is installed after the code is copied"
         else:
             self.requirement_files.append(name)
@@ -311,12 +313,12 @@ class _Reader(RequirementFiles):
         try:
             root = yaml.compose(self.text_of(path.name), Loader=yaml.SafeLoader)
         except yaml.reader.ReaderError as error:
-            self.wrong(path.name, f"invalid YAML: {error.reason}")
+            self.add_problem(path.name, f"invalid YAML: {error.reason}")
             return
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark
             line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-            self.wrong(path.name, f"invalid YAML: {error.problem}", line, column)
+            self.add_problem(path.name, f"invalid YAML: {error.problem}", line, column)
             return
         pairs = root.value if isinstance(root, yaml.MappingNode) else []
         for key, value in pairs:
@@ -325,7 +327,7 @@ class _Reader(RequirementFiles):
                     self._conda_entry(path.name, node)
             elif key.value == "dependencies":
                 line, column = value.start_mark.line + 1, value.start_mark.column + 1
-                self.wrong(path.name, "'dependencies' must be a list", line, column)
+                self.add_problem(path.name, "'dependencies' must be a list", line, column)
         self.notes.append("environment.yml: the pip section")
 
     def _conda_entry(self, name: str, node: yaml.Node) -> None:
@@ -333,7 +335,7 @@ class _Reader(RequirementFiles):
             for key, part in node.value:
                 line, column = part.start_mark.line + 1, part.start_mark.column + 1
                 if key.value != "pip" or not isinstance(part, yaml.SequenceNode):
-                    self.wrong(
+                    self.add_problem(
                         name,
                         f"{key.value!r} is invalid; only a list under 'pip' is allowed here",
                         line,
@@ -355,7 +357,7 @@ class _Reader(RequirementFiles):
                 "Debian package to apt.txt, or use a base image that has it (--base); to skip the "
                 f"file, pass --ignore {name}"
             )
-            self.wrong(name, message, node.start_mark.line + 1, node.start_mark.column + 1)
+            self.add_problem(name, message, node.start_mark.line + 1, node.start_mark.column + 1)
 
     def _pip_entry(self, name: str, node: yaml.Node) -> None:
         text = node.value if isinstance(node, yaml.ScalarNode) else ""
@@ -367,9 +369,9 @@ class _Reader(RequirementFiles):
                 self.requirement_files.append(posixpath.normpath(match[1]))
                 self.notes.append(f"{match[1]}: dependencies")
         elif self.local(name, line, text):
-            self.project = self.whole = True
+            self.project = self.dynamic = True
         elif text.startswith("-") or not text:
             message = f"{text!r} is not supported here; move it to a requirements.txt"
-            self.wrong(name, message, line, column)
+            self.add_problem(name, message, line, column)
         else:
             self.requirements.append(text)

@@ -66,14 +66,14 @@ def missing(text: str, directory: pathlib.Path) -> list[str]:
 
     An excluded folder is one path, without those in it.
     """
-    own, ours = patterns.ignore(text), patterns.ignore(DEFAULT)
+    own, default = patterns.ignore(text), patterns.ignore(DEFAULT)
     paths: list[str] = []
     for path in _walk(directory):
         if any(path.startswith(f"{above}/") for above in paths):
             continue
         parts = tuple(path.split("/"))
-        # Only explicit rules count, also for .git.
-        if ours.leaves_out(parts) and not own.names(parts):
+        # Only rules of the file count, also for .git.
+        if default.leaves_out(parts) and not own.names(parts):
             paths.append(path)
     return [path for path in paths if path != NAME]
 
@@ -124,7 +124,7 @@ def is_inside(path: pathlib.Path, root: pathlib.Path) -> bool:
         return False
 
 
-def left_out(text: str, names: Iterable[str]) -> list[str]:
+def excluded(text: str, names: Iterable[str]) -> list[str]:
     """Return those of the paths that a .dockerignore excludes."""
     ignore = patterns.ignore(text)
     return [name for name in names if ignore.names(tuple(name.split("/")))]
@@ -137,7 +137,7 @@ def _size(path: pathlib.Path) -> int:
         return 0
 
 
-def leading_out(text: str, directory: pathlib.Path) -> list[str]:
+def external_links(text: str, directory: pathlib.Path) -> list[str]:
     """Return the links of a context that point outside it, and so are broken in the image."""
     ignore, root = patterns.ignore(text), directory.resolve()
     links = []

@@ -32,16 +32,16 @@ def prepare(directory: pathlib.Path, options: Mapping[str, Any]) -> tuple[str, l
     project, origin = settings.read(directory)
     config, plan = _matrix(directory, options, project)
     gpu_setting = _first(options["gpu"], project.gpu)
-    named = options["wanted"] or project.base_image.get("gpu" if gpu_setting else "cpu")
-    gpu = _first(_first(gpu_setting, base_image.gpu_of(named, plan)), False)
+    requested = options["wanted"] or project.base_image.get("gpu" if gpu_setting else "cpu")
+    gpu = _first(_first(gpu_setting, base_image.gpu_of(requested, plan)), False)
     mode: settings.Mode = "gpu" if gpu else "cpu"
     extras = [*options["extra"], *project.extras]
-    parts = dependencies.read(directory, extras, mode, options["ignore"])
+    declared = dependencies.read(directory, extras, mode, options["ignore"])
     # --python takes precedence over the base image in the settings.
-    wanted = None if options["python"] and not options["wanted"] else named
-    chosen = base_image.choose(wanted, _needs(options, project, parts, gpu), config, plan)
+    base = None if options["python"] and not options["wanted"] else requested
+    chosen = base_image.choose(base, _needs(options, project, declared, gpu), config, plan)
     start, argument = _start(directory, options, project)
-    asked = dockerfile.Wanted(
+    dockerfile_options = dockerfile.Options(
         base=chosen.reference,
         apt=(*project.apt_packages.get(mode, ()), *options["apt"]),
         uid=_first(options["uid"], os.getuid()),
@@ -51,12 +51,13 @@ def prepare(directory: pathlib.Path, options: Mapping[str, Any]) -> tuple[str, l
         port=options["port"],
         uv_image=options["uv_image"],
     )
-    _check_apt(asked.apt)
+    _check_apt(dockerfile_options.apt)
     notes = [f"base image: {chosen.why}", *([f"settings: {origin}"] if origin else [])]
-    notes += parts.notes or ["no dependencies are declared"]
-    notes += [f"extras: {', '.join(parts.extras)}"] if parts.extras else []
-    copied = [*parts.files, *parts.folders, *([argument] if start == "script" else [])]
-    return dockerfile.render(parts, asked), [*notes, *_check_context(directory, copied)]
+    notes += declared.notes or ["no dependencies are declared"]
+    notes += [f"extras: {', '.join(declared.extras)}"] if declared.extras else []
+    copied = [*declared.files, *declared.folders, *([argument] if start == "script" else [])]
+    text = dockerfile.render(declared, dockerfile_options)
+    return text, [*notes, *_check_context(directory, copied)]
 
 
 def _matrix(
@@ -71,7 +72,7 @@ def _matrix(
 
 
 def _needs(
-    options: Mapping[str, Any], project: Settings, parts: dependencies.Declared, gpu: bool
+    options: Mapping[str, Any], project: Settings, declared: dependencies.Declared, gpu: bool
 ) -> base_image.Needs:
     python = options["python"] or project.python
     if python and not re.fullmatch(r"\d+(\.\d+){0,2}", python):
@@ -79,7 +80,7 @@ def _needs(
             f"{python!r} is not a valid Python version; use 3.13, or requires-python for a range"
         )
         raise UsageError(message)
-    return base_image.Needs(python=python, specifier=parts.python, gpu=gpu)
+    return base_image.Needs(python=python, specifier=declared.python, gpu=gpu)
 
 
 def _check_apt(names: Iterable[str]) -> None:
@@ -101,8 +102,8 @@ def _start(
     ]
     commands = [(name, value) for name, value in named if value or value == ""]
     if len(commands) > 1:
-        both = " and ".join(f"--{name}" for name, _ in commands)
-        raise UsageError(f"{both} cannot be used together")
+        names = " and ".join(f"--{name}" for name, _ in commands)
+        raise UsageError(f"{names} cannot be used together")
     if not commands:
         texts = msgspec.to_builtins(project)
         commands = [(name, texts[name]) for name, _ in named if texts.get(name)]
@@ -141,7 +142,7 @@ def _check_context(directory: pathlib.Path, copied: Iterable[str]) -> list[str]:
     path = directory / dockerignore.NAME
     text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
     rules = dockerignore.DEFAULT if text is None else text
-    if absent := dockerignore.left_out(rules, copied):
+    if absent := dockerignore.excluded(rules, copied):
         listed = ", ".join(absent)
         raise UsageError(f"{path} excludes {listed}, which the image needs; fix the rules")
     dockerignore.check(rules, directory)
@@ -149,11 +150,11 @@ def _check_context(directory: pathlib.Path, copied: Iterable[str]) -> list[str]:
     if text is None:
         replace_file(path, dockerignore.DEFAULT.encode())
         notes.append(f"{path}: created, to exclude .git, caches and credentials from the image")
-    elif let_in := dockerignore.missing(text, directory):
-        listed = ", ".join(let_in[:5]) + (" …" if len(let_in) > 5 else "")
+    elif included := dockerignore.missing(text, directory):
+        listed = ", ".join(included[:5]) + (" …" if len(included) > 5 else "")
         notes.append(
             f"warning: {path} does not exclude {listed}; add rules to keep them out of the image"
         )
-    for link in dockerignore.leading_out(rules, directory):
+    for link in dockerignore.external_links(rules, directory):
         notes.append(f"warning: {link} links outside {directory} and will be broken in the image")
     return notes

@@ -31,16 +31,16 @@ class RequirementFiles:
                 "the URL contains credentials, which would be stored in the image; move them to a "
                 "netrc file and pass it to the build: --secret id=netrc,src=$HOME/.netrc"
             )
-            self.wrong(name, message, line)
+            self.add_problem(name, message, line)
 
-    def is_there(self, name: str) -> bool:
+    def has_file(self, name: str) -> bool:
         """Return whether a file exists and is not ignored; report links that cannot be copied."""
         path = self.directory / name
         if path.is_symlink() and not path.exists():
-            self.wrong(name, f"{name} is a broken link")
+            self.add_problem(name, f"{name} is a broken link")
             return False
         if path.is_symlink() and not dockerignore.is_inside(path, self.directory):
-            self.wrong(name, f"{name} links outside the directory; replace it with a copy")
+            self.add_problem(name, f"{name} links outside the directory; replace it with a copy")
             return False
         return path.is_file() and name not in self.ignored
 
@@ -49,12 +49,12 @@ class RequirementFiles:
         try:
             return (self.directory / name).read_text(encoding="utf-8-sig")
         except UnicodeDecodeError:
-            self.wrong(name, f"{name} is not valid UTF-8; save it as UTF-8")
+            self.add_problem(name, f"{name} is not valid UTF-8; save it as UTF-8")
         except OSError as error:
-            self.wrong(name, f"{name} cannot be read: {error.strerror}")
+            self.add_problem(name, f"{name} cannot be read: {error.strerror}")
         return ""
 
-    def wrong(self, name: str, message: str, line: int = 1, column: int = 1) -> None:
+    def add_problem(self, name: str, message: str, line: int = 1, column: int = 1) -> None:
         """Record a problem of a file."""
         place = Place(str(self.directory / name), line, column)
         self.problems.append(Problem(message=message, place=place))
@@ -80,15 +80,17 @@ class RequirementFiles:
         try:
             target = shlex.split(words)[0]
         except (ValueError, IndexError):
-            self.wrong(name, f"{words}: not a valid file name", line)
+            self.add_problem(name, f"{words}: not a valid file name", line)
             return False
         if re.match(r"\w+://", target):
             return False
         path = (self.directory / name).parent / target
         if not dockerignore.is_inside(path, self.directory):
-            self.wrong(name, f"{target} is outside the directory; copy it into the directory", line)
+            self.add_problem(
+                name, f"{target} is outside the directory; copy it into the directory", line
+            )
         elif not path.is_file():
-            self.wrong(name, f"{target}: no such file", line)
+            self.add_problem(name, f"{target}: no such file", line)
         else:
             # Keep the name as written: a link is copied under its own name.
             folder = posixpath.dirname(name)
@@ -112,11 +114,11 @@ class RequirementFiles:
             return False
         if "\0" in bare or not dockerignore.is_inside(path, self.directory):
             message = f"{target} is outside the directory; copy it into the directory, or use a URL"
-            self.wrong(name, message, number)
+            self.add_problem(name, message, number)
         elif path.resolve() == self.directory.resolve():
             return True
         elif not path.exists():
-            self.wrong(name, f"{target}: no such file or directory", number)
+            self.add_problem(name, f"{target}: no such file or directory", number)
         elif path.is_dir():
             self.folders.add(posixpath.normpath(bare))
         else:

@@ -157,16 +157,16 @@ def _original(path: pathlib.Path) -> Settings:
 
 
 def _check(settings: Settings) -> Iterable[Problem]:
-    starts = [name for name in ("module", "script", "cmd") if getattr(settings, name) is not None]
-    if len(starts) > 1:
-        message = f"{' and '.join(starts)} cannot be set together; keep only one"
-        yield Problem(message=message, path=(starts[1],))
+    commands = [name for name in ("module", "script", "cmd") if getattr(settings, name) is not None]
+    if len(commands) > 1:
+        message = f"{' and '.join(commands)} cannot be set together; keep only one"
+        yield Problem(message=message, path=(commands[1],))
 
 
 def _raise_problems(problems: Iterable[Problem]) -> None:
     # A value for both modes is decoded once for each.
-    once = {str(problem): problem for problem in problems}.values()
-    ordered = sorted(once, key=lambda p: (p.place.line, p.place.column) if p.place else (0, 0))
+    unique = {str(problem): problem for problem in problems}.values()
+    ordered = sorted(unique, key=lambda p: (p.place.line, p.place.column) if p.place else (0, 0))
     if ordered:
         raise ConfigError(ordered)
 

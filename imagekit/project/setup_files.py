@@ -78,10 +78,10 @@ def logical_lines(text: str) -> Iterator[tuple[int, str]]:
         if line.endswith("\\") and not line.lstrip().startswith("#"):
             joined += line[:-1]
             continue
-        whole = re.sub(r"(^|\s)#.*$", "", joined + line).strip()
+        logical_line = re.sub(r"(^|\s)#.*$", "", joined + line).strip()
         joined = ""
-        if whole:
-            yield first, whole
+        if logical_line:
+            yield first, logical_line
 
 
 def specifier(version: str) -> str:

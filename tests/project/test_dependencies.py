@@ -71,10 +71,13 @@ def test_files_that_are_included_come_before_those_that_include_them(read):
 def test_local_packages_are_copied_and_the_directory_itself_waits_for_the_code(read):
     files = {"requirements.txt": "./libs/a\n-e file:./libs/b[x]\n", "libs/a/x": "", "libs/b/x": ""}
     found = read(files)
-    assert (found.folders, found.late) == (("libs/a", "libs/b"), ())
+    assert (found.folders, found.late_requirement_files) == (("libs/a", "libs/b"), ())
     for itself in ("-e .[x]", "-e.", ".", "./", "file:.", "--editable=. ; os_name == 'posix'"):
         found = read({"requirements.txt": f"{itself}\nsix\n"})
-        assert (found.requirement_files, found.late) == ((), ("requirements.txt",))
+        assert (found.requirement_files, found.late_requirement_files) == (
+            (),
+            ("requirements.txt",),
+        )
 
 
 def test_pip_takes_for_a_path_what_has_a_slash(read):
@@ -100,7 +103,7 @@ def test_a_requirement_file_that_is_a_link_out_of_the_directory(read, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "whole", "requirements"),
+    ("text", "dynamic", "requirements"),
     [
         ("from setuptools import setup\nsetup(install_requires=['a'])", False, ("a",)),
         ("import setuptools\nsetuptools.setup(extras_require={'cpu': ['c']})", False, ("c",)),
@@ -110,9 +113,9 @@ def test_a_requirement_file_that_is_a_link_out_of_the_directory(read, tmp_path):
         ("print('no setup')", True, ()),
     ],
 )
-def test_what_a_setup_py_says_without_being_run(read, text, whole, requirements):
+def test_what_a_setup_py_says_without_being_run(read, text, dynamic, requirements):
     found = read({"setup.py": text})
-    assert (found.project, found.whole, found.requirements) == (True, whole, requirements)
+    assert (found.project, found.dynamic, found.requirements) == (True, dynamic, requirements)
 
 
 @pytest.mark.parametrize(
@@ -130,11 +133,11 @@ def test_what_a_setup_py_says_without_being_run(read, text, whole, requirements)
 )
 def test_what_only_its_build_knows_of_a_package(read, setup, cfg):
     found = read({"setup.py": f"from setuptools import setup\n{setup}\n", "setup.cfg": cfg}, "x")
-    assert (found.whole, found.requirements, found.extras) == (True, (), ("x",))
+    assert (found.dynamic, found.requirements, found.extras) == (True, (), ("x",))
 
 
 def test_a_function_that_is_called_like_setuptools_own(read):
-    assert read({"setup.py": "def setup(**given): ...\nsetup(install_requires=['a'])\n"}).whole
+    assert read({"setup.py": "def setup(**given): ...\nsetup(install_requires=['a'])\n"}).dynamic
 
 
 def test_setup_cfg_and_setup_py_say_it_together(read):
@@ -152,7 +155,7 @@ s.setup(
 """
     found = read({"setup.py": setup, "setup.cfg": "[options]\npython_requires = >=3.11\n"})
     assert found.requirements == ("a", "b>=1", 'd ; (os_name == "posix")')
-    assert (found.whole, found.python) == (False, ">=3.11")
+    assert (found.dynamic, found.python) == (False, ">=3.11")
 
 
 def test_an_extra_that_names_another_under_a_condition(read):
@@ -193,7 +196,7 @@ def test_what_is_no_requirement_does_not_come_into_the_dockerfile(read, text, ke
 @pytest.mark.parametrize("key", ["dependencies", "optional-dependencies"])
 def test_what_is_dynamic_is_known_to_the_build_without_a_build_system_too(read, key):
     found = read({"pyproject.toml": f"[project]\nname = 'x'\ndynamic = ['{key}']\n"})
-    assert (found.project, found.whole) == (True, True)
+    assert (found.project, found.dynamic) == (True, True)
 
 
 def test_a_lock_file_says_what_requirements_txt_would(read):
@@ -241,7 +244,7 @@ def test_an_invalid_environment(read, text, message):
 def test_a_poetry_project_is_left_to_its_build(read):
     text = '[tool.poetry.dependencies]\nx = "1"\n[build-system]\nrequires = ["poetry-core"]\n'
     found = read({"pyproject.toml": text})
-    assert (found.project, found.whole) == (True, True)
+    assert (found.project, found.dynamic) == (True, True)
 
 
 def test_everything_together(read):

@@ -60,11 +60,11 @@ def test_links_that_lead_out(folder, tmp_path_factory):
     (folder / "in").symlink_to(folder / "a")
     (folder / "gone").symlink_to("nowhere")
     (folder / ".venv" / "link").symlink_to(outside)
-    assert dockerignore.leading_out(dockerignore.DEFAULT, folder) == ["out"]
+    assert dockerignore.external_links(dockerignore.DEFAULT, folder) == ["out"]
 
 
 def test_what_is_copied_and_left_out():
-    assert dockerignore.left_out("*.txt\nlibs\n", ["a.txt", "libs/a", "b.py"]) == [
+    assert dockerignore.excluded("*.txt\nlibs\n", ["a.txt", "libs/a", "b.py"]) == [
         "a.txt",
         "libs/a",
     ]
@@ -72,4 +72,4 @@ def test_what_is_copied_and_left_out():
 
 def test_a_link_that_loops_leads_out(folder):
     (folder / "loop").symlink_to("loop")
-    assert dockerignore.leading_out("", folder) == ["loop"]
+    assert dockerignore.external_links("", folder) == ["loop"]
