@@ -26,52 +26,52 @@ ROW, BAR, PAD, PLOT = 22, 14, 8, 560
 FILLS = {"build": 0.75, "test": 0.45, "push": 0.2, "pull": 0.2, "other": 0.1}
 """The opacity of a bar, by the kind of its step."""
 
-BUILT = pathlib.Path("runs/build/report.json")
-"""Where `imagekit build` leaves its report."""
+DEFAULT_REPORT = pathlib.Path("runs/build/report.json")
+"""The report of `imagekit build`."""
 
 
 def report_of(path: str, *, run: bool, config: str, options: list[str]) -> Report:
-    """The report of a build: one that was written, or of a build that is run now.
+    """The report at a path, or with `run`, the report of a new build.
 
-    A run is `imagekit build --config CONFIG` with further options of its own; its lines are
-    shown as they come. Raises UsageError where there is no report, and where a run comes to
-    none, an error with the run's exit code.
+    The new build is `imagekit build --config CONFIG` with the options; its output is displayed.
+    Raises UsageError if there is no report, and an error with the exit code of the new build if
+    it writes none.
     """
     source = pathlib.Path(path)
     if run:
-        source = BUILT
+        source = DEFAULT_REPORT
         command = [sys.executable, "-m", "imagekit", "build", "--config", config, *options]
-        # The last one counts: the report is to be where it is looked for.
-        _build([*command, "--logs", str(BUILT.parent)])
+        # The last --logs takes precedence over one in the options.
+        _run_build([*command, "--logs", str(DEFAULT_REPORT.parent)])
     try:
         return reports.read(source)
     except (OSError, ValueError) as error:
         raise UsageError(f"{source}: no report of a build: {error}") from None
 
 
-def _build(command: list[str]) -> None:
-    """Run a build and show its lines. Raises where it leaves no new report."""
-    before = _bytes(BUILT)
-    said: list[str] = []
+def _run_build(command: list[str]) -> None:
+    """Run a build and display its output. Raises an error if it writes no new report."""
+    before = _bytes(DEFAULT_REPORT)
+    lines: list[str] = []
     with (
         subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        ) as building,
+        ) as process,
         progress(what="steps") as bar,
     ):
-        for line in building.stdout or ():
+        for line in process.stdout or ():
             print(line, end="")
-            said.append(line)
+            lines.append(line)
             _advance(bar, before)
-    if _bytes(BUILT) == before:
-        raise error_of(building.returncode, "".join(said[-20:]).strip() or "no build was made")
+    if _bytes(DEFAULT_REPORT) == before:
+        raise error_of(process.returncode, "".join(lines[-20:]).strip() or "no build was made")
 
 
 def _advance(bar: Any, before: bytes | None) -> None:
     """Set a progress bar to the finished steps of the running build's report."""
-    if _bytes(BUILT) == before:
+    if _bytes(DEFAULT_REPORT) == before:
         return
-    steps = reports.read(BUILT).steps
+    steps = reports.read(DEFAULT_REPORT).steps
     if bar.total != len(steps):
         bar.reset(len(steps))
     bar.update(sum(entry.state not in ("waiting", "running") for entry in steps) - bar.n)
@@ -138,8 +138,8 @@ def critical_path(report: Report) -> Table:
         {"duration (s)": [f"{timing.seconds(entry):.1f}" for entry in path]},
         index=pd.Index([short(entry.id) for entry in path], name="step"),
     )
-    whole = sum(map(timing.seconds, path))
-    return Table(frame, f"Critical path: {whole:.1f} s of {timing.elapsed(report):.1f} s")
+    total = sum(map(timing.seconds, path))
+    return Table(frame, f"Critical path: {total:.1f} s of {timing.elapsed(report):.1f} s")
 
 
 def parallelism(report: Report, choices: tuple[int, ...] = (1, 2, 4, 8, 16)) -> Table:
@@ -173,21 +173,21 @@ def gantt(report: Report) -> Picture:
 
 
 def _svg(title: str, report: Report, ran: list[StepReport], critical: set[str]) -> str:
-    whole = timing.elapsed(report) or 1.0
+    total = timing.elapsed(report) or 1.0
     left = PAD * 2 + CHARACTER * max((len(short(entry.id)) for entry in ran), default=0)
     width, height = left + PLOT + PAD * 10, PAD * 2 + ROW * (len(ran) + 1)
     parts = []
     for row, entry in enumerate(ran):
         y = PAD + row * ROW
-        x = left + PLOT * timing.offset(report, entry) / whole
-        long = max(1.0, PLOT * timing.seconds(entry) / whole)
+        x = left + PLOT * timing.offset(report, entry) / total
+        length = max(1.0, PLOT * timing.seconds(entry) / total)
         frame = 2.5 if entry.id in critical else 0.5
         parts.append(
             f'<text x="{PAD}" y="{y + BAR - 2}" fill="currentColor" stroke="none">'
             f"{html.escape(short(entry.id))}</text>"
-            f'<rect x="{x:.1f}" y="{y}" width="{long:.1f}" height="{BAR}" fill="currentColor" '
+            f'<rect x="{x:.1f}" y="{y}" width="{length:.1f}" height="{BAR}" fill="currentColor" '
             f'fill-opacity="{FILLS[entry.kind]}" stroke-width="{frame}"/>'
-            f'<text x="{x + long + 4:.1f}" y="{y + BAR - 2}" fill="currentColor" stroke="none">'
+            f'<text x="{x + length + 4:.1f}" y="{y + BAR - 2}" fill="currentColor" stroke="none">'
             f"{timing.seconds(entry):.1f} s</text>"
         )
     y = PAD + len(ran) * ROW
@@ -195,6 +195,6 @@ def _svg(title: str, report: Report, ran: list[StepReport], critical: set[str]) 
         f'<path d="M{left:.1f} {y}H{left + PLOT:.1f}"/>'
         f'<text x="{left:.1f}" y="{y + 16}" fill="currentColor" stroke="none">0 s</text>'
         f'<text x="{left + PLOT:.1f}" y="{y + 16}" fill="currentColor" stroke="none" '
-        f'text-anchor="end">{whole:.1f} s</text>'
+        f'text-anchor="end">{total:.1f} s</text>'
     )
     return svg(title, width, height, parts)

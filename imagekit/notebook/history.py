@@ -45,7 +45,7 @@ LABEL = 40
 class Selection:
     """The runs of a history that match a filter, the earliest first.
 
-    `instead_of` is the name of the empty store that the example replaces, else empty.
+    `instead_of` is the name of the empty store that the example replaces; empty if it does not.
     """
 
     def __init__(self, runs: History, chosen: Filter, instead_of: str = "") -> None:
@@ -87,8 +87,8 @@ def read(
 
 
 def _open(store: str, recorded_in: str) -> Store:
-    named = Store(store or recorded_in or DEFAULT)
-    return named if not store or _is_default(named) else existing(store)
+    opened = Store(store or recorded_in or DEFAULT)
+    return opened if not store or _is_default(opened) else existing(store)
 
 
 def _is_default(store: Store) -> bool:

@@ -20,7 +20,7 @@ from imagekit.support.files import sha256
 
 
 def of(plan: Plan, loaded: Config, changes: Changes, *, config: str, output: str) -> Result:
-    """The SHA-256 hashes of the inputs and outputs, the counts, the commit and the version.
+    """The result: hashes of the inputs and outputs, counts, commit and version.
 
     Paths are relative to the working directory, as given. The hash of a missing Dockerfile is
     None. `build`, which is not displayed, is the inventory that comparisons of runs use.

@@ -21,7 +21,7 @@ def is_interactive() -> bool:
     Every execute request says whether its front end can ask the user for input (`allow_stdin`
     of the kernel's messaging protocol). It is true for JupyterLab, VS Code and the console, and
     false for papermill, nbclient, nbval, nbconvert and myst-nb, even if a cell starts them.
-    JPY_SESSION_NAME would not do: a Jupyter server sets it, and all child processes inherit it.
+    JPY_SESSION_NAME cannot be used: a Jupyter server sets it, and child processes inherit it.
     Outside a kernel the answer is False. IMAGEKIT_INTERACTIVE=1 or 0 overrides it.
     """
     forced = os.environ.get(VARIABLE, "")
@@ -36,7 +36,7 @@ def is_interactive() -> bool:
 
 def _request() -> Mapping[str, Any]:
     """The request that the kernel is processing; empty outside a kernel."""
-    # A kernel has always loaded IPython.
+    # In a kernel, IPython is always loaded.
     if "IPython" not in sys.modules:
         return {}
     from IPython import get_ipython

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 
 MARKERS = (".git", "pyproject.toml")
+"""Files and folders that mark the root of a project."""
 
 DEFAULT_CONFIG = "config/images.yaml"
 DEFAULT_BUILD_FILE = "cloudbuild.json"
