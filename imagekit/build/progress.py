@@ -34,10 +34,10 @@ TAIL = 15
 def plain(entry: StepReport) -> None:
     """Print a line for a step that started or ended."""
     if entry.state not in ("not pushed", "waiting"):
-        click.echo(f"{MARKS[entry.state]} {entry.state:<11} {entry.id}{_more(entry)}")
+        click.echo(f"{MARKS[entry.state]} {entry.state:<11} {entry.id}{_details(entry)}")
 
 
-def _more(entry: StepReport) -> str:
+def _details(entry: StepReport) -> str:
     parts = [entry.reason] if entry.reason else []
     if entry.started and entry.finished:
         parts.insert(0, f"{timing.seconds(entry):.1f} s")
@@ -72,14 +72,14 @@ class Live:
         table = Table.grid(padding=(0, 2))
         lines = [entry for entry in report.steps if entry.kind == "build"]
         # Finished images are only counted, so that the running ones stay visible.
-        busy = [entry for entry in lines if _state_of(entry, report.steps)[0] not in DONE]
-        for entry in busy[:20]:
+        unfinished = [entry for entry in lines if _state_of(entry, report.steps)[0] not in DONE]
+        for entry in unfinished[:20]:
             state, step = _state_of(entry, report.steps)
             duration = f"{timing.so_far(step, now):.0f} s" if step.started else ""
             name = entry.id.rpartition(":")[2]
             table.add_row(f"{MARKS[state]} {state}", name, step.kind, duration)
         done = sum(entry.state not in ("waiting", "running") for entry in report.steps)
-        more = f", {len(busy) - 20} more images" if len(busy) > 20 else ""
+        more = f", {len(unfinished) - 20} more images" if len(unfinished) > 20 else ""
         table.add_row("", f"{done} of {counted(len(report.steps), 'step')} done{more}", "", "")
         return table
 

@@ -39,10 +39,10 @@ def run_build(
     build = steps.read(text, name, defaults | dict(substitutions))
     local.check_programs(build)
     local.check_engine(options["docker"])
-    chosen = local.Options(directory=here, logs=logs, labels=labels(here), **options)
+    local_options = local.Options(directory=here, logs=logs, labels=labels(here), **options)
     is_live = sys.stdout.isatty()
     observe = (lambda _: None) if is_live else progress.plain
-    local_build = local.LocalBuild(build, name, chosen, observe)
+    local_build = local.LocalBuild(build, name, local_options, observe)
     if is_live:
         with progress.Live(lambda: local_build.report):
             report = asyncio.run(local_build.run())

@@ -100,9 +100,9 @@ def submit(
     if resume and options["dry_run"]:
         raise click.UsageError("--dry-run and --resume cannot be combined")
     by_id = resume not in (None, "latest")
-    checked = _checked(config, needed=not by_id and build_file is None)
+    checked = _load_config(config, needed=not by_id and build_file is None)
     service = _service(checked, _parse_substitutions(substitutions), options)
-    chosen = engine.Options(
+    submit_options = engine.Options(
         logs=pathlib.Path(options["logs"]),
         interval=options["interval"],
         cancel=options["cancel"],
@@ -111,9 +111,11 @@ def submit(
     )
     if by_id:
         file, submitted = engine.watched(service.describe(resume))
-        submission = engine.Submission(resume, [file], service, chosen, _plain, [submitted])
+        submission = engine.Submission(
+            resume, [file], service, submit_options, _print_plain, [submitted]
+        )
         sys.exit(_run(submission, ()))
-    name = build_file or _up_to_date(checked)
+    name = build_file or _up_to_date_file(checked)
     files = upload.files_of(pathlib.Path(name))
     _check_used([file.text for file in files], _parse_substitutions(substitutions))
     here = pathlib.Path.cwd()
@@ -125,14 +127,14 @@ def submit(
     size = sum(pathlib.Path(path).stat().st_size for path in needed)
     needs = f"{counted(len(needed), 'file')}, {max(1, round(size / 1000))} kB"
     click.echo(f"{name}: {counted(len(files), 'build')}; needs {needs}")
-    earlier = engine.earlier(chosen.logs) if resume else []
+    earlier = engine.earlier(submit_options.logs) if resume else []
     resume_options = "" if config == DEFAULT_CONFIG else f" --config {config}"
     resume_options += f" --file {build_file}" if build_file else ""
-    submission = engine.Submission(name, files, service, chosen, _plain, earlier)
+    submission = engine.Submission(name, files, service, submit_options, _print_plain, earlier)
     sys.exit(_run(submission, needed, resume_options))
 
 
-def _plain(entry: StepReport) -> None:
+def _print_plain(entry: StepReport) -> None:
     if not sys.stdout.isatty():
         progress.plain(entry)
 
@@ -195,7 +197,7 @@ def _service(
     return Gcloud(options["gcloud"], **where)
 
 
-def _checked(config: str, *, needed: bool) -> Checked | None:
+def _load_config(config: str, *, needed: bool) -> Checked | None:
     """A config and its plan; None if there is no config and it is not needed."""
     if not needed and not pathlib.Path(config).exists():
         return None
@@ -205,7 +207,7 @@ def _checked(config: str, *, needed: bool) -> Checked | None:
     return checked
 
 
-def _up_to_date(checked: Checked | None) -> str:
+def _up_to_date_file(checked: Checked | None) -> str:
     """The path of the build file or manifest. Raises DriftError if it is out of date."""
     files = imagekit.files(checked.plan, checked.config, DEFAULT_BUILD_FILE) if checked else {}
     api.write(files, DEFAULT_BUILD_FILE, check=True)

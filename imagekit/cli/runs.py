@@ -66,7 +66,7 @@ LOCAL_LIMIT, REMOTE_LIMIT = 200, 24
 )
 @click.option("--notebook", default="", metavar="GLOB", help="The notebook, such as generate.")
 @click.option(
-    "--parameter", "-p", nargs=2, multiple=True, metavar="NAME GLOB", help="A parameter's value."
+    "--parameter", "-p", nargs=2, multiple=True, metavar="NAME GLOB", help="Value of a parameter."
 )
 @click.option(
     "-n",
@@ -165,9 +165,9 @@ def _print_history(options: dict[str, Any]) -> None:
     number, as_json = options["number"], options["as_json"]
     names = ("since", "until", "outcome", "notebook")
     since, until, outcomes, notebook = (options[name] for name in names)
-    chosen = histories.filter_of(since, until, outcomes, notebook, dict(options["parameter"]))
+    run_filter = histories.filter_of(since, until, outcomes, notebook, dict(options["parameter"]))
     history = _history(open_store(options["runs"]))
-    matches = [entry for entry in history.entries if chosen.matches(entry)]
+    matches = [entry for entry in history.entries if run_filter.matches(entry)]
     if number is None:
         number = 0 if as_json else 20
     shown = matches[-number:] if number else matches

@@ -16,7 +16,7 @@ GAP, INDENT = "   ", "     "
 MINIMUM_WIDTH = 20
 """The smallest width of the lines below a row."""
 NARROW = 120
-"""Terminals with less columns hide the `wide_only` columns of a table."""
+"""Terminals with fewer columns hide the `wide_only` columns of a table."""
 
 
 class Fit(msgspec.Struct, frozen=True):

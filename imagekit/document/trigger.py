@@ -50,7 +50,7 @@ def documents(
         **_event(trigger),
         "includedFiles": [_literal(path) for path in sorted({*included, *build_files})],
         "ignoredFiles": list(trigger.ignored_files),
-        **_common(options, trigger),
+        **_common_fields(options, trigger),
         **_build(plan, options, build_files, on_push=True),
     }
     triggers = [push_trigger]
@@ -59,9 +59,9 @@ def documents(
             {
                 "name": scheduled_name(trigger),
                 "description": f"Build {plan.repository} on a schedule",
-                **_scheduled(plan, options, trigger),
+                **_schedule_event(plan, options, trigger),
                 "sourceToBuild": _source(trigger) | {"ref": f"refs/heads/{trigger.branch}"},
-                **_common(options, trigger),
+                **_common_fields(options, trigger),
                 **_build(plan, options, build_files, on_push=False),
             }
         )
@@ -99,10 +99,10 @@ def topic_of(plan: Plan, options: CloudBuild) -> str:
     """The Pub/Sub topic of a schedule. Raises LimitError if no project is known."""
     trigger = trigger_of(options)
     topic = trigger.topic or scheduled_name(trigger)
-    return f"projects/{_needed_project(plan, options)}/topics/{topic}"
+    return f"projects/{_required_project(plan, options)}/topics/{topic}"
 
 
-def _needed_project(plan: Plan, options: CloudBuild) -> str:
+def _required_project(plan: Plan, options: CloudBuild) -> str:
     project = project_of(plan, options)
     if project is None:
         message = "a schedule needs the project that builds; set 'project' under 'cloudbuild'"
@@ -119,7 +119,7 @@ def webhook_of(plan: Plan, options: CloudBuild, key: str, secret: str) -> str:
     region = trigger_region(options)
     place = f"/locations/{region}" if region not in (None, "global") else ""
     name = scheduled_name(trigger_of(options))
-    where = f"projects/{_needed_project(plan, options)}{place}/triggers/{name}"
+    where = f"projects/{_required_project(plan, options)}{place}/triggers/{name}"
     return f"https://cloudbuild.googleapis.com/v1/{where}:webhook?key={key}&secret={secret}"
 
 
@@ -171,10 +171,10 @@ def _event(trigger: Trigger) -> Document:
             "branchName": branch,
         }
         return {"triggerTemplate": template}
-    return _hosted(trigger, push)
+    return _host_event(trigger, push)
 
 
-def _hosted(trigger: Trigger, push: Document) -> Document:
+def _host_event(trigger: Trigger, push: Document) -> Document:
     path = trigger.repository.removeprefix("https://").partition("/")[2]
     owner, _, name = path.rstrip("/").removesuffix(".git").rpartition("/")
     host = HOST_CONFIG.fullmatch(trigger.host_config or "")
@@ -200,7 +200,7 @@ def _source(trigger: Trigger) -> Document:
     return {"uri": trigger.repository, "repoType": kind, **github}
 
 
-def _scheduled(plan: Plan, options: CloudBuild, trigger: Trigger) -> Document:
+def _schedule_event(plan: Plan, options: CloudBuild, trigger: Trigger) -> Document:
     if trigger.secret is not None:
         return {"webhookConfig": {"secret": trigger.secret}}
     return {"pubsubConfig": {"topic": topic_of(plan, options)}}
@@ -211,7 +211,7 @@ def scheduled_name(trigger: Trigger) -> str:
     return f"{trigger.name[:55]}-schedule"
 
 
-def _common(options: CloudBuild, trigger: Trigger) -> Document:
+def _common_fields(options: CloudBuild, trigger: Trigger) -> Document:
     account = options.service_account
     return {
         "serviceAccount": account_name(account) if account else None,

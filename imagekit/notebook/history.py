@@ -48,10 +48,10 @@ class Selection:
     `instead_of` is the name of the empty store that the example replaces; empty if it does not.
     """
 
-    def __init__(self, runs: History, chosen: Filter, instead_of: str = "") -> None:
+    def __init__(self, runs: History, run_filter: Filter, instead_of: str = "") -> None:
         self.history = runs
         self.instead_of = instead_of
-        self.entries = [entry for entry in runs.entries if chosen.matches(entry)]
+        self.entries = [entry for entry in runs.entries if run_filter.matches(entry)]
         self.counts = runs.counts(self.entries)
 
 
@@ -76,14 +76,14 @@ def read(
     if wrong := [name for name, equals, _ in pairs if not equals]:
         raise UsageError(f"given: {wrong[0]!r} is not NAME=GLOB")
     parameters = {name: glob for name, _, glob in pairs}
-    chosen = history.filter_of(since, until, outcomes, notebook, parameters)
+    run_filter = history.filter_of(since, until, outcomes, notebook, parameters)
     recorded_in, _, this_run = os.environ.get(RUN_VARIABLE, "").rpartition("/")
     runs = history.read(_open(store, recorded_in), _with_progress)
     others = (entry for entry in runs.entries if entry.run != this_run)
     runs = History(runs.store, runs.index, others, _with_progress)
     if runs.entries or not _is_default(runs.store) or not pathlib.Path(EXAMPLE).is_dir():
-        return Selection(runs, chosen)
-    return Selection(history.read(Store(EXAMPLE), _with_progress), chosen, instead_of=DEFAULT)
+        return Selection(runs, run_filter)
+    return Selection(history.read(Store(EXAMPLE), _with_progress), run_filter, instead_of=DEFAULT)
 
 
 def _open(store: str, recorded_in: str) -> Store:

@@ -72,7 +72,7 @@ def missing(text: str, directory: pathlib.Path) -> list[str]:
         if any(path.startswith(f"{above}/") for above in paths):
             continue
         parts = tuple(path.split("/"))
-        # Only rules of the file count, also for .git.
+        # Only explicit rules count, also for .git.
         if default.leaves_out(parts) and not own.names(parts):
             paths.append(path)
     return [path for path in paths if path != NAME]

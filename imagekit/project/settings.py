@@ -24,7 +24,7 @@ from imagekit.support.yaml_reader import Decoder, Report, decode, elements, item
 Mode = Literal["cpu", "gpu"]
 MODES: tuple[Mode, ...] = ("cpu", "gpu")
 
-TOML, PYPROJECT, ORIGINAL = "imagekit.toml", "pyproject.toml", ".calibanconfig.json"
+TOML, PYPROJECT, CALIBAN = "imagekit.toml", "pyproject.toml", ".calibanconfig.json"
 
 Words = Annotated[dict[str, tuple[str, ...]], Meta(description="a list, or one by cpu and gpu")]
 Name = Annotated[dict[str, str], Meta(description="one name, or one by cpu and gpu")]
@@ -63,15 +63,15 @@ def read(directory: pathlib.Path) -> tuple[Settings, str | None]:
         files.append(TOML)
     if _has_table(directory / PYPROJECT):
         files.append(PYPROJECT)
-    if (directory / ORIGINAL).is_file():
-        files.append(ORIGINAL)
+    if (directory / CALIBAN).is_file():
+        files.append(CALIBAN)
     if len(files) > 1:
         message = f"settings found in {' and '.join(files)}; keep only one"
         raise ConfigError([Problem(message=message)])
     if not files:
         return Settings(), None
     path = directory / files[0]
-    settings = _original(path) if files[0] == ORIGINAL else _toml(path)
+    settings = _caliban(path) if files[0] == CALIBAN else _toml(path)
     return settings, files[0]
 
 
@@ -121,7 +121,7 @@ def _toml(path: pathlib.Path) -> Settings:
     return settings if isinstance(settings, Settings) else Settings()
 
 
-class Original(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class CalibanConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The keys of `.calibanconfig.json` that are read."""
 
     default_mode: str | None = None
@@ -132,28 +132,28 @@ class Original(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Debian packages to install, by mode."""
 
 
-def _original(path: pathlib.Path) -> Settings:
+def _caliban(path: pathlib.Path) -> Settings:
     source = parse(path.read_bytes(), str(path))
     # All other keys configure other commands of caliban.
-    pairs = [pair for pair in source.root.value if pair[0].value in Original.__struct_fields__]
+    pairs = [pair for pair in source.root.value if pair[0].value in CalibanConfig.__struct_fields__]
     source.root.value = pairs
     problems: list[Problem] = []
-    original = decode(source.root, Original, (), problems.append, SPECIAL)
+    config = decode(source.root, CalibanConfig, (), problems.append, SPECIAL)
     # caliban replaces braces by the mode.
-    images = {mode: name.replace("{}", mode) for mode, name in original.base_image.items()}
+    images = {mode: name.replace("{}", mode) for mode, name in config.base_image.items()}
     for mode, name in images.items():
         if re.search(r"[{}]|^dlvm:", name):
             message = f"{name!r} is expanded only by caliban; write the full image name"
             at = (
                 ("base_image", mode)
-                if len(set(original.base_image.values())) > 1
+                if len(set(config.base_image.values())) > 1
                 else ("base_image",)
             )
             problems.append(Problem(message=message, path=at))
     _raise_problems(source.locate(problem) for problem in problems)
-    mode = original.default_mode
+    mode = config.default_mode
     gpu = None if mode is None else mode.lower() == "gpu"
-    return Settings(base_image=images, apt_packages=original.apt_packages, gpu=gpu)
+    return Settings(base_image=images, apt_packages=config.apt_packages, gpu=gpu)
 
 
 def _check(settings: Settings) -> Iterable[Problem]:

@@ -145,7 +145,7 @@ def invalid_reason(data: bytes) -> str:
     return ""
 
 
-def settled(entry: Entry, now: datetime.datetime) -> Entry:
+def with_current_state(entry: Entry, now: datetime.datetime) -> Entry:
     """The entry of a running run with its current state and duration; other entries as they are."""
     if entry.outcome != "running":
         return entry

@@ -105,7 +105,7 @@ def _finish(
     if outcome in ("succeeded", "failed") and exited is not None:
         outcome, cell = "exited", exited
     ended = record.now()
-    data = nbformat.writes(_labelled(executed, running.run, outcome)).encode()
+    data = nbformat.writes(_with_outcome(executed, running.run, outcome)).encode()
     finished = msgspec.structs.replace(
         running,
         outcome=outcome,
@@ -274,7 +274,7 @@ def _versions() -> dict[str, str]:
 # ---- reading the executed notebook
 
 
-def _labelled(executed: Any, run: str, outcome: Outcome) -> Any:
+def _with_outcome(executed: Any, run: str, outcome: Outcome) -> Any:
     # papermill's metadata says "completed" for a killed kernel and "exception" for exit 0.
     executed.metadata["imagekit"] = {"run": run, "outcome": outcome}
     return executed

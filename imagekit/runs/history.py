@@ -177,8 +177,8 @@ def read(store: Store, progress: Progress = _silent) -> History:
         index.keep(complete)
     index.forget(known.keys() - runs.keys())
     time = now()
-    settled = (entries.settled(entry, time) for entry in current.values())
-    return History(store, index, [*settled, *unreadable], progress)
+    current_entries = (entries.with_current_state(entry, time) for entry in current.values())
+    return History(store, index, [*current_entries, *unreadable], progress)
 
 
 def _runs(store: Store) -> tuple[dict[str, dict[str, State]], list[Entry]]:

@@ -60,8 +60,8 @@ class Index:
 
     def __init__(self, address: str) -> None:
         self.unsaved: dict[str, Inventory] = {}
-        self.path = _file(address)
-        self.database = self._opened()
+        self.path = _index_path(address)
+        self.database = self._open()
 
     def known(self) -> dict[str, tuple[str, Entry]]:
         """The indexed runs by name: the mark of their files when they were read, and the entry."""
@@ -134,10 +134,10 @@ class Index:
             return False
         with contextlib.suppress(sqlite3.Error):
             self.database.close()
-        self.database = self._opened() if self._removed() else _database(":memory:")
+        self.database = self._open() if self._delete() else _database(":memory:")
         return True
 
-    def _opened(self) -> sqlite3.Connection:
+    def _open(self) -> sqlite3.Connection:
         for _ in range(2):
             if self.path is None:
                 break
@@ -145,13 +145,13 @@ class Index:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 return _database(str(self.path))
             except sqlite3.Error as error:
-                if _is_access_error(error) or not self._removed():
+                if _is_access_error(error) or not self._delete():
                     break
             except OSError:
                 break
         return _database(":memory:")
 
-    def _removed(self) -> bool:
+    def _delete(self) -> bool:
         if self.path is None:
             return False
         try:
@@ -202,7 +202,7 @@ def _make_tables(database: sqlite3.Connection) -> None:
         database.execute(f"PRAGMA user_version = {VERSION}")
 
 
-def _file(address: str) -> pathlib.Path | None:
+def _index_path(address: str) -> pathlib.Path | None:
     """The path of a store's index; None if the user has no home folder."""
     name = f"{hashlib.sha256(os.fsencode(address)).hexdigest()[:24]}.sqlite"
     try:

@@ -94,7 +94,7 @@ def test_a_number_of_a_cell_that_cannot_be(store):
 @pytest.mark.parametrize("process", [None, os.getpid(), 2**31 - 1], ids=["none", "own", "gone"])
 def test_a_run_whose_beginning_nobody_knows(process):
     entry = Entry(run="x", outcome="running", host=platform.node(), process=process)
-    settled = entries.settled(entry, now())
+    settled = entries.with_current_state(entry, now())
     assert settled.outcome == ("killed" if process == 2**31 - 1 else "running")
     assert settled.seconds is None
 

@@ -1,1 +1,1 @@
-"""Builds at Google Cloud Build, through gcloud or Google's library."""
+"""Builds on Google Cloud Build, through gcloud or Google's library."""

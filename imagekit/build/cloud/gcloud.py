@@ -91,14 +91,14 @@ class Gcloud:
         self.program = program
         self.staging = staging
         self.substitutions = substitutions or {}
-        self.where = [f"--project={project}"] if project else []
-        self.region = [f"--region={region}"] if region else []
+        self.project_options = [f"--project={project}"] if project else []
+        self.region_options = [f"--region={region}"] if region else []
         self.offsets: dict[str, int] = {}
         self.seen: dict[str, dict[str, set[str]]] = {}
 
     def commands(self, files: Sequence[pathlib.Path]) -> list[str]:
         """The gcloud commands that submit these build files."""
-        words = ([self.program, *self._submission(file), "--quiet"] for file in files)
+        words = ([self.program, *self._submit_arguments(file), "--quiet"] for file in files)
         return [shlex.join(command) for command in words]
 
     def cancel_command(self, build: str) -> str:
@@ -122,7 +122,7 @@ class Gcloud:
 
     def submit(self, file: pathlib.Path, needed: Sequence[str]) -> Remote:
         """Upload all files that .gcloudignore does not exclude, and start the build."""
-        return parse(self._output(*self._submission(file)))
+        return parse(self._output(*self._submit_arguments(file)))
 
     def describe(self, build: str) -> Remote:
         """The current state of a build, by its id."""
@@ -178,9 +178,9 @@ class Gcloud:
 
     @property
     def _location_options(self) -> list[str]:
-        return [*self.where, *self.region]
+        return [*self.project_options, *self.region_options]
 
-    def _submission(self, file: pathlib.Path) -> list[str]:
+    def _submit_arguments(self, file: pathlib.Path) -> list[str]:
         more = [f"--gcs-source-staging-dir={self.staging}"] if self.staging else []
         used = references(file.read_text(encoding="utf-8", errors="replace"))
         values = {name: value for name, value in self.substitutions.items() if name in used}
