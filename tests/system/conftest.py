@@ -5,6 +5,8 @@ so that an engine that serves other work keeps its images. Two releases give two
 """
 
 import contextlib
+import fcntl
+import hashlib
 import json
 import os
 import pathlib
@@ -25,10 +27,10 @@ from imagekit.errors import EngineError
 RELEASES = {"bookworm": "3.11", "trixie": "3.13"}
 PACKAGES = {
     "bookworm": ("python3", "python3-venv", "ca-certificates", "git"),
-    "trixie": ("python3", "python3-venv"),
+    "trixie": ("python3", "python3-venv", "liberror-perl", "libcurl3t64-gnutls", "openssl"),
 }
 """What each release has. Most tests build on bookworm, where the shipped Dockerfile finds its
-packages installed, which saves half a minute an image; on trixie it has to install them."""
+packages installed; on trixie it has to install them, though not what they depend on."""
 CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 INSTALL = "apt-get install docker.io debootstrap docker-registry"
 
@@ -137,41 +139,96 @@ def docker(engine):
     return next(client for client in CLIENTS if answers(client))
 
 
+def images_of(release):
+    """The base images of a release, by the tag that they are kept under."""
+    return {
+        release: f"imagekit.test/ubuntu:{release}",
+        f"cuda-{release}": f"imagekit.test/cuda:13.0.3-base-ubuntu{release}",
+    }
+
+
 @pytest.fixture(scope="session")
 def bases(docker, tmp_path_factory):
-    """Base images by release: a Debian with its Python, the same with a CUDA library, and uv."""
+    """Base images by release: a Debian with its Python, the same with a CUDA library, and uv.
+
+    They come from a registry, like everybody's: so the engine knows their layers as packed, and
+    has not to pack them for every registry that it pushes to. Returns the registry's folder.
+    """
     if not shutil.which("debootstrap") or os.geteuid() != 0:
         missing(f"base images are made with debootstrap: {INSTALL} (as root)")
     folder = tmp_path_factory.mktemp("bases")
-    for release in RELEASES:
-        tree = folder / release
-        tree.mkdir()
-        run("tar", "-C", str(tree), "-xf", str(archive_of(release)))
-        load(docker, tree, f"imagekit.test/ubuntu:{release}")
-        library = tree / "usr/local/cuda/lib64/libcudart.so.13"
-        library.parent.mkdir(parents=True)
-        soname = "-Wl,-soname,libcudart.so.13"
-        run("cc", "-shared", "-nostdlib", soname, "-x", "c", os.devnull, "-o", str(library))
-        load(docker, tree, f"imagekit.test/cuda:13.0.3-base-ubuntu{release}")
+    kept = kept_bases(docker)
+    with serving(folder, kept) as found:
+        for release in RELEASES:
+            for tag, name in images_of(release).items():
+                run(docker, "pull", f"{found.address}/ml:{tag}")
+                run(docker, "tag", f"{found.address}/ml:{tag}", name)
+                run(docker, "image", "rm", f"{found.address}/ml:{tag}")
     tool = folder / "uv"
     tool.mkdir()
     shutil.copy(pathlib.Path(sys.executable).with_name("uv"), tool)
     load(docker, tool, "imagekit.test/uv:1")
+    return kept
 
 
-def archive_of(release):
-    """A Debian release with Python as a tar, kept between runs: making it takes a minute."""
-    home = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
-    archive = home / "imagekit-tests" / f"{'-'.join((release, *PACKAGES[release]))}.tar"
-    if not archive.exists():
-        archive.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=archive.parent) as folder:
-            tree, whole = f"{folder}/tree", pathlib.Path(folder, "whole.tar")
-            include = f"--include={','.join(PACKAGES[release])}"
-            run("debootstrap", "--variant=minbase", include, release, tree)
-            run("tar", "-C", tree, "-cf", str(whole), ".")
-            whole.rename(archive)
-    return archive
+def kept_bases(docker):
+    """The folder of a registry with the base images, kept between runs: it takes two minutes."""
+    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
+    home = cache / "imagekit-tests"
+    home.mkdir(parents=True, exist_ok=True)
+    made_of = hashlib.sha256(repr((PACKAGES, KEPT_OUT)).encode()).hexdigest()[:12]
+    kept = home / f"registry-{made_of}"
+    # Tests run in several processes, and one is enough to make them.
+    with (home / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            with tempfile.TemporaryDirectory(dir=home) as folder:
+                make_bases(docker, pathlib.Path(folder))
+                pathlib.Path(folder, "registry").rename(kept)
+    return kept
+
+
+def make_bases(docker, folder):
+    soname = "-Wl,-soname,libcudart.so.13"
+    library = folder / "context/libcudart.so.13"
+    library.parent.mkdir()
+    run("cc", "-shared", "-nostdlib", soname, "-x", "c", os.devnull, "-o", str(library))
+    with serving(folder, folder / "registry") as found:
+        for release, packages in PACKAGES.items():
+            tree = folder / release
+            include = f"--include={','.join(packages)}"
+            run("debootstrap", "--variant=minbase", include, release, str(tree))
+            slim(tree)
+            debian, cuda = (f"{found.address}/ml:{tag}" for tag in images_of(release))
+            load(docker, tree, debian)
+            # As with NVIDIA's images, a layer upon the same system.
+            (library.parent / "Dockerfile").write_text(
+                f"FROM {debian}\nCOPY {library.name} /usr/local/cuda/lib64/\n"
+            )
+            context = str(library.parent)
+            run("env", "DOCKER_BUILDKIT=1", docker, "build", "--tag", cuda, context)
+            for name in (debian, cuda):
+                run(docker, "push", name)
+            run(docker, "image", "rm", debian, cuda)
+
+
+KEPT_OUT = ("usr/share/doc", "usr/share/man", "usr/share/locale")
+"""What Ubuntu's and Debian's own images tell dpkg not to install, too."""
+
+
+def slim(tree):
+    """Leave out of a Debian what images do not have: every layer is packed, pushed and pulled."""
+    for path in (*tree.glob("var/cache/apt/archives/*.deb"), *tree.glob("var/cache/apt/*.bin")):
+        path.unlink()
+    # The names of lists stay, so that one sees whether they are left alone.
+    for path in tree.glob("var/lib/apt/lists/*_Packages"):
+        path.unlink()
+    for name in KEPT_OUT:
+        shutil.rmtree(tree / name)
+        (tree / name).mkdir()
+    # Nor is anything in an image worth waiting for the disk after each file.
+    excluded = "".join(f"path-exclude=/{name}/*\n" for name in KEPT_OUT)
+    (tree / "etc/dpkg/dpkg.cfg.d/image").write_text(f"force-unsafe-io\n{excluded}")
 
 
 def run(*command):
@@ -207,20 +264,20 @@ class Registry:
         return self.get(f"ml/manifests/{tag}", kind)[0]["Docker-Content-Digest"]
 
 
-@pytest.fixture
-def registry(tmp_path):
-    """An empty registry on loopback, for this test only."""
+@contextlib.contextmanager
+def serving(folder, content):
+    """A registry on loopback that keeps what it is given in `content`."""
     if not shutil.which("docker-registry"):
         missing(f"pushes go to a registry of our own: {INSTALL}")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    settings = tmp_path / "registry.yml"
+    settings = folder / "registry.yml"
     settings.write_text(
-        f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {tmp_path}/registry}}}}\n"
+        f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {content}}}}}\n"
         f"http: {{addr: '127.0.0.1:{port}'}}\n"
     )
-    with (tmp_path / "registry.log").open("wb") as log:
+    with (folder / "registry.log").open("wb") as log:
         server = subprocess.Popen(
             ["docker-registry", "serve", str(settings)], stdout=log, stderr=log
         )
@@ -237,6 +294,27 @@ def registry(tmp_path):
     finally:
         server.terminate()
         server.wait(30)
+
+
+@pytest.fixture
+def registry(bases, tmp_path):
+    """A registry without an image on loopback, for this test only.
+
+    It has the layers of the base images, so that not every test sends them.
+    """
+
+    def copy(source, to):
+        # The registry never writes into the data of a blob.
+        if source.endswith("/data"):
+            pathlib.Path(to).symlink_to(source)
+        else:
+            shutil.copy(source, to)
+
+    content = tmp_path / "registry"
+    manifests = shutil.ignore_patterns("_manifests")
+    shutil.copytree(bases, content, copy_function=copy, ignore=manifests)
+    with serving(tmp_path, content) as found:
+        yield found
 
 
 @pytest.fixture
