@@ -1,5 +1,6 @@
 """Builds at Cloud Build: the real gcloud, and a service on loopback that really builds."""
 
+import itertools
 import json
 import os
 import pathlib
@@ -14,6 +15,7 @@ import yaml
 import imagekit
 from imagekit.build import report as reports
 from imagekit.build.cloud import upload
+from imagekit.cli.app import cli
 from imagekit.notebook import build_report
 from tests.system.cloud import Cloud, builder, call, gcloud
 from tests.system.conftest import CA_BUNDLE, missing, run, wait_until
@@ -474,49 +476,56 @@ SCHEDULES = {
 }
 
 
-@pytest.mark.parametrize("limit", [100, 2])
-@pytest.mark.parametrize("kind", REPOSITORIES)
-def test_gcloud_imports_every_trigger(tmp_path, idle, kind, limit):
-    shutil.copytree(pathlib.Path(__file__).parents[2] / "dockerfiles", tmp_path / "dockerfiles")
-    accepted = set()
-    for schedule in SCHEDULES.values():
+def written_triggers(folder):
+    """The triggers of every kind of config, each with a name of its own: their texts."""
+    cases = itertools.product(REPOSITORIES.items(), SCHEDULES.items(), (100, 2))
+    for (kind, repository), (clock, schedule), limit in cases:
         if schedule and kind == "developer-connect":
             # Cloud Build has no source for that; the config says so.
             continue
-        idle.triggers.clear()
-        (tmp_path / "images.yaml").write_text(
+        name = "-".join(part for part in (kind, clock, str(limit)) if part)
+        (folder / "images.yaml").write_text(
             "base_url: gcr.io/p/ml\npython_versions: {a: {}, b: {}}\nimages: [{python: [a, b]}]\n"
             "cloudbuild: {service_account: n@p.iam.gserviceaccount.com, logging: NONE, tags: [t], "
-            f"limits: {{steps: {limit}}}, trigger: {{approval: true, ignored_files: ['*.md'], "
-            f"branch: release/1.0, repository: {REPOSITORIES[kind]}{schedule}}}}}\n"
+            f"limits: {{steps: {limit}}}, trigger: {{name: {name}, approval: true, "
+            "ignored_files: ['*.md'], branch: release/1.0, "
+            f"repository: {repository}{schedule}}}}}\n"
         )
-        done = imagekit_in(
-            tmp_path, idle, "trigger", "-c", "images.yaml", "--output", "trigger.yaml"
+        cli.main(
+            ["trigger", "-c", "images.yaml", "--output", f"{name}.yaml"], standalone_mode=False
         )
-        assert done.returncode == 0, done.stderr
-        home = tmp_path / "gcloud"
-        args = ("builds", "triggers", "import", "--source=trigger.yaml", "--project=p")
-        imported = call(idle, home, *args, cwd=tmp_path)
-        assert imported.returncode == 0, imported.stderr
-        written = list(yaml.safe_load_all((tmp_path / "trigger.yaml").read_text()))
-        assert len(written) == (2 if schedule else 1)
-        kept = [
-            {
-                key: value
-                for key, value in one.items()
-                if key not in ("id", "createTime", "resourceName")
-            }
-            for one in idle.triggers.values()
-        ]
-        # gcloud passes on what it understands of a field, and would leave out the rest.
-        assert kept == written
-        accepted |= {one["name"] for one in kept}
-        # A second import mends the same triggers.
-        again = call(idle, home, *args, cwd=tmp_path)
-        assert again.returncode == 0, again.stderr
-        assert len(idle.triggers) == len(written)
-    scheduled = set() if kind == "developer-connect" else {"imagekit-schedule"}
-    assert accepted == {"imagekit"} | scheduled
+        text = (folder / f"{name}.yaml").read_text()
+        expected = {name, f"{name}-schedule"} if schedule else {name}
+        assert {one["name"] for one in yaml.safe_load_all(text)} == expected
+        yield text
+
+
+def test_gcloud_imports_every_trigger(tmp_path, idle, monkeypatch):
+    shutil.copytree(pathlib.Path(__file__).parents[2] / "dockerfiles", tmp_path / "dockerfiles")
+    monkeypatch.chdir(tmp_path)
+    # To start gcloud takes longer than all that it does here.
+    texts = list(written_triggers(tmp_path))
+    (tmp_path / "trigger.yaml").write_text("".join(texts))
+    written = [one for text in texts for one in yaml.safe_load_all(text)]
+    assert len(written) == 2 * (len(REPOSITORIES) * (1 + 2 + 2) - 4)
+    home = tmp_path / "gcloud"
+    args = ("builds", "triggers", "import", "--source=trigger.yaml", "--project=p")
+    imported = call(idle, home, *args, cwd=tmp_path)
+    assert imported.returncode == 0, imported.stderr
+    kept = [
+        {
+            key: value
+            for key, value in one.items()
+            if key not in ("id", "createTime", "resourceName")
+        }
+        for one in idle.triggers.values()
+    ]
+    # gcloud passes on what it understands of a field, and would leave out the rest.
+    assert kept == written
+    # A second import mends the same triggers.
+    again = call(idle, home, *args, cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert len(idle.triggers) == len(written)
 
 
 def test_a_trigger_watches_exactly_what_the_images_are_made_of(root):
