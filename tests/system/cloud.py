@@ -70,7 +70,9 @@ class Cloud:
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.cloud = self
         self.address = f"http://127.0.0.1:{self.server.server_port}"
-        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread = threading.Thread(
+            target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        )
 
     def __enter__(self):
         self.thread.start()
@@ -312,6 +314,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     """Answers one connection; `server.cloud` holds the state."""
 
     protocol_version = "HTTP/1.1"
+    # Head and body are two writes, and the second would wait for the other side's word.
+    disable_nagle_algorithm = True
 
     @property
     def cloud(self):
