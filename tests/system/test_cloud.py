@@ -115,7 +115,7 @@ def write_config(folder, registry, matrix=MATRIX, options="{project: p}"):
         (folder / ".gcloudignore").write_text("/*\n!/Dockerfile\n")
 
 
-SUBMIT = ("submit", "-c", "images.yaml", "--interval", "0.5")
+SUBMIT = ("submit", "-c", "images.yaml", "--interval", "2")
 
 
 def generated(folder, service, registry, **config):
