@@ -12,7 +12,7 @@ generate: .venv/run  ## Write cloudbuild.json from config/images.yaml and record
 	@$(BIN)/imagekit run generate
 
 test: .venv/test lint  ## Run all tests
-	$(BIN)/pytest -q -n 2 --dist loadscope --cov --cov-report=
+	$(BIN)/pytest -q -n 2 --dist loadscope --no-loadscope-reorder --cov --cov-report=
 	# What is pure is tested in every branch; the edges are tested on the real thing.
 	@$(BIN)/coverage report --fail-under=100 --include="$$($(BIN)/python -m tools.pure)"
 

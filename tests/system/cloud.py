@@ -411,8 +411,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if raw.startswith("/upload/"):
             return self.upload(bucket, query, body)
         if name:
-            media = query.get("alt") == "media"
-            return self.cloud.read(bucket, name) if media else self.cloud.about(bucket, name)
+            if query.get("alt") != "media":
+                return self.cloud.about(bucket, name)
+            found = self.cloud.read(bucket, name)
+            for kept in self.cloud.builds.values():
+                if "read" in kept and name.startswith("log-"):
+                    kept["read"].touch()
+            return found
         if bucket and "/o" in rest:
             keys = [k for b, k in self.cloud.objects if b == bucket]
             return {"items": [self.cloud.about(bucket, k) for k in keys]}

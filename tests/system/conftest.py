@@ -35,11 +35,21 @@ CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 INSTALL = "apt-get install docker.io debootstrap docker-registry"
 
 
+LONGEST = ("test_build.py", "test_cloud.py", "test_projects.py", "test_browser.py")
+"""The modules that come first, each on a core of its own: short ones then fill both to the end."""
+
+
 def pytest_collection_modifyitems(items):
     here = pathlib.Path(__file__).parent
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.edge)
+
+    def turn(item):
+        long = item.path.parent == here and item.path.name in LONGEST
+        return LONGEST.index(item.path.name) if long else len(LONGEST)
+
+    items.sort(key=turn)
 
 
 def missing(what):

@@ -435,7 +435,10 @@ def test_a_log_is_kept_byte_by_byte(ready, idle, via):
         kept = idle.builds[name]
         kept["raw"] = log.encode()
         kept["shown"] = len(log.encode()) // 2 + 1
-        return [sys.executable, "-c", "import time; time.sleep(6)"]
+        # It ends when the first has been read.
+        kept["read"] = build_file.with_name("read")
+        program = "import os, sys, time\nwhile not os.path.exists(sys.argv[1]): time.sleep(0.1)"
+        return [sys.executable, "-c", program, kept["read"]]
 
     idle.build_command = slow
     done = imagekit_in(ready, idle, *SUBMIT, "--project", "p", "--via", via)
