@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
+import bisect
+import collections
+import re
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 import msgspec
 
 Path = tuple[str | int, ...]
 """A position in a config: `("images", 3, "gpu")` is `images[3].gpu`."""
+
+
+TOKEN = re.compile(r"""'[^']*'|"[^"]*"|[^\s,:{}\[\]]+""")
+"""What is marked in an excerpt: a quoted text or a word."""
+MAX_LINE = 100
+"""The maximum number of characters of a line in an excerpt."""
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -45,6 +53,23 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the problem stops the command."""
     place: Place | None = None
     """The position in the file; None for a config made in Python, where `path` is shown."""
+    line: str = ""
+    """The line of the file at `place`; empty if it is not known."""
+
+    def excerpt(self) -> str:
+        """Return the line of the file, with the problem marked below it; empty if unknown."""
+        if self.place is None or not self.line.strip():
+            return ""
+        start = self.place.column - 1
+        token = TOKEN.match(self.line, start)
+        length = len(token[0]) if token else 1
+        # Of a long line, the part around the problem is shown.
+        first = 0 if start + length <= MAX_LINE else max(0, start - MAX_LINE // 4)
+        text = one_line(self.line[first : first + MAX_LINE].replace("\t", " "))
+        before = " " * len(one_line(self.line[first:start].replace("\t", " ")))
+        number = str(self.place.line)
+        mark = "^" * min(length, MAX_LINE)
+        return f"  {number} | {text}\n  {' ' * len(number)} | {before}{mark}"
 
     def __str__(self) -> str:
         where = str(self.place or show_path(self.path))
@@ -59,23 +84,40 @@ def root_causes(causes: Iterable[Problem], problems: Iterable[Problem]) -> list[
 
     A cause counts only if no other cause explains it; two problems cannot hide each other.
     """
-    roots: list[Problem] = []
     errors = [cause for cause in causes if cause.severity == "error" and cause.path]
+    roots = _Roots()
     for cause in sorted(errors, key=lambda cause: len(cause.caused_by)):
-        if not _explained(cause, roots):
-            roots.append(cause)
-    return [problem for problem in problems if not _explained(problem, roots)]
+        if not roots.explain(cause):
+            roots.add(cause)
+    return [problem for problem in problems if not roots.explain(problem)]
 
 
-def _explained(problem: Problem, roots: Iterable[Problem]) -> bool:
-    paths = [root.intended_path or root.path for root in roots if root != problem]
-    return any(_overlaps(cause, path) for cause in problem.caused_by for path in paths)
+class _Roots:
+    """Root causes, and the paths that they explain."""
 
+    def __init__(self) -> None:
+        self.paths: dict[Problem, Path] = {}
+        self.at: collections.Counter[Path] = collections.Counter()
+        self.above: collections.Counter[Path] = collections.Counter()
 
-def _overlaps(one: Path, other: Path) -> bool:
-    """Whether two paths are equal or one contains the other."""
-    shorter = min(len(one), len(other))
-    return one[:shorter] == other[:shorter]
+    def add(self, root: Problem) -> None:
+        path = root.intended_path or root.path
+        if root in self.paths:
+            return
+        self.paths[root] = path
+        self.at[path] += 1
+        self.above.update(path[:length] for length in range(len(path)))
+
+    def explain(self, problem: Problem) -> bool:
+        """Whether another problem is at, above or below one of the causes of this one."""
+        own = self.paths.get(problem)
+        for cause in problem.caused_by:
+            number = self.above[cause] + sum(self.at[cause[:n]] for n in range(len(cause) + 1))
+            if own is not None and own[: len(cause)] == cause[: len(own)]:
+                number -= 1
+            if number:
+                return True
+        return False
 
 
 def show_path(path: Path) -> str:
@@ -88,20 +130,57 @@ def show_path(path: Path) -> str:
 
 def one_line(text: str) -> str:
     """Return the text with line breaks and other non-printable characters escaped."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name closest to a misspelled one, or None if none is close."""
+    import difflib  # Not at the top: it takes a while to load, and is rarely needed.
+
+    folded = name.casefold()
     by_folded = {candidate.casefold(): candidate for candidate in known}
-    close = difflib.get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.6)
+    if len(by_folded) > MAX_COMPARED:
+        by_folded = {near: by_folded[near] for near in _nearest(folded, by_folded)}
+    close = difflib.get_close_matches(folded, by_folded, n=1, cutoff=0.6)
     return by_folded[close[0]] if close else None
+
+
+MAX_COMPARED = 20
+"""The maximum number of known names that a misspelled one is compared with."""
+
+
+def _nearest(name: str, known: Iterable[str]) -> Iterator[str]:
+    """The known names that have the most in common with a name at its beginning or end.
+
+    Comparing takes long, and a misspelled name has most of its beginning or its end in common.
+    """
+    half = MAX_COMPARED // 4
+    forward = sorted(known)
+    place = bisect.bisect_left(forward, name)
+    yield from forward[max(0, place - half) : place + half]
+    backward = sorted(other[::-1] for other in forward)
+    place = bisect.bisect_left(backward, name[::-1])
+    yield from (other[::-1] for other in backward[max(0, place - half) : place + half])
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return `"; did you mean 'x'?"` if a known name is close, else an empty text."""
     near = closest(name, known)
     return "" if near is None else f"; did you mean {near!r}?"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Format names, separated by commas; of many, the first, and the number of the others."""
+    every = list(names)
+    more = len(every) - MAX_LISTED
+    shown = ", ".join(every[:MAX_LISTED] if more > 1 else every)
+    return f"{shown} and {more} more" if more > 1 else shown
+
+
+MAX_LISTED = 20
+"""The maximum number of names that a message lists."""
 
 
 def counted(number: int, noun: str) -> str:

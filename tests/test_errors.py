@@ -5,7 +5,7 @@ import pytest
 
 import imagekit
 from imagekit import errors
-from imagekit.errors import Place, Problem
+from imagekit.errors import Place, Problem, closest, listed, root_causes
 
 
 @pytest.mark.parametrize(
@@ -128,3 +128,32 @@ def test_jupyter_shows_the_message_and_no_traceback():
 
 def test_counted():
     assert [errors.counted(n, "image") for n in (0, 1, 2)] == ["0 images", "1 image", "2 images"]
+
+
+def test_a_misspelled_name_is_found_among_many():
+    known = [f"cuda-{number:05}" for number in range(10_000)]
+    assert closest("cuda-0412", known) in known
+    assert closest("cuda_04123", known) == "cuda-04123"
+    assert closest("xuda-04123", known) == "cuda-04123"
+    assert closest("nothing like it", known) is None
+
+
+def test_many_names_are_not_all_listed():
+    assert listed(map(str, range(21))) == ", ".join(map(str, range(21)))
+    assert listed(map(str, range(100))).endswith("18, 19 and 80 more")
+
+
+def test_equal_problems_do_not_explain_each_other():
+    twin = Problem(message="m", path=("a",), caused_by=(("a",),))
+    assert root_causes([twin, twin], [twin, twin]) == [twin, twin]
+
+
+def test_an_excerpt_marks_the_word_in_a_long_line():
+    line = "x" * 300 + ", pyhton: py312, " + "y" * 300
+    problem = Problem(message="m", place=Place("f", 12, 303), line=line)
+    shown, mark = problem.excerpt().split("\n")
+    start = mark.index("^")
+    assert shown[start:].startswith("pyhton:")
+    assert mark.count("^") == len("pyhton")
+    assert len(shown) < 120
+    assert Problem(message="m").excerpt() == ""

@@ -44,6 +44,16 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
     """Whether CUDA is required; without it, only images without CUDA match."""
 
 
+PYTHON = "python"
+"""The axis with the versions of Python."""
+ACCELERATORS = ("gpu", "cuda", "rocm")
+"""The axes of which an image for a GPU has one."""
+
+
+def _is_gpu(image: Image) -> bool:
+    return any(axis in image.values for axis in ACCELERATORS)
+
+
 def choose(wanted: str | None, needs: Needs, config: Config | None, plan: Plan | None) -> Base:
     """Return the requested base image, or the newest image of the matrix that meets the needs.
 
@@ -69,7 +79,7 @@ def choose(wanted: str | None, needs: Needs, config: Config | None, plan: Plan |
 
 def gpu_of(wanted: str | None, plan: Plan | None) -> bool | None:
     """Return whether the requested image is for a GPU; None if not requested or ambiguous."""
-    kinds = {image.combination.gpu is not None for image in _matching(wanted or "", plan)}
+    kinds = {_is_gpu(image) for image in _matching(wanted or "", plan)}
     return kinds.pop() if len(kinds) == 1 else None
 
 
@@ -90,7 +100,7 @@ def _requested(wanted: str, needs: Needs, config: Config | None, plan: Plan | No
             raise UsageError(f"{message}; the project needs {_describe(needs)}")
         best = _newest(fitting, config)
         many = f", the newest of {len(fitting)} that match" if len(fitting) > 1 else ""
-        gpu = best.combination.gpu is not None
+        gpu = _is_gpu(best)
         return Base(plan.reference(best.tag), gpu, f"{best.tag}: requested{many}")
     own = plan is not None and wanted.startswith(f"{plan.repository}:")
     if not own and re.search(r"[:/@]", wanted) and not re.search(r"[*?\[\s]", wanted):
@@ -110,12 +120,12 @@ def _requested(wanted: str, needs: Needs, config: Config | None, plan: Plan | No
 
 def _candidates(plan: Plan) -> list[Image]:
     """Return the images that a project can be based on: those with Python."""
-    return [image for image in plan.images if image.combination.python is not None]
+    return [image for image in plan.images if PYTHON in image.values]
 
 
 def _fits(image: Image, needs: Needs, config: Config) -> bool:
     version = version_of(image, config)
-    if (image.combination.gpu is not None) != needs.gpu or version is None:
+    if _is_gpu(image) != needs.gpu or version is None:
         return False
     if needs.python and not f"{version}.".startswith(f"{needs.python}."):
         return False
@@ -132,18 +142,17 @@ def _admits(specifier: str, version: str) -> bool:
 
 def version_of(image: Image, config: Config) -> str | None:
     """Return an image's Python version, from the build args of its axis value."""
-    args = config.python_versions.get(image.combination.python or "", {})
+    args = config.axis(PYTHON).get(image.values.get(PYTHON, ""), {})
     return next((text for text in args.values() if re.fullmatch(r"\d+(\.\d+)+", text)), None)
 
 
 def _newest(images: Sequence[Image], config: Config) -> Image:
-    """Return the newest image: by version of Python, then operating system, then CUDA."""
+    """Return the newest image: by version of Python, then by the other axes in order."""
 
     def key(image: Image) -> list[Version]:
-        combination = image.combination
-        systems = config.base_images.get(combination.base_image or "", {})
-        gpus = config.gpu_versions.get(combination.gpu or "", {})
-        texts = [version_of(image, config) or "", *map(_last_number, (systems, gpus))]
+        others = [axis for axis in config.axis_names() if axis != PYTHON]
+        args = [config.axis(axis).get(image.values.get(axis, ""), {}) for axis in others]
+        texts = [version_of(image, config) or "", *map(_last_number, args)]
         return [_version(text) for text in texts]
 
     return max(images, key=key)
@@ -169,7 +178,7 @@ def _describe(needs: Needs) -> str:
 
 def _no_match_message(needs: Needs, config: Config, plan: Plan) -> str:
     images = _candidates(plan)
-    same_mode = [i for i in images if (i.combination.gpu is not None) == needs.gpu]
+    same_mode = [i for i in images if _is_gpu(i) == needs.gpu]
     wanted = _version(needs.python or (re.findall(r"\d+(?:\.\d+)+", needs.specifier) or [""])[0])
 
     def distance(image: Image) -> tuple[int, int]:

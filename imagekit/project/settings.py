@@ -13,13 +13,13 @@ from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 import msgspec
-import yaml
 from msgspec import Meta
 
 from imagekit.config.cloudbuild import SPECIAL as FLAGS
 from imagekit.config.cloudbuild import Flag
 from imagekit.errors import ConfigError, Path, Place, Problem
-from imagekit.support.yaml_reader import Decoder, Report, decode, elements, items, parse, scalar
+from imagekit.support.decode import Decoder, Report, decode, elements, items, scalar
+from imagekit.support.yaml_reader import parse
 
 Mode = Literal["cpu", "gpu"]
 MODES: tuple[Mode, ...] = ("cpu", "gpu")
@@ -109,10 +109,9 @@ def _toml(path: pathlib.Path) -> Settings:
     table = "" if path.name == TOML else "tool.imagekit"
     values = load_toml(path)
     values = values["tool"]["imagekit"] if table else values
-    # The config decoder reads YAML nodes. TOML values have no positions, so keys are looked up.
-    node: Any = yaml.compose(yaml.safe_dump(values), Loader=yaml.SafeLoader)
+    # TOML values have no positions, so keys are looked up.
     problems: list[Problem] = []
-    settings = decode(node, Settings, (), problems.append, SPECIAL)
+    settings = decode(values, Settings, (), problems.append, SPECIAL)
     problems += _check(settings)
     _raise_problems(
         msgspec.structs.replace(p, place=place_of(path, str(p.path[0] if p.path else ""), table))
@@ -135,10 +134,10 @@ class CalibanConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 def _caliban(path: pathlib.Path) -> Settings:
     source = parse(path.read_bytes(), str(path))
     # All other keys configure other commands of caliban.
-    pairs = [pair for pair in source.root.value if pair[0].value in CalibanConfig.__struct_fields__]
-    source.root.value = pairs
+    for key in source.value.keys() - set(CalibanConfig.__struct_fields__):
+        del source.value[key]
     problems: list[Problem] = []
-    config = decode(source.root, CalibanConfig, (), problems.append, SPECIAL)
+    config = decode(source.value, CalibanConfig, (), problems.append, SPECIAL)
     # caliban replaces braces by the mode.
     images = {mode: name.replace("{}", mode) for mode, name in config.base_image.items()}
     for mode, name in images.items():
@@ -174,30 +173,30 @@ def _raise_problems(problems: Iterable[Problem]) -> None:
 # ---- decoders of values by mode
 
 
-def _by_mode(node: yaml.Node, path: Path, report: Report) -> list[tuple[str, yaml.Node, Path]]:
+def _by_mode(value: Any, path: Path, report: Report) -> list[tuple[str, Any, Path]]:
     """Return the value of each mode: from a mapping by mode, or the same value for both."""
-    if not isinstance(node, yaml.MappingNode):
-        return [(mode, node, path) for mode in MODES]
-    values: list[tuple[str, yaml.Node, Path]] = []
-    for key, value, at in items(node, path, report):
+    if not isinstance(value, dict):
+        return [(mode, value, path) for mode in MODES]
+    values: list[tuple[str, Any, Path]] = []
+    for key, child, at in items(value, path, report):
         if key in MODES:
-            values.append((key, value, at))
+            values.append((key, child, at))
         else:
             message = f"{key!r} is not a valid mode; use cpu or gpu"
             report(Problem(message=message, path=at, on_key=True))
     return values
 
 
-def _words(node: yaml.Node, path: Path, report: Report) -> dict[str, tuple[str, ...]]:
+def _words(value: Any, path: Path, report: Report) -> dict[str, tuple[str, ...]]:
     words = {}
-    for mode, value, at in _by_mode(node, path, report):
-        texts = [scalar(child, where, report) for child, where in elements(value, at, report)]
+    for mode, given, at in _by_mode(value, path, report):
+        texts = [scalar(child, where, report) for child, where in elements(given, at, report)]
         words[mode] = tuple(text for text in texts if text is not None)
     return words
 
 
-def _name(node: yaml.Node, path: Path, report: Report) -> dict[str, str]:
-    named = ((mode, scalar(value, at, report)) for mode, value, at in _by_mode(node, path, report))
+def _name(value: Any, path: Path, report: Report) -> dict[str, str]:
+    named = ((mode, scalar(given, at, report)) for mode, given, at in _by_mode(value, path, report))
     return {mode: text for mode, text in named if text is not None}
 
 

@@ -1,30 +1,35 @@
-"""Parse YAML or JSON into nodes with positions, and decode nodes into typed values."""
+"""Read YAML or JSON into plain values, and find the position of a value when it is needed.
+
+Values are dicts, lists, text, `Null` and `Unsupported`. Nothing else: every scalar is the text in
+the file. Positions cost more than values, so they are looked up only for a problem.
+"""
 
 from __future__ import annotations
 
+import bisect
 import json
 import re
-import types
-from collections.abc import Callable, Iterator
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import msgspec
-import yaml
 
-from imagekit.errors import ConfigError, Path, Place, Problem, closest, did_you_mean, show_path
+from imagekit.errors import ConfigError, Path, Place, Problem
 
-Report = Callable[[Problem], None]
-Decoder = Callable[[yaml.Node, Path, Report], Any]
-
-KIND = {yaml.MappingNode: "a mapping", yaml.SequenceNode: "a list", yaml.ScalarNode: "text"}
 YAML = "tag:yaml.org,2002:"
-PLAIN_TAGS = {YAML + kind for kind in ("str", "int", "float", "bool", "null", "timestamp", "value")}
+PLAIN_TAGS = {YAML + kind for kind in ("str", "int", "float", "bool", "timestamp", "value")}
+NULLS = {"", "~", "null", "Null", "NULL"}
+MAX_EXACT = 100_000
+"""The most characters of a file whose positions are found by the parser in Python."""
+MAX_DEPTH = 200
+"""The maximum number of mappings and lists around a value."""
 
-LINE_BREAKS = re.compile("\r(?!\n)|[\x85\u2028\u2029]")
-"""Line breaks of YAML 1.1 that git, grep and most editors do not treat as such."""
-
-MAX_QUOTED = 40
-"""The maximum number of characters of a value that a message quotes."""
+FORBIDDEN = re.compile(
+    "\r(?!\n)|[\x85\u2028\u2029]"
+    "|[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+)
+"""Line breaks of YAML 1.1 that git, grep and most editors do not treat as such, and the characters
+that YAML does not allow (yaml.org/spec/1.1/#id868518)."""
 
 HINTS = {
     "'\\t'": "indent with spaces, not tabs",
@@ -33,48 +38,125 @@ HINTS = {
 }
 
 
-class Source:
-    """A parsed file: its name, its text and its nodes with their positions."""
+class Null(str):
+    """An unquoted null, as written: `null`, `~` or empty."""
 
-    def __init__(self, name: str, text: str, root: yaml.MappingNode) -> None:
+    __slots__ = ()
+
+
+class Unsupported(str):
+    """A scalar with a YAML tag that has no plain text, such as `!!binary`; the text is the tag."""
+
+    __slots__ = ()
+
+
+class Mapping(dict[str, Any]):
+    """A mapping in YAML."""
+
+    problems: Sequence[tuple[str, str | None, Place]] = ()
+    """The invalid keys: for each a message, the key if it is text, and its position."""
+
+
+class Source:
+    """A parsed file: its name, its text and its value."""
+
+    def __init__(self, name: str, text: str, value: dict[str, Any]) -> None:
         self.name = name
         self.text = text
-        self.root = root
+        self.value = value
+        self.renamed: dict[str, str] = {}
+        """The keys in the file that `value` has under other names, by those names."""
+        self._root: Any = None
+        self._keys: dict[int, dict[str, Any]] = {}
+        self._lines: list[int] = []
+        self._texts: dict[int, str] = {}
 
     def locate(self, problem: Problem) -> Problem:
-        """Return the problem with its position: the node at its path, or the nearest parent."""
+        """Return the problem with its position and the line of the file there.
+
+        The position is that of the value at its path, or of the nearest parent.
+        """
         message = problem.message
         if problem.see:
-            message = f"{message} (see line {self._place(problem.see, on_key=False).line})"
-        place = problem.place or self._place(problem.path, problem.on_key)
-        # A problem reported while decoding has a position but no file name.
+            line = self._place(self._mark(problem.see, on_key=False)).line
+            message = f"{message} (see line {line})"
+        # A problem of a key has a position already, without the name of the file.
+        place = problem.place or self._place(self._mark(problem.path, problem.on_key))
         place = msgspec.structs.replace(place, file=self.name)
-        return msgspec.structs.replace(problem, message=message, place=place)
+        located = msgspec.structs.replace(problem, message=message, place=place)
+        # A problem of the whole file has no line to show.
+        return self._shown(located) if problem.path or problem.place else located
 
-    def _place(self, path: Path, on_key: bool) -> Place:
-        mark, node = self.root.start_mark, self.root
+    def at(self, problem: Problem, index: int) -> Problem:
+        """Return the problem with the position of a character."""
+        return self._shown(msgspec.structs.replace(problem, place=self._place(index)))
+
+    def _shown(self, problem: Problem) -> Problem:
+        number = problem.place.line if problem.place else 1
+        if number not in self._texts:
+            start = self._starts()[number - 1]
+            end = self.text.find("\n", start)
+            # A file may be one long line, which its problems then share.
+            self._texts[number] = self.text[start : None if end < 0 else end].rstrip("\r")
+        return msgspec.structs.replace(problem, line=self._texts[number])
+
+    def _mark(self, path: Path, on_key: bool) -> int:
+        """The index of the first character of a key or value."""
+        if not path and self.text.lstrip()[:1] == "{":
+            return len(self.text) - len(self.text.lstrip())
+        node = self._nodes()
+        mark = node.start_mark
         for part in path:
-            key, child = _step(node, part)
+            key, child = self._step(node, part)
             if child is None:
                 break
             wants_key = on_key and part == path[-1] and key is not None
             mark, node = (key if wants_key else child).start_mark, child
-        return _place(self.name, self.text, mark.index)
+        return int(mark.index)
 
+    def _nodes(self) -> Any:
+        if self._root is None:
+            import yaml
 
-def _step(node: yaml.Node, part: str | int) -> tuple[Any, Any]:
-    if isinstance(node, yaml.MappingNode):
-        # Of duplicate keys, the first is used.
-        return next((pair for pair in node.value if _text(pair[0]) == part), (None, None))
-    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-        return None, node.value[part]
-    return None, None
+            # The parser in Python is exact about empty values; that in C is ten times faster.
+            # Each accepts a few files that the other does not.
+            loaders = [yaml.SafeLoader, _loader()]
+            for loader in loaders if len(self.text) <= MAX_EXACT else reversed(loaders):
+                try:
+                    self._root = yaml.compose(self.text, Loader=loader)
+                    break
+                except yaml.YAMLError:
+                    continue
+        return self._root
 
+    def _step(self, node: Any, part: str | int) -> tuple[Any, Any]:
+        if isinstance(node.value, str):
+            return None, None
+        if node.id == "mapping":
+            if id(node) not in self._keys:
+                # Of duplicate keys, the first is used.
+                pairs = ((clean(k.value), (k, v)) for k, v in node.value if k.id == "scalar")
+                self._keys[id(node)] = dict(reversed(list(pairs)))
+            keys = self._keys[id(node)]
+            key = str(part)
+            key = key if key in keys else self.renamed.get(key, key)
+            pair: tuple[Any, Any] = keys.get(key, (None, None))
+            return pair
+        if isinstance(part, int) and part < len(node.value):
+            return None, node.value[part]
+        return None, None
 
-def _place(name: str, text: str, index: int) -> Place:
-    """Return the position of a character. PyYAML counts more line breaks than editors do."""
-    before = text[:index]
-    return Place(name, before.count("\n") + 1, index - (before.rfind("\n") + 1) + 1)
+    def _starts(self) -> list[int]:
+        """The index of each line's first character."""
+        if not self._lines:
+            self._lines = [0, *(match.end() for match in re.finditer("\n", self.text))]
+        return self._lines
+
+    def _place(self, index: int) -> Place:
+        """The position of a character. PyYAML counts more line breaks than editors do."""
+        starts = self._starts()
+        line = bisect.bisect_right(starts, index)
+        return Place(self.name, line, index - starts[line - 1] + 1)
 
 
 def parse(data: bytes, name: str) -> Source:
@@ -84,31 +166,24 @@ def parse(data: bytes, name: str) -> Source:
     JSON, is empty, or is not a mapping.
     """
     text = _decode_utf8(data, name)
+    if forbidden := FORBIDDEN.search(text):
+        raise _forbidden(name, text, forbidden.start())
     is_json = text.lstrip()[:1] in ("{", "[")
-    if line_break := LINE_BREAKS.search(text):
-        raise _forbidden(name, text, line_break.start(), line_break[0])
+    value = _from_json(text) if is_json else None
     if is_json:
         # JSON allows tabs between tokens and YAML does not. A JSON string contains tabs only as
         # the escape \t, so every literal tab is between tokens.
         text = text.replace("\t", " ")
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        raise _malformed(error, name, text, is_json) from None
-    except yaml.reader.ReaderError as error:
-        raise _forbidden(name, text, error.position, text[error.position]) from None
-    except (ValueError, OverflowError):
-        # PyYAML passes the number of a \U escape to chr() unchecked.
-        message = "invalid \\U escape: there is no such character"
-        raise _one_problem(message, name, text) from None
-    except RecursionError:
-        raise _one_problem("the config is nested too deeply", name, text) from None
-    if root is None:
+    if value is None:
+        value = _from_yaml(text, name, is_json=is_json)
+    if value is None:
         raise _one_problem("the file is empty; a config must have 'images'", name, text)
-    if not isinstance(root, yaml.MappingNode):
-        message = f"a config must be a mapping, not {KIND[type(root)]}"
-        raise _one_problem(message, name, text, root.start_mark.index)
-    return Source(name, text, root)
+    if not isinstance(value, dict):
+        what = "a list" if isinstance(value, list) else "text"
+        message = f"a config must be a mapping, not {what}"
+        source = Source(name, text, {})
+        raise ConfigError([source.locate(Problem(message=message))])
+    return Source(name, text, value)
 
 
 def _decode_utf8(data: bytes, name: str) -> str:
@@ -120,216 +195,216 @@ def _decode_utf8(data: bytes, name: str) -> str:
         raise _one_problem(message, name, before, len(before)) from None
 
 
-def _malformed(error: yaml.MarkedYAMLError, name: str, text: str, is_json: bool) -> ConfigError:
+# ---- JSON
+
+
+def _from_json(text: str) -> Any:
+    """The value of a JSON text; None if it is not valid, or if only the YAML parser can explain it.
+
+    Numbers are the text in the file, so that 3.10 is not 3.1.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_object, parse_float=str, parse_int=str)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("duplicate key")
+    return value
+
+
+# ---- YAML
+
+
+def _loader() -> Any:
+    import yaml
+
+    # The parser in C is ten times faster; an installation from source may lack it.
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def _from_yaml(text: str, name: str, *, is_json: bool) -> Any:
+    """The value of a YAML text; None if it has no document. Raises ConfigError if it is invalid."""
+    import yaml
+
+    for loader in dict.fromkeys((_loader(), yaml.SafeLoader)):
+        try:
+            return _build(yaml.parse(text, Loader=loader), name)
+        except yaml.MarkedYAMLError as error:
+            # The slower parser explains problems better, and accepts escapes of surrogate pairs.
+            if loader is yaml.SafeLoader:
+                raise _malformed(error, name, text, is_json) from None
+        except (ValueError, OverflowError):
+            # PyYAML passes the number of a \\U escape to chr() unchecked.
+            message = "invalid \\U escape: there is no such character"
+            raise _one_problem(message, name, text) from None
+        except RecursionError:
+            raise _one_problem("the config is nested too deeply", name, text) from None
+    return None
+
+
+_NO_KEY, _IGNORED = object(), object()
+"""The next value of a mapping is a key; it is the value of an invalid key."""
+
+
+def _build(events: Iterator[Any], name: str) -> Any:
+    """Build plain values from the events of a YAML parser, without recursion.
+
+    An alias is the same object as its anchor. Raises yaml.MarkedYAMLError for what the events
+    do not show to be wrong: an unknown alias, an anchor that is defined twice, two documents.
+    """
+    anchors: dict[str, Any] = {}
+    stack: list[tuple[Any, Any]] = []
+    root: list[Any] = []
+    container: Any = root
+    key: Any = _NO_KEY
+    begin: Any = None
+    for event in events:
+        kind = type(event).__name__
+        if kind in ("MappingEndEvent", "SequenceEndEvent"):
+            container, key = stack.pop()
+            continue
+        value = _value(event, kind, anchors, begin)
+        if value is None:
+            continue
+        if container is root:
+            begin = event.start_mark
+        if type(container) is list:
+            container.append(value)
+        elif key is _NO_KEY:
+            key = _key(container, value, event, name)
+        else:
+            if key is not _IGNORED:
+                container[key] = value
+            key = _NO_KEY
+        if kind in ("MappingStartEvent", "SequenceStartEvent"):
+            if len(stack) > MAX_DEPTH:
+                raise RecursionError
+            stack.append((container, key))
+            container, key = value, _NO_KEY
+    return root[0] if root else None
+
+
+def _value(event: Any, kind: str, anchors: dict[str, Any], begin: Any) -> Any:
+    """The value that an event begins, or the scalar that it is; None if it is neither.
+
+    `begin` is where the first document begins; None before.
+    """
+    if kind == "ScalarEvent":
+        value: Any = _scalar(event)
+    elif kind == "MappingStartEvent":
+        value = Mapping()
+    elif kind == "SequenceStartEvent":
+        value = []
+    elif kind == "AliasEvent":
+        if event.anchor not in anchors:
+            raise _composer_error(f"found undefined alias {event.anchor!r}", event)
+        return anchors[event.anchor]
+    else:
+        if kind == "DocumentStartEvent" and begin is not None:
+            raise _composer_error("but found another document", event, begin)
+        return None
+    if event.anchor:
+        if event.anchor in anchors:
+            raise _composer_error(f"found duplicate anchor {event.anchor!r}", event)
+        anchors[event.anchor] = value
+    return value
+
+
+def _composer_error(message: str, event: Any, begin: Any = None) -> Exception:
+    from yaml.composer import ComposerError
+
+    context = "expected a single document in the stream" if begin else None
+    return ComposerError(context, begin, message, event.start_mark)
+
+
+def _scalar(event: Any) -> str:
+    value: str = event.value
+    tag = event.tag
+    if tag is None or tag == "!":
+        if not event.implicit[0]:
+            return value
+        if value == "<<":
+            return Unsupported(YAML + "merge")
+        return Null(value) if value in NULLS else value
+    if tag in PLAIN_TAGS:
+        return value
+    return Null(value) if tag == YAML + "null" else Unsupported(tag)
+
+
+def _key(mapping: Mapping, value: Any, event: Any, name: str) -> Any:
+    """The key to store the next value under. An invalid key is noted in the mapping."""
+    message, shown = None, None
+    if not isinstance(value, str):
+        message = f"a key must be text, not {'a list' if isinstance(value, list) else 'a mapping'}"
+    elif type(value) is Unsupported and value == YAML + "merge":
+        message = "merge keys are not supported; write the keys out"
+    elif wrong := invalid_text(value):
+        message = wrong
+    else:
+        key = clean(str(value))
+        if key not in mapping:
+            return key
+        message, shown = f"duplicate key {key!r}; remove one", key
+    place = Place(name, event.start_mark.line + 1, event.start_mark.column + 1)
+    mapping.problems = [*mapping.problems, (message, shown, place)]
+    return _IGNORED
+
+
+def clean(text: str) -> str:
+    """Join escaped surrogate pairs; JSON escapes a character above U+FFFF as two characters.
+
+    An unpaired surrogate becomes the replacement character.
+    """
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def invalid_text(text: str) -> str | None:
+    """Why a scalar cannot be used as text; None if it can."""
+    if type(text) is Unsupported:
+        tag = text.replace(YAML, "!!")
+        return f"the YAML tag {tag} is not supported; write the plain value"
+    if "\0" in text:
+        return "contains a NUL character; remove it"
+    if not text.isascii() and "\N{REPLACEMENT CHARACTER}" in clean(text):
+        return "contains an unpaired surrogate; remove it"
+    return None
+
+
+# ---- problems of the whole file
+
+
+def _malformed(error: Any, name: str, text: str, is_json: bool) -> ConfigError:
     if is_json:
         try:
             json.loads(text)
         except json.JSONDecodeError as reason:
-            message = f"invalid JSON: {reason.msg}"
-            return _one_problem(message, name, text, reason.pos)
+            return _one_problem(f"invalid JSON: {reason.msg}", name, text, reason.pos)
+        except RecursionError:
+            pass
     mark = error.problem_mark or error.context_mark
     context = ""
     if error.context and error.context_mark:
-        line = _place(name, text, error.context_mark.index).line
+        line = text.count("\n", 0, error.context_mark.index) + 1
         context = f" ({error.context}, starting at line {line})"
     hint = next((f"; {hint}" for sign, hint in HINTS.items() if sign in str(error.problem)), "")
     message = f"invalid YAML: {error.problem}{context}{hint}"
     return _one_problem(message, name, text, mark.index if mark else 0)
 
 
-def _forbidden(name: str, text: str, index: int, character: str) -> ConfigError:
+def _forbidden(name: str, text: str, index: int) -> ConfigError:
+    code = f"{ord(text[index]):04X}"
     message = (
-        f"the character U+{ord(character):04X} is not allowed in a config; remove it, or write it "
-        f'as "\\u{ord(character):04X}" in double quotes'
+        f"the character U+{code} is not allowed in a config; remove it, or write it "
+        f'as "\\u{code}" in double quotes'
     )
     return _one_problem(message, name, text, index)
 
 
 def _one_problem(message: str, name: str, text: str, index: int = 0) -> ConfigError:
-    return ConfigError([Problem(message=message, place=_place(name, text, index))])
-
-
-def is_null(node: yaml.Node) -> bool:
-    """Whether a node is an unquoted null (`null`, `~` or empty)."""
-    return bool(node.tag == YAML + "null")
-
-
-def kind(node: yaml.Node) -> str:
-    """Return the kind of a node, as used in messages."""
-    return "nothing" if is_null(node) else KIND[type(node)]
-
-
-def unexpected(expected: str, node: yaml.Node, path: Path) -> Problem:
-    """Return the problem of a node that has the wrong kind."""
-    actual = kind(node)
-    if actual == "text":
-        text = str(node.value)
-        actual += f" {text if len(text) <= MAX_QUOTED else text[:MAX_QUOTED] + '…'!r}"
-    return Problem(message=f"{show_path(path)}: expected {expected}, found {actual}", path=path)
-
-
-def _text(node: yaml.Node) -> str | None:
-    """Return a scalar's text. JSON escapes a character above U+FFFF as a pair; YAML keeps both."""
-    if not isinstance(node, yaml.ScalarNode):
-        return None
-    return str(node.value).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def scalar(node: yaml.Node, path: Path, report: Report) -> str | None:
-    """Return a scalar as written in the file: 3.10 is "3.10" and no is "no"."""
-    text = _text(node)
-    if text is None:
-        report(unexpected("text", node, path))
-    elif node.tag not in PLAIN_TAGS:
-        tag = node.tag.replace(YAML, "!!")
-        report(
-            Problem(
-                message=f"the YAML tag {tag} is not supported; write the plain value", path=path
-            )
-        )
-    elif "\0" in text or "\N{REPLACEMENT CHARACTER}" in text:
-        which = "a NUL character" if "\0" in text else "an unpaired surrogate"
-        report(Problem(message=f"contains {which}; remove it", path=path))
-    else:
-        return text
-    return None
-
-
-def items(node: yaml.Node, path: Path, report: Report) -> Iterator[tuple[str, yaml.Node, Path]]:
-    """Yield a mapping's keys, values and paths. Duplicate or non-text keys are reported."""
-    if not isinstance(node, yaml.MappingNode):
-        report(unexpected("a mapping", node, path))
-        return
-    seen: set[str] = set()
-    for key_node, value in node.value:
-        place = Place("", key_node.start_mark.line + 1, key_node.start_mark.column + 1)
-
-        def report_key(problem: Problem, place: Place = place) -> None:
-            report(msgspec.structs.replace(problem, place=place))
-
-        if key_node.tag == YAML + "merge":
-            message = "merge keys are not supported; write the keys out"
-            report_key(Problem(message=message, path=path))
-            continue
-        if not isinstance(key_node, yaml.ScalarNode):
-            message = f"a key must be text, not {kind(key_node)}"
-            report_key(Problem(message=message, path=path))
-            continue
-        key = scalar(key_node, path, report_key)
-        if key is None:
-            continue
-        if key in seen:
-            message = f"duplicate key {key!r}; remove one"
-            report_key(Problem(message=message, path=(*path, key), see=(*path, key)))
-            continue
-        seen.add(key)
-        yield key, value, (*path, key)
-
-
-def no_value(key: str, node: yaml.Node, path: Path) -> Problem:
-    """Return the problem of a key without a value, where no default would be right."""
-    quoted = f", or quote {node.value!r} to use it as text" if node.value else ""
-    return Problem(message=f"{key!r} has no value; use '' for an empty value{quoted}", path=path)
-
-
-def elements(node: yaml.Node, path: Path, report: Report) -> Iterator[tuple[yaml.Node, Path]]:
-    """Yield a list's elements and their paths."""
-    if not isinstance(node, yaml.SequenceNode):
-        report(unexpected("a list", node, path))
-        return
-    for index, child in enumerate(node.value):
-        yield child, (*path, index)
-
-
-def decode(
-    node: yaml.Node, type_: Any, path: Path, report: Report, special: dict[Any, Decoder]
-) -> Any:
-    """Decode a node as a type: Struct, dict, tuple, Literal or text.
-
-    `special` maps types to their own decoders. An invalid value is reported and skipped, or is
-    None if it cannot be skipped, so that all other values are still decoded.
-    """
-    if type_ in special:
-        return special[type_](node, path, report)
-    origin, args = get_origin(type_), get_args(type_)
-    if origin in (Union, types.UnionType):
-        return None if is_null(node) else decode(node, args[0], path, report, special)
-    if origin is dict:
-        pairs = {}
-        for key, child, at in items(node, path, report):
-            if args[1] is str and is_null(child):
-                report(no_value(key, child, at))
-            else:
-                pairs[key] = decode(child, args[1], at, report, special)
-        return {key: value for key, value in pairs.items() if value is not None}
-    if origin is tuple:
-        members = elements(node, path, report)
-        values = [decode(child, args[0], at, report, special) for child, at in members]
-        blank = _blank(args[0])
-        kept = (blank if value is None else value for value in values)
-        return tuple(value for value in kept if value is not None)
-    if isinstance(type_, type) and issubclass(type_, msgspec.Struct):
-        return _decode_struct(node, type_, path, report, special)
-    return _decode_text(node, args if origin is Literal else None, path, report)
-
-
-def _blank(type_: Any) -> Any:
-    """Return a placeholder for an invalid Struct, so that later elements keep their index."""
-    if not (isinstance(type_, type) and issubclass(type_, msgspec.Struct)):
-        return None
-    return type_(**{f.name: "" for f in msgspec.structs.fields(type_) if f.required})
-
-
-def _decode_text(
-    node: yaml.Node, allowed: tuple[str, ...] | None, path: Path, report: Report
-) -> str | None:
-    text = scalar(node, path, report)
-    if text is None or allowed is None or text in allowed:
-        return text
-    expected = did_you_mean(text, allowed) or f"; allowed: {', '.join(allowed)}"
-    report(Problem(message=f"{text!r} is not allowed here{expected}", path=path))
-    return None
-
-
-def _decode_struct(
-    node: yaml.Node,
-    type_: type[msgspec.Struct],
-    path: Path,
-    report: Report,
-    special: dict[Any, Decoder],
-) -> Any:
-    """Decode a mapping as a Struct. A key without a value counts as absent, if null is invalid."""
-    hints = get_type_hints(type_, include_extras=True)
-    fields = {field.name: field for field in msgspec.structs.fields(type_)}
-    values: dict[str, Any] = {}
-    for key, child, at in items(node, path, report):
-        if key not in fields:
-            report(_unknown_key(key, list(fields), at))
-            continue
-        if is_null(child) and not _admits_null(hints[key]):
-            continue
-        value = decode(child, hints[key], at, report, special)
-        if value is not None or is_null(child):
-            values[key] = value
-    if not isinstance(node, yaml.MappingNode):
-        return None
-    missing = [name for name, field in fields.items() if field.required and name not in values]
-    for name in missing:
-        at = (*path, name)
-        report(Problem(message=f"{name!r} is missing", path=path, caused_by=(at,)))
-    return None if missing else type_(**values)
-
-
-def _admits_null(hint: Any) -> bool:
-    plain = get_args(hint)[0] if get_origin(hint) is Annotated else hint
-    return type(None) in get_args(plain)
-
-
-def _unknown_key(key: str, known: list[str], path: Path) -> Problem:
-    listed = did_you_mean(key, known) or f"; allowed: {', '.join(known)}"
-    return Problem(
-        message=f"unknown key {key!r}{listed}",
-        path=path,
-        on_key=True,
-        intended_path=(*path[:-1], closest(key, known) or key),
-    )
+    return ConfigError([Source(name, text, {}).at(Problem(message=message), index)])
