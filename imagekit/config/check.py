@@ -5,19 +5,27 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+import msgspec
+
 from imagekit.config import check_cloudbuild, cloudbuild
 from imagekit.config.schema import (
-    AXES,
     ORIGINAL_BASE_URL,
     SECTION,
-    Combination,
+    Alias,
     Config,
     Entry,
     Exclude,
     names_an_axis,
 )
-from imagekit.docker.names import invalid_reason, is_repository
-from imagekit.errors import Path, Problem, did_you_mean
+from imagekit.docker.names import invalid_reason, is_base
+from imagekit.errors import Path, Problem, did_you_mean, listed
+from imagekit.support.decode import unknown_key
+
+RESERVED = {
+    *("recipe", "build_args", "reason", "status", "tag", "aliases", "parent", "dockerfile"),
+    *("test", "repository", "date", "commit"),
+}
+"""Names that an axis cannot have: keys of entries, columns of the matrix, parts of tags."""
 
 
 def check(config: Config) -> Iterator[Problem]:
@@ -26,32 +34,56 @@ def check(config: Config) -> Iterator[Problem]:
         message = "'images' is missing or empty, so there is nothing to build"
         yield Problem(message=message, path=("images",), caused_by=(("images",),))
     yield from _check_base_url(config.base_url)
-    for axis in AXES:
-        for name in config.axis(axis):
-            if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
-                message = f"{name!r} cannot be part of a tag: use letters, digits, '_', '.' and '-'"
-                yield Problem(message=message, path=(SECTION[axis], name), on_key=True)
+    yield from _check_axes(config)
+    known = {axis: config.axis(axis) for axis in config.axis_names()}
     for index, entry in enumerate(config.images):
-        yield from _check_names(config, entry, ("images", index))
+        yield from _check_names(config, known, entry, ("images", index))
     for index, rule in enumerate(config.exclude):
-        yield from _check_names(config, rule, ("exclude", index))
+        yield from _check_names(config, known, rule, ("exclude", index))
         if not names_an_axis(rule):
             message = "this rule names no axis, so it would exclude everything; name at least one"
             at = ("exclude", index)
             yield Problem(message=message, path=at, caused_by=(at,))
     for name, alias in config.aliases.items():
-        yield from _check_names(config, alias, ("aliases", name))
+        yield from _check_names(config, known, alias, ("aliases", name))
     yield from check_cloudbuild.check(config.cloudbuild)
     yield from _check_unused_substitutions(config)
 
 
+def _check_axes(config: Config) -> Iterator[Problem]:
+    for axis in config.axes:
+        path: Path = ("axes", axis)
+        section = SECTION.get(axis)
+        if axis in RESERVED:
+            message = f"{axis!r} has another meaning in a config; give the axis another name"
+            yield Problem(message=message, path=path, on_key=True)
+        elif not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", axis):
+            message = (
+                f"{axis!r} is not a valid name of an axis: use letters, digits, '_' and '-', "
+                "and start with a letter"
+            )
+            yield Problem(message=message, path=path, on_key=True)
+        elif section and getattr(config, section):
+            message = f"the values of {axis!r} are in {section!r}, too; put them in one place"
+            yield Problem(message=message, path=path, on_key=True, see=(section,))
+        elif not config.axes[axis]:
+            message = f"the axis {axis!r} has no values; add some or remove it"
+            yield Problem(message=message, path=path, on_key=True, caused_by=(path,))
+    for axis in config.axis_names():
+        for name in config.axis(axis):
+            if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+                message = f"{name!r} cannot be part of a tag: use letters, digits, '_', '.' and '-'"
+                yield Problem(message=message, path=(*config.section(axis), name), on_key=True)
+
+
 def _check_unused_substitutions(config: Config) -> Iterator[Problem]:
-    sections = [config.axis(axis) for axis in AXES]
-    build_args = [args for section in sections for args in section.values()]
+    names = config.cloudbuild.substitutions
+    if not names:
+        return
+    build_args = [args for axis in config.axis_names() for args in config.axis(axis).values()]
     build_args += [entry.build_args for entry in config.images]
     build_args += [recipe.build_args for recipe in config.recipes.values()]
     texts = [value for args in build_args for value in args.values()]
-    names = config.cloudbuild.substitutions
     used = {name for text in texts for name in cloudbuild.substituted(text, names)}
     for name in names:
         if name not in used:
@@ -67,24 +99,31 @@ def _check_base_url(url: str | None) -> Iterator[Problem]:
             "generator's default; set it here or pass --base-url"
         )
         yield Problem(message=message, severity="warning")
-    elif not is_repository(url):
+    elif not is_base(url):
         yield Problem(message=f"{url!r} {invalid_reason(url)}", path=("base_url",))
 
 
 def _check_names(
-    config: Config, chooser: Entry | Exclude | Combination, path: Path
+    config: Config,
+    known: dict[str, dict[str, dict[str, str]]],
+    chooser: Entry | Exclude | Alias,
+    path: Path,
 ) -> Iterator[Problem]:
-    for axis in AXES:
-        choice = getattr(chooser, axis)
-        known = config.axis(axis)
-        names = choice if isinstance(choice, tuple) else (choice,)
-        for index, name in enumerate(names):
-            if name is None or name in known:
+    for axis, choice in chooser.axes.items():
+        if axis not in known:
+            others = [name for name in chooser.__struct_fields__ if name != "axes"]
+            problem = unknown_key(axis, [*known, *others], (*path, axis))
+            # Without any axis, each key is unknown; what is wrong with 'axes' explains it.
+            caused_by: tuple[Path, ...] = () if config.axes else (("axes",),)
+            yield msgspec.structs.replace(problem, caused_by=caused_by)
+            continue
+        values = known[axis]
+        for index, name in enumerate(choice if isinstance(choice, tuple) else (choice,)):
+            if name is None or name in values:
                 continue
-            has = f"; available: {', '.join(known)}" if known else ", which is missing or empty"
-            message = (
-                f"{axis} {name!r} is not in '{SECTION[axis]}'{did_you_mean(name, known) or has}"
-            )
+            section = config.section(axis)
+            where = section[0] if len(section) == 1 else f"axes.{axis}"
+            has = f"; available: {listed(values)}" if values else ", which is missing or empty"
+            message = f"{axis} {name!r} is not in '{where}'{did_you_mean(name, values) or has}"
             # A misspelled key in that section hides this problem.
-            at = (*path, axis, index)
-            yield Problem(message=message, path=at, caused_by=((SECTION[axis], name),))
+            yield Problem(message=message, path=(*path, axis, index), caused_by=((*section, name),))

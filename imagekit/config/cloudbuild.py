@@ -7,11 +7,10 @@ from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
 import msgspec
-import yaml
 from msgspec import Meta
 
 from imagekit.errors import Path, Problem
-from imagekit.support.yaml_reader import Decoder, Report, scalar
+from imagekit.support.decode import Decoder, Report, scalar
 
 MAX_TIMEOUT = 86_400
 """Seconds. Cloud Build ends every build after 24 hours
@@ -134,8 +133,8 @@ def seconds(text: str) -> int | None:
     return amount if 1 <= amount <= MAX_TIMEOUT else None
 
 
-def _seconds(node: yaml.Node, path: Path, report: Report) -> int | None:
-    text = scalar(node, path, report)
+def _seconds(value: Any, path: Path, report: Report) -> int | None:
+    text = scalar(value, path, report)
     amount = seconds(text) if text is not None else None
     if text is not None and amount is None:
         message = (
@@ -145,16 +144,16 @@ def _seconds(node: yaml.Node, path: Path, report: Report) -> int | None:
     return amount
 
 
-def _count(node: yaml.Node, path: Path, report: Report) -> int | None:
-    text = scalar(node, path, report)
+def _count(value: Any, path: Path, report: Report) -> int | None:
+    text = scalar(value, path, report)
     if text is not None and not re.fullmatch(r"[1-9][0-9]{0,8}", text):
         report(Problem(message=f"{text!r} is not a positive whole number", path=path))
         return None
     return None if text is None else int(text)
 
 
-def _flag(node: yaml.Node, path: Path, report: Report) -> bool | None:
-    text = scalar(node, path, report)
+def _flag(value: Any, path: Path, report: Report) -> bool | None:
+    text = scalar(value, path, report)
     if text is not None and text not in ("true", "false"):
         report(Problem(message=f"expected true or false, found {text!r}", path=path))
     return {"true": True, "false": False}.get(text or "")
@@ -171,11 +170,15 @@ REFERENCE = re.compile(r"\$(?:\{(_[A-Z0-9_]+)\}|(_[A-Z0-9_]+))")
 
 def substituted(text: str, names: Collection[str]) -> set[str]:
     """Return the names of the substitutions that a text uses as `${_NAME}` or `$_NAME`."""
+    if "$" not in text:
+        return set()
     return {match[1] or match[2] for match in REFERENCE.finditer(text)} & set(names)
 
 
 def escape(text: str, names: Collection[str] = ()) -> str:
     """Escape a text for Cloud Build, except for substitutions with these names."""
+    if "$" not in text:
+        return text
     parts, end = [], 0
     for match in REFERENCE.finditer(text):
         if (match[1] or match[2]) in names:

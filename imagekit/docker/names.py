@@ -36,6 +36,12 @@ def is_repository(url: str) -> bool:
     return bool(match) and not _too_short(url)
 
 
+def is_base(url: str) -> bool:
+    """Whether a text is a valid repository, or would be with an image's name after it."""
+    has_path = any(character in url for character in "/.:")
+    return is_repository(url) or (has_path and is_repository(f"{url}/image"))
+
+
 def invalid_reason(url: str) -> str:
     """Return why a text is not a valid repository, and what a valid one looks like."""
     reasons = {
@@ -73,7 +79,25 @@ def _path_of(path: str) -> list[str]:
 
 def is_tag(text: str) -> bool:
     """Whether a text is a valid image tag (`tag` in the same grammar)."""
-    return bool(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", text))
+    return TAG.fullmatch(text) is not None
+
+
+TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+
+
+def has_host(repository: str) -> bool:
+    """Whether a repository begins with a registry's host, by Docker's rule.
+
+    The first part is a host if it has a dot or a colon, or is `localhost`
+    (docs.docker.com/reference/cli/docker/image/tag).
+    """
+    host, slash, _ = repository.partition("/")
+    return bool(slash) and ("." in host or ":" in host or host == "localhost")
+
+
+def resolve(base: str, repository: str) -> str:
+    """Return a repository that is given relative to another one, or with a host, in full."""
+    return repository if has_host(repository) else f"{base}/{repository}" if repository else base
 
 
 class Registry(msgspec.Struct, frozen=True):

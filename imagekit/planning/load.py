@@ -10,9 +10,11 @@ from imagekit.config import check, cloudbuild, schema
 from imagekit.config.schema import Config
 from imagekit.docker import names
 from imagekit.errors import ConfigError, Problem, UsageError, root_causes
+from imagekit.planning import check_names, check_recipes
 from imagekit.planning.matrix import Matrix, expand
-from imagekit.planning.plan import Plan, build_plan, not_built, select_images
+from imagekit.planning.plan import Plan, build_plan
 from imagekit.planning.recipes import recipes_of
+from imagekit.planning.select import not_built, select_images
 from imagekit.support.yaml_reader import Source, parse
 
 
@@ -50,8 +52,10 @@ def check_text(
 
 def select(checked: Checked, only: str | Sequence[str], skip: str | Sequence[str]) -> Plan:
     """Select images from the plan of a checked config, like `imagekit.plan`."""
-    missing = not_built(checked.matrix)
-    return select_images(checked.plan, as_list(only), as_list(skip), missing)
+    only_globs, skip_globs = as_list(only), as_list(skip)
+    if not only_globs and not skip_globs:
+        return checked.plan
+    return select_images(checked.plan, only_globs, skip_globs, not_built(checked.matrix))
 
 
 def as_list(globs: str | Sequence[str]) -> Sequence[str]:
@@ -73,10 +77,16 @@ def derive(
     Raises ConfigError with every error, including those in `problems`.
     """
     recipes_, recipe_problems = recipes_of(loaded)
-    causes = [*problems, *check.check(loaded), *recipe_problems]
+    causes = [
+        *problems,
+        *check.check(loaded),
+        *recipe_problems,
+        *check_recipes.check(loaded, recipes_),
+    ]
     matrix_, matrix_problems = expand(loaded, recipes_)
     plan_, plan_problems = build_plan(matrix_)
-    every = [*causes, *matrix_problems, *plan_problems]
+    name_problems = check_names.check(matrix_, plan_)
+    every = [*causes, *matrix_problems, *plan_problems, *name_problems]
     roots = root_causes(causes, every)
     located = [source.locate(problem) if source else problem for problem in roots]
     errors = _in_order(problem for problem in located if problem.severity == "error")
@@ -94,7 +104,7 @@ def _in_order(problems: Iterable[Problem]) -> list[Problem]:
 def _override(loaded: Config, base_url: str | None, timeout: int | None) -> Config:
     changes: dict[str, object] = {}
     if base_url:
-        if not names.is_repository(base_url):
+        if not names.is_base(base_url):
             raise UsageError(f"base_url: {base_url!r} {names.invalid_reason(base_url)}")
         changes["base_url"] = base_url
     if timeout:

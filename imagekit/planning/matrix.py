@@ -2,36 +2,45 @@
 
 from __future__ import annotations
 
+import heapq
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
 
 import msgspec
 
-from imagekit.config.schema import (
-    AXES,
-    SECTION,
-    Axis,
-    Combination,
-    Config,
-    Entry,
-    Exclude,
-    names_an_axis,
-)
-from imagekit.errors import Path, Problem
-from imagekit.planning.recipes import Recipes, ancestors, ancestry, identity, narrow, with_recipe
+from imagekit.config.schema import Alias, Choice, Config, Entry
+from imagekit.errors import Path, Problem, listed
+from imagekit.planning.excludes import Excludes
+from imagekit.planning.recipes import Recipes, Values, Variant, used_recipes
 
 Status = Literal["built", "excluded", "not listed"]
 NOT_LISTED = "no entry in 'images' names it"
+MAX_NOT_LISTED = 1_000
+"""The most combinations that no entry names and that a matrix lists; more are only counted."""
 
 
-class Cell(msgspec.Struct, frozen=True, kw_only=True):
+class Combination(msgspec.Struct, frozen=True, gc=False):
+    """At most one value of each axis, and a recipe."""
+
+    values: Values
+    """A value of each axis, in the order of the axes; None for an axis that is not used."""
+    recipe: str
+    """The name of the recipe."""
+
+    def __str__(self) -> str:
+        return f"{' × '.join(v for v in self.values if v is not None)} ({self.recipe})"
+
+
+class Cell(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One combination and whether it is built."""
 
     combination: Combination
-    """The combination, with its recipe."""
+    """The combination."""
     status: Status
     """Whether it is built."""
+    variant: Variant | None
+    """How it is made; None if the recipe cannot be built from these axes and values."""
     reason: str = ""
     """Why it is not built."""
     path: Path = ()
@@ -46,157 +55,293 @@ class Matrix(msgspec.Struct, frozen=True, kw_only=True):
     config: Config
     """The config."""
     recipes: Recipes
-    """The recipes by name, built-in ones included."""
+    """The recipes, built-in ones included."""
     cells: tuple[Cell, ...]
-    """The listed cells in the order of the config, then those that are not listed."""
+    """The listed cells in the order of the config, then those that are not listed, if few."""
+    more: int = 0
+    """The number of combinations that are not listed and not in `cells`."""
 
     def built(self) -> tuple[Cell, ...]:
         """Return the cells that are built."""
         return tuple(cell for cell in self.cells if cell.status == "built")
 
+    def not_listed(self) -> Iterator[Cell]:
+        """Yield every combination that no entry names, however many there are."""
+        return _not_listed(self.config, self.recipes, self.cells)
+
 
 def expand(config: Config, recipes: Recipes) -> tuple[Matrix, list[Problem]]:
     """Return the matrix of a config, and the problems of its combinations."""
-    cells = tuple(_named(config))
-    matrix = Matrix(
-        config=config, recipes=recipes, cells=(*cells, *_not_listed(config, recipes, cells))
-    )
-    return matrix, list(_check(matrix))
+    excludes = Excludes(config, recipes)
+    cells = tuple(_listed(config, recipes, excludes))
+    number = sum(_count(config, recipes, cells))
+    few = number <= MAX_NOT_LISTED
+    others = tuple(_not_listed(config, recipes, cells)) if few else ()
+    matrix = Matrix(config=config, recipes=recipes, cells=cells + others, more=0 if few else number)
+    return matrix, [*_check(matrix, cells), *excludes.check(cells)]
 
 
-def _named(config: Config) -> Iterator[Cell]:
+def combination_of(alias: Alias, recipes: Recipes) -> Combination:
+    """Return the combination that an alias stands for."""
+    values = tuple(alias.axes.get(axis) for axis in recipes.axes)
+    recipe = alias.recipe or recipes.default(recipes.mask(values)) or ""
+    return Combination(values, recipe)
+
+
+def _listed(config: Config, recipes: Recipes, excludes: Excludes) -> Iterator[Cell]:
+    known = {axis: config.axis(axis) for axis in recipes.axes}
     for index, entry in enumerate(config.images):
-        for combination in _product(entry):
-            rule = _first_match(config.exclude, combination)
+        path: Path = ("images", index)
+        names_exist = _names_exist(entry, known)
+        for values, names, mask in _product(entry, recipes):
+            for recipe in names:
+                rule = excludes.first(values, recipe)
+                yield Cell(
+                    combination=Combination(values, recipe),
+                    status="built" if rule is None else "excluded",
+                    variant=recipes.find(recipe, mask) if names_exist else None,
+                    reason="" if rule is None else rule.reason,
+                    path=path,
+                    build_args=entry.build_args,
+                )
+
+
+def _names_exist(entry: Entry, known: Mapping[str, Mapping[str, object]]) -> bool:
+    for axis, choice in entry.axes.items():
+        names = known.get(axis)
+        for name in choice if names is not None else ():
+            if name is not None and name not in names:  # type: ignore[operator]
+                return False
+    return True
+
+
+def _product(entry: Entry, recipes: Recipes) -> Iterator[tuple[Values, tuple[str, ...], int]]:
+    """Yield each combination of an entry's values with its recipes and its axes as bits."""
+    choices: list[Choice] = []
+    mask, is_mixed = 0, False
+    for index, axis in enumerate(recipes.axes):
+        choice = entry.axes.get(axis) or WITHOUT
+        choices.append(choice)
+        if len(choice) > 1 and None in choice:
+            is_mixed = True
+        elif choice[0] is not None:
+            mask |= 1 << index
+    names = _recipes(entry, recipes, mask)
+    for values in itertools.product(*choices):
+        if is_mixed:
+            mask = recipes.mask(values)
+            names = _recipes(entry, recipes, mask)
+        yield values, names, mask
+
+
+WITHOUT: Choice = (None,)
+
+
+def _recipes(entry: Entry, recipes: Recipes, mask: int) -> tuple[str, ...]:
+    if entry.recipe is None:
+        return recipes.default_names(mask)
+    return tuple(name or recipes.default(mask) or "" for name in entry.recipe or ())
+
+
+# ---- combinations that no entry names
+
+
+def _shapes(config: Config, recipes: Recipes, cells: Iterable[Cell]) -> dict[int, str]:
+    """The sets of axes whose combinations are shown, each with the recipe that is shown.
+
+    They are those that the entries use. With built-in recipes, also those of `cpu` and `gpu`.
+    """
+    shapes: dict[int, str] = {}
+    for name in ("cpu", "gpu"):
+        if name in recipes.built_in:
+            for mask, variant in recipes.variants[name].items():
+                if mask:
+                    shapes.setdefault(mask, variant.name)
+    last = None
+    for cell in cells:
+        if cell.variant is not None and cell.variant is not last and cell.path:
+            last = cell.variant
+            default = recipes.default(last.mask)
+            shapes.setdefault(last.mask, default or last.name)
+    return shapes
+
+
+def _seen(
+    recipes: Recipes, shapes: dict[int, str], cells: Iterable[Cell]
+) -> dict[int, set[Values]]:
+    seen: dict[int, set[Values]] = {mask: set() for mask in shapes}
+    for cell in cells:
+        if cell.path:
+            mask = cell.variant.mask if cell.variant else recipes.mask(cell.combination.values)
+            if mask in seen:
+                seen[mask].add(cell.combination.values)
+    return seen
+
+
+def _count(config: Config, recipes: Recipes, cells: Iterable[Cell]) -> Iterator[int]:
+    shapes = _shapes(config, recipes, cells)
+    for mask, seen in _seen(recipes, shapes, cells).items():
+        number = 1
+        for axis in recipes.names(mask):
+            number *= len(config.axis(axis))
+        # A value that does not exist is an error, and counted as if it did.
+        yield max(0, number - len(seen))
+
+
+def _not_listed(config: Config, recipes: Recipes, cells: Iterable[Cell]) -> Iterator[Cell]:
+    shapes = _shapes(config, recipes, cells)
+    seen = _seen(recipes, shapes, cells)
+    # One set of axes after the other, since most combinations of all axes have none of these sets.
+    for _, values, mask in heapq.merge(*(_of_shape(config, recipes, mask) for mask in shapes)):
+        if values not in seen[mask]:
             yield Cell(
-                combination=combination,
-                status="built" if rule is None else "excluded",
-                reason="" if rule is None else rule.reason,
-                path=("images", index),
-                build_args=entry.build_args,
+                combination=Combination(values, shapes[mask]),
+                status="not listed",
+                variant=recipes.find(shapes[mask], mask),
+                reason=NOT_LISTED,
             )
 
 
-def _product(entry: Entry) -> Iterator[Combination]:
-    choices = [getattr(entry, axis) or (None,) for axis in AXES]
-    for values in itertools.product(*choices, entry.recipe or (None,)):
-        *names, recipe = values
-        chosen = dict(zip(AXES, names, strict=True))
-        yield with_recipe(Combination(recipe=recipe, **chosen))
-
-
-def _first_match(rules: tuple[Exclude, ...], combination: Combination) -> Exclude | None:
-    return next((rule for rule in rules if matches(rule, combination)), None)
-
-
-def matches(rule: Exclude, combination: Combination) -> bool:
-    """Whether a combination matches a rule on every axis that the rule names."""
-    choices = {name: getattr(rule, name) for name in (*AXES, "recipe")}
-    return names_an_axis(rule) and all(
-        choice is None or getattr(combination, name) in choice for name, choice in choices.items()
-    )
-
-
-def _not_listed(config: Config, recipes: Recipes, named: tuple[Cell, ...]) -> Iterator[Cell]:
-    listed = {_values(cell.combination) for cell in named}
-    seen = {cell.combination for cell in named}
-    bases: list[str | None] = [*config.base_images] or [None]
-    pythons: list[str | None] = [*config.python_versions] or [None]
-    for values in itertools.product(bases, pythons, [None, *config.gpu_versions]):
-        chosen = dict(zip(AXES, values, strict=True))
-        whole = with_recipe(Combination(**chosen))
-        recipe = str(whole.recipe)
-        # A recipe may not use every axis.
-        combination = narrow(whole, recipe, identity(recipe, recipes, config))
-        is_known = _values(whole) in listed or combination in seen
-        if not is_known and combination.values():
-            seen.add(combination)
-            yield Cell(combination=combination, status="not listed", reason=NOT_LISTED)
-
-
-def _values(combination: Combination) -> tuple[str | None, ...]:
-    return tuple(getattr(combination, axis) for axis in AXES)
+def _of_shape(
+    config: Config, recipes: Recipes, mask: int
+) -> Iterator[tuple[tuple[int, ...], Values, int]]:
+    """Yield the combinations of a set of axes in the order of the config, each with its ranks."""
+    choices: list[list[tuple[int, str | None]]] = [
+        [*enumerate(config.axis(axis), start=1)] if mask >> i & 1 else [(0, None)]
+        for i, axis in enumerate(recipes.axes)
+    ]
+    for pairs in itertools.product(*choices):
+        yield tuple(rank for rank, _ in pairs), tuple(value for _, value in pairs), mask
 
 
 # ---- checks
 
-SECTIONS: tuple[Path, ...] = tuple((section,) for section in SECTION.values())
-"""The sections of the axes; a problem in one may cause problems of combinations."""
+
+def sections(config: Config) -> tuple[Path, ...]:
+    """Return the sections of the axes; a problem in one may cause problems of combinations."""
+    return tuple(config.section(axis) for axis in config.axis_names())
 
 
-def _check(matrix: Matrix) -> Iterator[Problem]:
-    config = matrix.config
-    for cell in matrix.cells:
-        if cell.path:
-            yield from _check_axes(matrix, cell.combination, cell.path)
+def _check(matrix: Matrix, cells: tuple[Cell, ...]) -> Iterator[Problem]:
+    config, recipes = matrix.config, matrix.recipes
+    checked: set[tuple[Path, str, int]] = set()
+    for cell in cells:
+        if cell.variant is None or recipes.unclear:
+            mask = recipes.mask(cell.combination.values)
+            key = (cell.path, cell.combination.recipe, mask)
+            if key not in checked:
+                checked.add(key)
+                yield from _check_axes(matrix, cell.combination, cell.path)
     for name, alias in config.aliases.items():
-        yield from _check_axes(matrix, with_recipe(alias), ("aliases", name))
-    yield from _check_twice(matrix)
-    yield from _check_rules(matrix)
-    yield from _check_unused(matrix)
-    if config.images and not matrix.built():
+        yield from _check_axes(matrix, combination_of(alias, recipes), ("aliases", name))
+    yield from _check_twice(cells)
+    yield from _check_unused(matrix, cells)
+    if config.images and cells and all(cell.status != "built" for cell in cells):
         message = "every image is excluded, so there is nothing to build"
         yield Problem(message=message, path=("exclude",), caused_by=(("exclude",), ("images",)))
 
 
 def _check_axes(matrix: Matrix, combination: Combination, path: Path) -> Iterator[Problem]:
-    recipe = str(combination.recipe)
-    if recipe not in matrix.recipes:
+    config, recipes, name = matrix.config, matrix.recipes, combination.recipe
+    mask = recipes.mask(combination.values)
+    given: tuple[Path, ...] = tuple((*path, axis) for axis in recipes.axes)
+    if not name:
+        yield Problem(
+            message=_no_default(recipes, mask),
+            path=path,
+            caused_by=(path, *given, ("recipes",), *sections(config)),
+        )
         return
-    needed = identity(recipe, matrix.recipes, matrix.config)
-    values: dict[Axis, str] = combination.values()
-    for axis in needed:
-        if axis not in values:
-            names = ", ".join(matrix.config.axis(axis))
-            message = f"recipe {recipe!r} requires {axis!r}, one of: {names}"
+    variants = recipes.variants.get(name, {})
+    for variant in variants[mask].line() if mask in variants and recipes.unclear else ():
+        if pair := recipes.unclear.get((variant.name, variant.mask)):
+            message = (
+                f"recipe {variant.name!r} can be built upon {pair[0]!r} and {pair[1]!r} for "
+                f"{_axes(recipes, variant.mask)}; remove one from its 'parent'"
+            )
+            yield Problem(message=message, path=("recipes", variant.name, "parent"))
+    if mask in variants or not variants:
+        return
+    if len(variants) > 1:
+        choices = " or ".join(_axes(recipes, other) for other in variants)
+        message = f"recipe {name!r} cannot be built for {_axes(recipes, mask)}, only for {choices}"
+        yield Problem(message=message, path=path, caused_by=(*given, ("recipes",)))
+        return
+    needed = next(iter(variants))
+    for i, axis in enumerate(recipes.axes):
+        if needed >> i & 1 and not mask >> i & 1:
+            message = f"recipe {name!r} requires {axis!r}, one of: {listed(config.axis(axis))}"
             yield Problem(message=message, path=path, caused_by=((*path, axis), ("recipes",)))
-    for axis in values:
         # An axis without values means an unknown name, which config/check reports.
-        if axis not in needed and matrix.config.axis(axis):
-            message = f"recipe {recipe!r} does not read the axis {axis!r}; remove it"
+        if mask >> i & 1 and not needed >> i & 1 and config.axis(axis):
+            message = f"recipe {name!r} does not read the axis {axis!r}; remove it"
             yield Problem(message=message, path=(*path, axis), caused_by=(("recipes",),))
 
 
-def _check_twice(matrix: Matrix) -> Iterator[Problem]:
+def _axes(recipes: Recipes, mask: int) -> str:
+    return " × ".join(recipes.names(mask)) or "no axis"
+
+
+def _no_default(recipes: Recipes, mask: int) -> str:
+    """Why no recipe is clear from the axes of an entry, and what to do."""
+    axes = _axes(recipes, mask)
+    if several := recipes.defaults.get(mask):
+        names = " and ".join(map(repr, several))
+        return f"recipes {names} are both built for {axes}; name one with 'recipe'"
+    if not recipes.by_name:
+        return "the config has no recipe; add one to 'recipes'"
+    if not recipes.defaults:
+        return "every recipe is 'parent_only'; name one with 'recipe'"
+
+    def difference(other: int) -> int:
+        return (mask ^ other).bit_count()
+
+    nearest = min(recipes.defaults, key=difference)
+    missing, extra = recipes.names(nearest & ~mask), recipes.names(mask & ~nearest)
+    remedy = [f"add {' and '.join(map(repr, missing))}"] if missing else []
+    remedy += [f"remove {' and '.join(map(repr, extra))}"] if extra else []
+    name = recipes.defaults[nearest][0]
+    return f"no recipe is built for {axes}; for {name!r}, {' and '.join(remedy)}"
+
+
+def _check_twice(cells: Iterable[Cell]) -> Iterator[Problem]:
     first: dict[Combination, Path] = {}
-    for cell in matrix.cells:
-        if cell.combination in first:
+    number = 0
+    for cell in cells:
+        see = first.setdefault(cell.combination, cell.path)
+        if len(first) > number:
+            number += 1
+        elif see is not cell.path and cell.combination.recipe:
             message = f"{cell.combination} is listed twice; remove one"
-            see = first[cell.combination]
             yield Problem(message=message, path=cell.path, see=see, caused_by=(cell.path,))
-        first.setdefault(cell.combination, cell.path)
+        elif cell.combination.recipe:
+            at: Path = (*cell.path, "recipe")
+            message = (
+                f"{cell.combination} is listed twice: by the recipe's name, and by null, which "
+                "stands for the same recipe; remove one"
+            )
+            yield Problem(message=message, path=at, caused_by=(cell.path,))
 
 
-def _check_rules(matrix: Matrix) -> Iterator[Problem]:
+def _check_unused(matrix: Matrix, cells: Iterable[Cell]) -> Iterator[Problem]:
     config = matrix.config
-    listed = [cell.combination for cell in matrix.cells if cell.path]
-    known = [combination for combination in listed if combination.recipe in matrix.recipes]
-    below = [c for one in known for c in ancestors(one, matrix.recipes, config)]
-    for index, rule in enumerate(config.exclude):
-        at = ("exclude", index)
-        if not rule.reason.strip():
-            message = "'reason' must not be empty; it is shown in the matrix"
-            yield Problem(message=message, path=(*at, "reason"), caused_by=((*at, "reason"),))
-        if names_an_axis(rule) and not any(matches(rule, c) for c in (*listed, *below)):
-            message = "this rule matches no combination in 'images'; fix or remove it"
-            axes: list[Path] = [(*at, name) for name in (*AXES, "recipe")]
-            caused_by = (*axes, ("images",), *SECTIONS)
-            yield Problem(message=message, path=at, caused_by=caused_by)
-
-
-def _check_unused(matrix: Matrix) -> Iterator[Problem]:
-    listed = [cell.combination for cell in matrix.cells if cell.path]
-    for axis in AXES:
-        used = {getattr(combination, axis) for combination in listed}
-        for name in matrix.config.axis(axis):
-            if name not in used:
-                message = f"no image uses {name!r}; remove it from '{SECTION[axis]}' or use it"
-                path = (SECTION[axis], name)
+    used: set[tuple[int, str | None]] = set()
+    for entry in config.images:
+        for i, axis in enumerate(matrix.recipes.axes):
+            used.update((i, name) for name in entry.axes.get(axis, ()))
+    for i, axis in enumerate(matrix.recipes.axes):
+        section = config.section(axis)
+        shown = section[0] if len(section) == 1 else f"axes.{axis}"
+        for name in config.axis(axis):
+            if (i, name) not in used:
+                message = f"no image uses {name!r}; remove it from '{shown}' or use it"
+                path = (*section, name)
                 yield Problem(message=message, path=path, on_key=True, severity="warning")
-    recipes = {str(combination.recipe) for combination in listed}
-    parents = {n for r in recipes & set(matrix.recipes) for n in ancestry(r, matrix.recipes)}
-    for name in matrix.config.recipes:
-        if name not in recipes | parents:
+    distinct = {id(cell.variant): cell.variant for cell in cells if cell.variant is not None}
+    recipes = used_recipes(list(distinct.values()))
+    named = {cell.combination.recipe for cell in cells if cell.variant is None}
+    for name in config.recipes:
+        if name not in recipes | named:
             message = f"no image uses recipe {name!r}; remove it or use it in 'images'"
             path = ("recipes", name)
             yield Problem(message=message, path=path, on_key=True, severity="warning")

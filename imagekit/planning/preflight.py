@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 from collections.abc import Callable, Iterator
 
-from imagekit.config.schema import AXES, SECTION, Config
+from imagekit.config.schema import Config
 from imagekit.docker.dockerfile import declared_args, default_args
 from imagekit.errors import Problem, counted, did_you_mean
 from imagekit.planning.plan import Image, Plan
@@ -53,11 +53,12 @@ def _defaults(
     recipes, _ = recipes_of(config)
     users: dict[tuple[str, str], list[Image]] = {}
     for image in images:
-        read = recipes[str(image.combination.recipe)].axes
-        for axis, value in image.combination.values().items():
+        recipe = recipes.by_name[image.recipe]
+        read = (*recipe.axes, *recipe.optional_axes)
+        for axis, value in image.values.items():
             if axis in read and not config.axis(axis)[value]:
                 users.setdefault((axis, value), []).append(image)
-    for axis in AXES:
+    for axis in config.axis_names():
         # The other values of the axis show which build args belong to it.
         usual = {arg for args in config.axis(axis).values() for arg in args}
         for value in config.axis(axis):
@@ -65,10 +66,10 @@ def _defaults(
             set_args = {arg for image in taken for arg in image.build_args}
             left = [arg for arg in defaults if arg in (usual or defaults) and arg not in set_args]
             if taken and left:
-                listed = ", ".join(f"{arg}={defaults[arg]}" for arg in left)
+                defaults_left = ", ".join(f"{arg}={defaults[arg]}" for arg in left)
                 message = (
                     f"{value!r} has no build args, so {name} uses its default "
-                    f"{listed} ({counted(len(taken), 'image')}); set the build args"
+                    f"{defaults_left} ({counted(len(taken), 'image')}); set the build args"
                 )
-                path = (SECTION[axis], value)
+                path = (*config.section(axis), value)
                 yield Problem(message=message, path=path, on_key=True, severity="warning")

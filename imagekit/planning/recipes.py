@@ -2,215 +2,327 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import msgspec
 from msgspec import UNSET
 
-from imagekit.config.schema import AXES, SECTION, Axis, Combination, Config
-from imagekit.docker.context import is_inside_context
-from imagekit.docker.names import INVALID_TAG, is_tag
+from imagekit.config.schema import SECTION, Config, RecipeChange
 from imagekit.errors import Path, Problem, did_you_mean
+from imagekit.planning.patterns import Pattern
 
 CPU_BASE_IMAGE = "ubuntu:18.04"
 """The base of CPU images if a config has no base images, as in the original generator."""
+
+Values = tuple[str | None, ...]
+"""A value of each axis, in the order of the axes; None for an axis that is not used."""
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """How a kind of image is made."""
 
     dockerfile: str
-    """The path of the Dockerfile in the build context."""
-    tag: str
-    """The pattern of the tags, with axes in braces."""
-    axes: tuple[Axis, ...] = ()
-    """The axes whose build args the Dockerfile gets."""
-    parent: str | None = None
-    """The recipe of the parent image."""
+    """The path of the Dockerfile, relative to the root of the build."""
+    tags: tuple[str, ...]
+    """The patterns of the tags; the first identifies the image."""
+    context: str = "."
+    """The directory that the image is built from, relative to the root of the build."""
+    target: str | None = None
+    """The stage of the Dockerfile to build; None for the last."""
+    axes: tuple[str, ...] = ()
+    """The axes that it reads: each image has a value of each."""
+    optional_axes: tuple[str, ...] = ()
+    """The axes whose build args it gets as well, if a parent brings them."""
+    parents: tuple[str, ...] = ()
+    """The recipes that the parent image can have."""
     parent_arg: str = "BASE_IMAGE"
     """The build arg that gets the parent's reference."""
+    parent_only: bool = False
+    """Whether its images are only built as parents, unless an entry names the recipe."""
+    repository: str = ""
+    """The repository of its images, relative to that of the config or with a host."""
     omit: tuple[str, ...] = ()
     """Build args of the axes that this recipe ignores."""
     build_args: dict[str, str] = {}
     """The recipe's own build args; those of the axes override them."""
+    labels: dict[str, str] = {}
+    """Labels of the images, by key."""
     test: tuple[str, ...] = ()
     """container-structure-test files that an image must pass before it is pushed."""
 
 
-Recipes = dict[str, Recipe]
+class Variant(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """A recipe with one of its possible sets of axes: those it reads itself or inherits.
+
+    A recipe with several parents has a variant for each set of axes that they lead to.
+    """
+
+    name: str
+    """The name of the recipe."""
+    recipe: Recipe
+    """The recipe."""
+    mask: int
+    """The axes, as bits in the order of the axes."""
+    parent: Variant | None
+    """The variant of the parent image."""
+    depth: int
+    """The number of ancestors."""
+    tags: tuple[Pattern, ...]
+    """The patterns of the tags for these axes."""
+    axes: tuple[str, ...]
+    """The names of the axes."""
+    pick: Callable[[Values], Any]
+    """Picks the values of these axes; a key that tells images of this variant apart."""
+
+    def narrow(self, values: Values) -> Values:
+        """Return the values without axes that this variant does not have."""
+        return tuple(v if self.mask >> i & 1 else None for i, v in enumerate(values))
+
+    def line(self) -> Iterator[Variant]:
+        """Yield this variant and its ancestors, nearest first."""
+        variant: Variant | None = self
+        while variant is not None:
+            yield variant
+            variant = variant.parent
 
 
-def built_in(with_base_images: bool) -> Recipes:
+class Recipes(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """The recipes of a config."""
+
+    axes: tuple[str, ...]
+    """The names of the axes."""
+    by_name: dict[str, Recipe]
+    """The recipes by name, built-in ones included."""
+    built_in: frozenset[str]
+    """The names of built-in recipes that an entry without a recipe gets first."""
+    variants: dict[str, dict[int, Variant]]
+    """The variants of each recipe, by their axes."""
+    unclear: dict[tuple[str, int], tuple[str, str]]
+    """Recipes and axes for which two parents fit, with these parents."""
+    defaults: dict[int, tuple[str, ...]]
+    """For each set of axes, the recipes that an entry with them can mean."""
+    _default_names: dict[int, tuple[str, ...]] = {}
+    """The results of `default_names`."""
+
+    def mask(self, values: Values) -> int:
+        """Return the axes that have a value, as bits."""
+        return sum(1 << i for i, value in enumerate(values) if value is not None)
+
+    def names(self, mask: int) -> list[str]:
+        """Return the names of axes given as bits."""
+        return [axis for i, axis in enumerate(self.axes) if mask >> i & 1]
+
+    def default(self, mask: int) -> str | None:
+        """Return the recipe of an entry that names only axes; None if it is not clear."""
+        names = self.defaults.get(mask, ())
+        if len(names) == 1:
+            return names[0]
+        first = [name for name in names if name in self.built_in]
+        if first or not self.built_in:
+            return first[0] if first else None
+        # None fits. The error of the recipe that was probably meant says what is missing.
+        is_gpu = "gpu" in self.axes and mask >> self.axes.index("gpu") & 1
+        return None if names else "gpu" if is_gpu else "cpu"
+
+    def default_names(self, mask: int) -> tuple[str, ...]:
+        """Return `default` as the only element of a tuple, or an empty name."""
+        if mask not in self._default_names:
+            self._default_names[mask] = (self.default(mask) or "",)
+        return self._default_names[mask]
+
+    def find(self, name: str, mask: int) -> Variant | None:
+        """Return the variant of a recipe for a set of axes, if the recipe has it."""
+        return self.variants.get(name, {}).get(mask)
+
+
+def built_in(with_base_images: bool) -> dict[str, Recipe]:
     """Return the built-in recipes, with the tags of the original system's two generations."""
     cpu = Recipe(
         dockerfile="dockerfiles/Dockerfile",
         axes=("base_image", "python"),
-        tag="cpu-{base_image}-{python}" if with_base_images else "cpu-{python}",
+        tags=("cpu-{base_image}-{python}" if with_base_images else "cpu-{python}",),
         omit=("UBUNTU_VERSION",),
         build_args={} if with_base_images else {"BASE_IMAGE": CPU_BASE_IMAGE},
     )
     gpu_base = Recipe(
         dockerfile="dockerfiles/Dockerfile.gpu",
         axes=("base_image", "gpu"),
-        tag="gpu-base-{base_image}-{gpu}" if with_base_images else "gpu-base-{gpu}",
+        parent_only=True,
+        tags=("gpu-base-{base_image}-{gpu}" if with_base_images else "gpu-base-{gpu}",),
         omit=("BASE_IMAGE",),
     )
     gpu = Recipe(
         dockerfile="dockerfiles/Dockerfile",
         axes=("python",),
-        parent="gpu-base",
-        tag="gpu-{base_image}-{python}-{gpu}" if with_base_images else "gpu-{gpu}-{python}",
+        parents=("gpu-base",),
+        tags=("gpu-{base_image}-{python}-{gpu}" if with_base_images else "gpu-{gpu}-{python}",),
     )
     return {"cpu": cpu, "gpu-base": gpu_base, "gpu": gpu}
 
 
 def recipes_of(config: Config) -> tuple[Recipes, list[Problem]]:
-    """Return the recipes of a config by name, and the problems of its `recipes` section."""
-    recipes = built_in(bool(config.base_images))
+    """Return the recipes of a config, and the problems that keep one from being defined."""
+    axes = config.axis_names()
+    has_sections = any(config.has_section(axis) for axis in axes)
+    originals = built_in(bool(config.axis("base_image")))
+    by_name = originals if has_sections or _uses_built_in(config, originals) else {}
     problems: list[Problem] = []
     for name, change in config.recipes.items():
-        values = {
-            field: getattr(change, field)
-            for field in msgspec.structs.asdict(change)
-            if getattr(change, field) is not (UNSET if field == "parent" else None)
-        }
-        missing = [f for f in ("dockerfile", "tag") if f not in values and name not in recipes]
+        values = _values(change)
+        missing = [
+            key
+            for key, field in (("dockerfile", "dockerfile"), ("tag", "tags"))
+            if field not in values and name not in by_name
+        ]
         if missing:
             which = " and ".join(repr(field) for field in missing)
-            near = did_you_mean(name, recipes)
+            near = did_you_mean(name, by_name)
             message = f"recipe {name!r} is not built in, so it requires {which}{near}"
-            problems.append(Problem(message=message, path=("recipes", name), on_key=True))
-        elif name in recipes:
-            values["build_args"] = recipes[name].build_args | change.build_args
-            recipes[name] = msgspec.structs.replace(recipes[name], **values)
+            at: Path = ("recipes", name)
+            caused_by = tuple((*at, key) for key in (*missing, "tags"))
+            problems.append(Problem(message=message, path=at, on_key=True, caused_by=caused_by))
+        elif name in by_name:
+            values["build_args"] = by_name[name].build_args | change.build_args
+            values["labels"] = by_name[name].labels | change.labels
+            by_name[name] = msgspec.structs.replace(by_name[name], **values)
         else:
-            recipes[name] = Recipe(**values)
-    for name in config.recipes:
-        if name in recipes:
-            problems += _check(name, recipes, config)
-    checks = (*_check_names(config, recipes), *_check_sections(config, recipes))
-    return recipes, [*problems, *checks]
+            by_name[name] = Recipe(**values)
+    first = frozenset(("cpu", "gpu")) if has_sections else frozenset()
+    return _with_variants(config, axes, by_name, first), problems
 
 
-def default_recipe(gpu: str | None) -> str:
-    """Return the recipe of a combination that names none: `cpu` without a GPU, else `gpu`."""
-    return "cpu" if gpu is None else "gpu"
+def _uses_built_in(config: Config, originals: dict[str, Recipe]) -> bool:
+    """Whether a config that has only `axes` means the built-in recipes.
 
-
-def with_recipe(combination: Combination) -> Combination:
-    """Return the combination with its recipe, or the default one."""
-    recipe = combination.recipe or default_recipe(combination.gpu)
-    return msgspec.structs.replace(combination, recipe=recipe)
-
-
-def _check_sections(config: Config, recipes: Recipes) -> Iterator[Problem]:
-    """Yield problems for axes that a used recipe reads and that have no values.
-
-    Base images are optional, as in the first original configs.
+    Its axes have the original names, and it has no recipe of its own or names a built-in one.
     """
-    named = [(name, entry.gpu) for entry in config.images for name in entry.recipe or (None,)]
-    used = {name or default_recipe(gpu[0] if gpu else None) for name, gpu in named}
-    for recipe in sorted(used & set(recipes)):
-        kinds = (recipe, *ancestry(recipe, recipes))
-        for axis in ("python", "gpu"):
-            if any(axis in recipes[kind].axes for kind in kinds) and not config.axis(axis):
-                section = SECTION[axis]
-                message = f"{section!r} is missing or empty, but recipe {recipe!r} reads it"
-                # If an entry names a value of it, that is already reported as unknown.
-                entries: list[Path] = [("images", i, axis) for i in range(len(config.images))]
-                caused_by: tuple[Path, ...] = ((section,), *entries)
-                yield Problem(message=message, path=(section,), caused_by=caused_by)
+    named = {name for entry in config.images for name in entry.recipe or ()}
+    parents = [change.parent for change in config.recipes.values() if change.parent]
+    named |= {*config.recipes, *(name for names in parents for name in names)}
+    no_own = config.recipes.keys() <= originals.keys()
+    return {*config.axes} <= {*SECTION} and (no_own or not named.isdisjoint(originals))
 
 
-def _check_names(config: Config, recipes: Recipes) -> Iterator[Problem]:
-    places: list[tuple[Path, tuple[str | None, ...]]] = [
-        *((("images", i, "recipe"), entry.recipe or ()) for i, entry in enumerate(config.images)),
-        *((("exclude", i, "recipe"), rule.recipe or ()) for i, rule in enumerate(config.exclude)),
-        *((("aliases", n, "recipe"), (alias.recipe,)) for n, alias in config.aliases.items()),
-    ]
-    for path, names in places:
-        for index, name in enumerate(names):
-            if name is not None and name not in recipes:
-                listed = f"; available: {', '.join(recipes)}"
-                near = did_you_mean(name, recipes) or listed
-                message = f"unknown recipe {name!r}{near}"
-                yield Problem(message=message, path=(*path, index), caused_by=(("recipes",),))
+def _values(change: RecipeChange) -> dict[str, Any]:
+    """The fields of a recipe that a config sets."""
+    values = {
+        field: value
+        for field in change.__struct_fields__
+        if (value := getattr(change, field)) is not None and value is not UNSET
+    }
+    if "tag" in values:
+        values["tags"] = (values.pop("tag"),) if "tags" not in values else values["tags"]
+        values.pop("tag", None)
+    if "parent" in values:
+        values["parents"] = values.pop("parent")
+    return values
 
 
-def _check(name: str, recipes: Recipes, config: Config) -> Iterator[Problem]:
-    recipe, path = recipes[name], ("recipes", name)
-    files = [("dockerfile", recipe.dockerfile), *(("test", name) for name in recipe.test)]
-    for key, file in files:
-        if not is_inside_context(file):
-            message = (
-                f"{file!r} is outside the build context; use a path below the "
-                "directory that the build is submitted from"
+def _with_variants(
+    config: Config, axes: tuple[str, ...], by_name: dict[str, Recipe], first: frozenset[str]
+) -> Recipes:
+    bits = {axis: 1 << i for i, axis in enumerate(axes) if config.axis(axis)}
+    variants: dict[str, dict[int, Variant]] = {}
+    unclear: dict[tuple[str, int], tuple[str, str]] = {}
+    for name in parents_first(by_name):
+        recipe = by_name[name]
+        own = sum(bits.get(axis, 0) for axis in {*recipe.axes})
+        variants[name] = {}
+        parents = [parent for parent in recipe.parents if parent in variants]
+        choices: list[Variant | None] = [
+            above for parent in parents for above in variants[parent].values()
+        ]
+        for above in choices or [None]:
+            mask = own | (above.mask if above else 0)
+            if mask in variants[name]:
+                other = variants[name][mask].parent
+                unclear[name, mask] = (other.name if other else "", above.name if above else "")
+                continue
+            present = {axis for axis, bit in bits.items() if mask & bit}
+            indexes = [index for index, axis in enumerate(axes) if axis in present]
+            variants[name][mask] = Variant(
+                name=name,
+                recipe=recipe,
+                mask=mask,
+                parent=above,
+                depth=above.depth + 1 if above else 0,
+                tags=tuple(
+                    Pattern.of(tag, name, recipe.repository, axes, present, config.axis)
+                    for tag in recipe.tags
+                ),
+                axes=tuple(axes[index] for index in indexes),
+                pick=operator.itemgetter(*indexes) if indexes else lambda _: None,
             )
-            yield Problem(message=message, path=(*path, key))
-    if recipe.parent is not None and recipe.parent not in recipes:
-        message = f"unknown recipe {recipe.parent!r}{did_you_mean(recipe.parent, recipes)}"
-        at: Path = (*path, "parent")
-        yield Problem(message=message, path=at, caused_by=(("recipes", recipe.parent),))
-    line = [name, *ancestry(name, recipes)]
-    # Report a cycle once, at its first recipe in the config.
-    if recipes[line[-1]].parent in line and name == next(n for n in config.recipes if n in line):
-        message = f"recipes must not form a cycle: {' → '.join([*line, name])}"
-        yield Problem(message=message, path=(*path, "parent"))
-    yield from _check_pattern(name, recipes, config)
+    return Recipes(
+        axes=axes,
+        by_name=by_name,
+        built_in=first & by_name.keys(),
+        variants=variants,
+        unclear=unclear,
+        defaults=_defaults(variants, {*bits}),
+    )
 
 
-def _check_pattern(name: str, recipes: Recipes, config: Config) -> Iterator[Problem]:
-    path, rest = ("recipes", name, "tag"), recipes[name].tag
-    line = [name, *ancestry(name, recipes)]
-    broken: list[Path] = [("recipes", kind, key) for kind in line for key in ("axes", "parent")]
-    broken.append(("recipes", recipes[line[-1]].parent or ""))
-    for axis in re.findall(r"\{([^{}]*)\}", rest):
-        rest = rest.replace(f"{{{axis}}}", "x")
-        if axis not in AXES:
-            known = ", ".join(f"{{{known}}}" for known in AXES)
-            near = did_you_mean(axis, AXES) or f"; available: {known}"
-            message = f"unknown axis {{{axis}}}{near}"
-            yield Problem(message=message, path=path)
-        elif not config.axis(axis):
-            message = f"{{{axis}}} has no values in this config; remove it from the tag"
-            yield Problem(message=message, path=path, caused_by=(*broken, (SECTION[axis],)))
-        elif axis not in identity(name, recipes, config):
-            message = (
-                f"recipe {name!r} does not read the axis {axis!r}; remove {{{axis}}} from the tag"
-            )
-            yield Problem(message=message, path=path, caused_by=tuple(broken))
-    if "{" in rest or "}" in rest:
-        message = "unmatched brace; write an axis in braces, such as {python}"
-        yield Problem(message=message, path=path)
-    elif not is_tag(rest):
-        yield Problem(message=f"{recipes[name].tag!r} {INVALID_TAG}", path=path)
+def parents_first(by_name: dict[str, Recipe]) -> Iterator[str]:
+    """Yield the names of recipes, parents before children; a cycle is cut."""
+    done: set[str] = set()
+    for start, recipe in by_name.items():
+        stack = [(start, iter(recipe.parents))]
+        entered = {start}
+        while stack:
+            name, parents = stack[-1]
+            following = next((p for p in parents if p in by_name and p not in done | entered), None)
+            if following is not None:
+                entered.add(following)
+                stack.append((following, iter(by_name[following].parents)))
+                continue
+            stack.pop()
+            if name not in done:
+                done.add(name)
+                yield name
 
 
-def ancestry(name: str, recipes: Recipes) -> list[str]:
-    """Return the names of a recipe's ancestors, nearest first; a cycle is cut."""
-    line: list[str] = []
-    parent = recipes[name].parent
-    while parent is not None and parent in recipes and parent not in (name, *line):
-        line.append(parent)
-        parent = recipes[parent].parent
-    return line
+def _defaults(
+    variants: dict[str, dict[int, Variant]], with_values: set[str]
+) -> dict[int, tuple[str, ...]]:
+    """For each set of axes, the recipes to choose from: those that no other of them leads to."""
+    found: dict[int, list[Variant]] = {}
+    usable = {*with_values, "base_image"}
+    for of_recipe in variants.values():
+        for mask, variant in of_recipe.items():
+            if not variant.recipe.parent_only:
+                found.setdefault(mask, []).append(variant)
+    # A recipe that reads an axis without values comes last: `gpu` in a config without GPUs.
+    complete = {
+        mask: [v for v in several if all({*above.recipe.axes} <= usable for above in v.line())]
+        for mask, several in found.items()
+    }
+    return {
+        mask: tuple(v.name for v in complete[mask] or several if not _is_layer(v))
+        for mask, several in found.items()
+    }
 
 
-def identity(name: str, recipes: Recipes, config: Config) -> tuple[Axis, ...]:
-    """Return the axes with values that a recipe or one of its ancestors reads."""
-    own = {axis for kind in (name, *ancestry(name, recipes)) for axis in recipes[kind].axes}
-    return tuple(axis for axis in AXES if axis in own and config.axis(axis))
+def _is_layer(variant: Variant) -> bool:
+    """Whether a variant only adds to another one with the same axes that an entry can mean."""
+    above = variant.parent
+    while above is not None and above.mask == variant.mask:
+        if not above.recipe.parent_only:
+            return True
+        above = above.parent
+    return False
 
 
-def ancestors(combination: Combination, recipes: Recipes, config: Config) -> list[Combination]:
-    """Return the combinations of an image's ancestors, nearest first."""
-    return [
-        narrow(combination, name, identity(name, recipes, config))
-        for name in ancestry(str(combination.recipe), recipes)
-    ]
-
-
-def narrow(combination: Combination, recipe: str, axes: tuple[Axis, ...]) -> Combination:
-    """Return the combination for another recipe, with only its axes."""
-    return Combination(recipe=recipe, **{axis: getattr(combination, axis) for axis in axes})
+def used_recipes(variants: Sequence[Variant]) -> set[str]:
+    """Return the names of recipes and of their ancestors."""
+    used: set[str] = set()
+    seen: set[int] = set()
+    for variant in variants:
+        for above in variant.line():
+            if id(above) in seen:
+                break
+            seen.add(id(above))
+            used.add(above.name)
+    return used

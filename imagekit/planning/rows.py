@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterator
-from typing import Literal
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal
 
 import msgspec
 
@@ -33,13 +34,9 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it is built."""
     tag: str
     """The short tag that it has or would have."""
-    base_image: str | None
-    """The base image, by name."""
-    python: str | None
-    """The Python version, by name."""
-    gpu: str | None
-    """The GPU version, by name."""
-    recipe: str | None
+    values: dict[str, str]
+    """The value of each axis that the combination has."""
+    recipe: str
     """The recipe, by name."""
     parent: str | None = None
     """The short tag of the parent image."""
@@ -60,19 +57,28 @@ def label(status: Status) -> str:
     return f"{MARKS[status]} {WORDS[status]}"
 
 
-def rows(matrix: Matrix, plan: Plan) -> list[Row]:
+def rows(matrix: Matrix, plan: Plan, *, every: bool = False) -> list[Row]:
     """Return the images of the plan in build order, then the combinations that are not built.
 
-    `plan` may be a selection; images outside it are "not selected".
+    `plan` may be a selection; images outside it are "not selected". With `every`, combinations
+    that no entry names are included however many there are.
     """
-    everything, _ = build_plan(matrix)
-    selected = {image.tag for image in plan.images}
-    left_out = [image for image in everything.images if image.tag not in selected]
+    others = matrix.not_listed() if every and matrix.more else ()
+    not_built = (cell for cell in matrix.cells if cell.status != "built")
     return [
         *(_row(image, "built", why) for image, why in _with_reasons(plan)),
-        *(_row(image, "not selected", "left out by --only or --skip") for image in left_out),
-        *(_not_built(matrix, cell) for cell in matrix.cells if cell.status != "built"),
+        *(_row(i, "not selected", "left out by --only or --skip") for i in _left_out(matrix, plan)),
+        *(_not_built(matrix, cell) for cell in itertools.chain(not_built, others)),
     ]
+
+
+def _left_out(matrix: Matrix, plan: Plan) -> list[Image]:
+    number = sum(image.listed for image in plan.images)
+    if number == sum(cell.status == "built" for cell in matrix.cells):
+        return []
+    everything, _ = build_plan(matrix)
+    selected = {image.tag for image in plan.images}
+    return [image for image in everything.images if image.tag not in selected]
 
 
 def _with_reasons(plan: Plan) -> Iterator[tuple[Image, str]]:
@@ -86,10 +92,8 @@ def _row(image: Image, status: Status, reason: str) -> Row:
     return Row(
         status=status,
         tag=image.tag,
-        base_image=image.combination.base_image,
-        python=image.combination.python,
-        gpu=image.combination.gpu,
-        recipe=image.combination.recipe,
+        values=image.values,
+        recipe=image.recipe,
         parent=image.parent,
         aliases=image.aliases,
         dockerfile=image.dockerfile,
@@ -100,18 +104,42 @@ def _row(image: Image, status: Status, reason: str) -> Row:
 
 
 def _not_built(matrix: Matrix, cell: Cell) -> Row:
+    values = zip(matrix.recipes.axes, cell.combination.values, strict=True)
     return Row(
         status=cell.status,
-        tag=tag_of(matrix, cell.combination),
-        base_image=cell.combination.base_image,
-        python=cell.combination.python,
-        gpu=cell.combination.gpu,
+        tag=tag_of(matrix, cell),
+        values={axis: value for axis, value in values if value is not None},
         recipe=cell.combination.recipe,
         reason=cell.reason,
     )
 
 
-def counts(lines: list[Row]) -> str:
-    """The number of rows of each status that occurs: `45 included, 25 excluded`."""
+def plain(rows: Iterable[Row], axes: Iterable[str]) -> list[dict[str, Any]]:
+    """Return rows as plain values, with a key for each axis; null if a row does not have it."""
+    names = list(axes)
+    found = []
+    for row in rows:
+        values = msgspec.structs.asdict(row)
+        chosen = values.pop("values")
+        first = {name: values.pop(name) for name in ("status", "tag")}
+        found.append({**first, **{axis: chosen.get(axis) for axis in names}, **values})
+    return found
+
+
+def counts(lines: list[Row], more: int = 0) -> str:
+    """The number of rows of each status that occurs: `45 included, 25 excluded`.
+
+    `more` is the number of combinations that are not listed and have no row.
+    """
     number = collections.Counter(row.status for row in lines)
+    number["not listed"] += more
     return ", ".join(f"{number[status]} {WORDS[status]}" for status in MARKS if number[status])
+
+
+def without(axis: str) -> str:
+    """The words for a combination that does not have an axis: `no GPU`, `no torch`."""
+    # A name of up to three letters is an abbreviation.
+    return f"no {axis.upper() if len(axis) <= MAX_ABBREVIATION else axis.replace('_', ' ')}"
+
+
+MAX_ABBREVIATION = 3

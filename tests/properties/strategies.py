@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import re
+from typing import NamedTuple
 
 import msgspec
 import yaml
@@ -11,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from imagekit.config.cloudbuild import CloudBuild, Limits
-from imagekit.config.schema import AXES, Combination, Config, Entry, Exclude
+from imagekit.config.schema import Alias, Config, Entry, Exclude, dump
 from imagekit.config.schema import RecipeChange as Recipe
 
 # No deadline: the first example pays for imports, and a shared CI machine has slow moments.
@@ -50,6 +51,8 @@ OWN_ARGS = {
     "gpu": ("CUDA", "CUDNN", "g1"),
 }
 EXTRA = "extra"
+AXES = ("base_image", "python", "gpu")
+"""The axes of the original system."""
 
 
 def _subset(values, min_size=1):
@@ -74,10 +77,11 @@ def _extra(draw):
     return Recipe(
         dockerfile="dockerfiles/Dockerfile.extra",
         axes=draw(st.lists(st.sampled_from(AXES), unique=True).map(tuple)),
-        parent="gpu",
+        parent=("gpu",),
         parent_arg=draw(st.sampled_from(["BASE_IMAGE", "PARENT"])),
         omit=("BASE_IMAGE", *draw(_subset(["CUDA", "PIP"], 0))),
         tag="extra-{python}-{gpu}-{base_image}",
+        labels=draw(st.dictionaries(st.sampled_from(["a", "b.c"]), texts, max_size=2)),
         build_args=draw(
             st.dictionaries(st.sampled_from(["CUDA", "OWN", "PIP"]), texts, max_size=3)
         ),
@@ -114,10 +118,13 @@ def _entries(draw, bases, pythons, gpus, with_extra, clash):
             # BASE_IMAGE may not hide a parent, so that only an entry without GPU has one.
             names = ["PIP", "_p", "CUDA", "NEW", *([] if with_gpu else ["BASE_IMAGE"])]
             args = draw(st.dictionaries(st.sampled_from(names), texts, max_size=3))
+            axes = {
+                "base_image": draw(_subset(bases)) if bases else None,
+                "python": tuple(draw(st.permutations(group))),
+                "gpu": (*without, *draw(_subset(gpus))) if with_gpu else without,
+            }
             entry = Entry(
-                base_image=draw(_subset(bases)) if bases else None,
-                python=tuple(draw(st.permutations(group))),
-                gpu=(*without, *draw(_subset(gpus))) if with_gpu else without,
+                axes={axis: names for axis, names in axes.items() if names is not None},
                 recipe=recipe,
                 build_args=args | ({"CLASH": draw(texts)} if clash else {}),
             )
@@ -125,18 +132,37 @@ def _entries(draw, bases, pythons, gpus, with_extra, clash):
     return tuple(draw(st.permutations(entries)))
 
 
-def combinations(entry):
+class Combination(NamedTuple):
+    """One image as the oracle sees it: its values by axis, in order, and its recipe."""
+
+    values: tuple[tuple[str, str], ...]
+    recipe: str
+
+    def get(self, name):
+        return self.recipe if name == "recipe" else dict(self.values).get(name)
+
+
+def made(recipe, **values):
+    """A combination of these values; None for an axis that it does not have."""
+    return Combination(tuple((a, v) for a, v in values.items() if v is not None), recipe)
+
+
+def of_image(image):
+    return Combination(tuple(image.values.items()), image.recipe)
+
+
+def combinations(entry, axes=AXES):
     """What an entry names, spelt out: the oracle's own reading of it."""
-    choices = [getattr(entry, name) or (None,) for name in (*AXES, "recipe")]
-    for base_image, python, gpu, recipe in itertools.product(*choices):
-        default = "cpu" if gpu is None else "gpu"
-        yield Combination(base_image=base_image, python=python, gpu=gpu, recipe=recipe or default)
+    choices = [entry.axes.get(axis) or (None,) for axis in axes]
+    for *values, recipe in itertools.product(*choices, entry.recipe or (None,)):
+        chosen = dict(zip(axes, values, strict=True))
+        yield made(recipe or ("cpu" if chosen.get("gpu") is None else "gpu"), **chosen)
 
 
 def is_hit(rule, combination):
     """Whether a rule excludes a combination: the oracle's own reading of it."""
-    choices = {name: getattr(rule, name) for name in (*AXES, "recipe")}
-    return all(c is None or getattr(combination, name) in c for name, c in choices.items())
+    choices = {**rule.axes, "recipe": rule.recipe}
+    return all(c is None or combination.get(name) in c for name, c in choices.items())
 
 
 @st.composite
@@ -148,10 +174,17 @@ def _excludes(draw, entries):
         axes = draw(_subset([*AXES, "recipe"]))
         # A rule on the recipe `gpu` would take away what the recipe above it stands on.
         axes = [axis for axis in axes if axis != "recipe" or hit.recipe != "gpu"] or ["python"]
-        chosen = {axis: (getattr(hit, axis),) for axis in axes}
+        chosen = {axis: (hit.get(axis),) for axis in axes}
+        recipe = chosen.pop("recipe", None)
         reason = draw(texts.filter(str.strip))
-        rules.append(Exclude(reason=reason, **chosen))
+        rules.append(Exclude(reason=reason, axes=chosen, recipe=recipe))
     return tuple(rule for rule in rules if not is_hit(rule, survivor))
+
+
+def _aliases(names, built):
+    # "recipe" is given as well, since a layer on top has the same axes.
+    aliases = [Alias(axes=dict(c.values), recipe=c.recipe) for c in built]
+    return st.dictionaries(names, st.sampled_from(aliases), max_size=3)
 
 
 @st.composite
@@ -186,7 +219,7 @@ def configs(draw):
         gpu_versions=draw(_axis(gpus, own_args["gpu"], False)),
         images=entries,
         exclude=exclude,
-        aliases=draw(st.dictionaries(alias_names, st.sampled_from(built), max_size=3)),
+        aliases=draw(_aliases(alias_names, built)),
         recipes={EXTRA: extra} if with_extra else {},
         cloudbuild=CloudBuild(
             timeout=draw(st.integers(1, 86_400)),
@@ -232,17 +265,27 @@ def variants(draw):
 _arg_names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,9}", fullmatch=True)
 _args = st.dictionaries(_arg_names, texts, max_size=3)
 _choices = st.none() | st.lists(st.none() | texts, min_size=1, max_size=3, unique=True).map(tuple)
-_choosers = dict.fromkeys((*AXES, "recipe"), _choices)
+_free = st.sampled_from([*AXES, "torch", "os"])
+_choosers = {
+    "axes": st.dictionaries(_free, _choices.filter(bool), max_size=3),
+    "recipe": _choices,
+}
 _optional = st.none() | texts
-_axes = st.lists(st.sampled_from(AXES), unique=True, max_size=3).map(tuple)
+_axes = st.lists(_free, unique=True, max_size=3).map(tuple)
 _counts = st.integers(1, 999_999_999)
 _changes = st.builds(
     Recipe,
     dockerfile=_optional,
     axes=st.none() | _axes,
-    parent=st.just(msgspec.UNSET) | _optional,
+    parent=st.just(msgspec.UNSET) | st.lists(texts, max_size=2).map(tuple),
+    parent_only=st.none() | st.booleans(),
+    repository=_optional,
+    labels=st.dictionaries(texts, texts, max_size=2),
+    target=_optional,
+    context=_optional,
     parent_arg=st.none() | _arg_names,
     tag=_optional,
+    tags=st.none() | st.lists(texts, max_size=2).map(tuple),
     omit=st.none() | st.lists(texts, max_size=2).map(tuple),
     build_args=_args,
     test=st.none() | st.lists(texts, max_size=2).map(tuple),
@@ -262,7 +305,10 @@ well_formed = st.builds(
     gpu_versions=_named(_args),
     images=st.lists(st.builds(Entry, build_args=_args, **_choosers), max_size=3).map(tuple),
     exclude=st.lists(st.builds(Exclude, reason=texts, **_choosers), max_size=2).map(tuple),
-    aliases=_named(st.builds(Combination, **dict.fromkeys(_choosers, _optional))),
+    axes=st.dictionaries(_free, _named(_args), max_size=2),
+    aliases=_named(
+        st.builds(Alias, axes=st.dictionaries(_free, _optional, max_size=2), recipe=_optional)
+    ),
     recipes=_named(_changes),
     cloudbuild=st.builds(
         CloudBuild,
@@ -313,7 +359,7 @@ SNIPPETS = (
 
 def plain(config):
     """A config as the plain data that YAML and JSON can write."""
-    return msgspec.to_builtins(config)
+    return yaml.safe_load(dump(config))
 
 
 def _children(data):

@@ -9,10 +9,19 @@ from hypothesis import strategies as st
 
 from imagekit import api
 from imagekit.compare import changes, inventory
-from imagekit.config.schema import AXES, Combination, Config, Entry
+from imagekit.config.schema import Config, Entry
 from imagekit.planning.recipes import CPU_BASE_IMAGE
 from imagekit.planning.rows import counts, rows
-from tests.properties.strategies import EXTRA, combinations, configs, is_hit, variants
+from tests.properties.strategies import (
+    AXES,
+    EXTRA,
+    combinations,
+    configs,
+    is_hit,
+    made,
+    of_image,
+    variants,
+)
 
 
 def steps_of(config):
@@ -93,10 +102,10 @@ def expected_images(config):
 
 
 def stands_on(combination):
-    base_image, python, gpu = (getattr(combination, axis) for axis in AXES)
+    base_image, python, gpu = (combination.get(axis) for axis in AXES)
     below = {
-        "gpu-base": Combination(base_image=base_image, gpu=gpu, recipe="gpu-base"),
-        "gpu": Combination(base_image=base_image, python=python, gpu=gpu, recipe="gpu"),
+        "gpu-base": made("gpu-base", base_image=base_image, gpu=gpu),
+        "gpu": made("gpu", base_image=base_image, python=python, gpu=gpu),
     }
     parents = {"gpu": ["gpu-base"], EXTRA: ["gpu", "gpu-base"]}
     return [below[recipe] for recipe in parents.get(combination.recipe, [])]
@@ -113,7 +122,7 @@ def own_args(config, combination):
     }[combination.recipe]
     found = dict(args)
     for axis in AXES:
-        values = config.axis(axis).get(getattr(combination, axis), {}) if axis in axes else {}
+        values = config.axis(axis).get(combination.get(axis), {}) if axis in axes else {}
         found |= {name: value for name, value in values.items() if name not in omit}
     return found
 
@@ -126,7 +135,7 @@ def parent_args(config, tags, combination):
 
 @given(configs())
 def test_every_build_arg_arrives_as_it_stands_in_the_config(config):
-    tags = {image.combination: image.tag for image in api.plan(config).images}
+    tags = {of_image(image): image.tag for image in api.plan(config).images}
     steps = {step["id"]: step["args"] for step in steps_of(config)}
     expected = expected_images(config)
     assert tags.keys() == expected.keys()
@@ -239,7 +248,7 @@ def test_a_plan_and_its_document_have_one_inventory(config):
 
 
 def one_image(value):
-    entry = Entry(python=("py",), build_args={"A": value})
+    entry = Entry(axes={"python": ("py",)}, build_args={"A": value})
     return Config(python_versions={"py": {}}, images=(entry,))
 
 
@@ -267,7 +276,7 @@ def grid(config):
 
 
 def combination_of(row):
-    return row.base_image, row.python, row.gpu, row.recipe
+    return *(row.values.get(axis) for axis in AXES), row.recipe
 
 
 @given(configs())

@@ -7,7 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from imagekit.config.cloudbuild import CloudBuild, Limits
-from imagekit.config.schema import Combination, Config
+from imagekit.config.schema import Config
 from imagekit.document import build_files, steps
 from imagekit.document.split import fewest, path_length, split
 from imagekit.planning.plan import Image, Plan
@@ -22,7 +22,8 @@ def plans(draw, most=25, steps=(6, 30)):
         images.append(
             Image(
                 tag=f"t{number}",
-                combination=Combination(),
+                values={},
+                recipe="r",
                 dockerfile="Dockerfile",
                 build_args={"BASE_IMAGE": f"h/r:{below.tag}"} if below else {},
                 parent=below.tag if below else None,

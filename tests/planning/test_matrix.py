@@ -1,0 +1,76 @@
+import json
+
+import pytest
+
+import imagekit
+from imagekit import api
+from imagekit.cli.app import main
+from imagekit.document.trigger import documents
+from imagekit.errors import LimitError
+from imagekit.planning.matrix import MAX_NOT_LISTED
+
+SPARSE = f"""
+base_url: h/r
+axes:
+  os: {{{", ".join(f"o{n}: {{O: {n}}}" for n in range(40))}}}
+  python: {{{", ".join(f"p{n}: {{P: {n}}}" for n in range(40))}}}
+recipes:
+  base: {{dockerfile: D, axes: [os, python], tag: "{{os}}-{{python}}"}}
+images: [{{os: o0, python: p0}}]
+"""
+
+
+def printed(capsys, *args):
+    with pytest.raises(SystemExit) as stop:
+        main(["matrix", "--config", "images.yaml", *args])
+    assert stop.value.code == 0
+    return capsys.readouterr().out
+
+
+def test_many_combinations_that_no_entry_names_are_counted_and_listed_on_request(
+    config_file, capsys
+):
+    matrix = api.check(config_file(SPARSE)).matrix
+    assert (len(matrix.cells), matrix.more) == (1, 1_599)
+    assert len(list(matrix.not_listed())) == 1_599
+    shown = printed(capsys)
+    assert shown.endswith("1 included, 1599 not listed (show them with --all)\n")
+    assert shown.count("\n") == 4
+    assert printed(capsys, "--all").count("· not listed") == 1_599
+    document = json.loads(printed(capsys, "--json"))
+    assert (len(document["rows"]), document["not_listed"]) == (1, 1_599)
+    assert len(json.loads(printed(capsys, "--json", "--all"))["rows"]) == 1_600
+
+
+def test_as_many_as_the_limit_are_listed(config_file):
+    text = SPARSE.replace("o39: {O: 39}", "").replace("images: [{os: o0, python: p0}]", "")
+    values = ", ".join(f"o{n}" for n in range(14))
+    pythons = ", ".join(f"p{n}" for n in range(40))
+    text += f"images: [{{os: [{values}], python: [{pythons}]}}]"
+    matrix = api.check(config_file(text)).matrix
+    assert MAX_NOT_LISTED == 1_000
+    assert (len(matrix.cells), matrix.more) == (39 * 40, 0)
+    assert len(list(matrix.not_listed())) == 25 * 40
+
+
+DATED = """
+base_url: us-docker.pkg.dev/p/r/ml
+source: https://example.com/repository
+axes: {python: {py: {P: 1}}}
+recipes: {base: {dockerfile: D, axes: [python], tags: ["{python}", "{python}-{date}"]}}
+images: [{python: py}]
+cloudbuild: {project: p, trigger: {repository: "https://github.com/o/r"}}
+"""
+
+
+def test_a_trigger_does_not_know_the_date(config_file):
+    config = imagekit.load(config_file(DATED))
+    with pytest.raises(LimitError, match="which a trigger does not know"):
+        documents(imagekit.plan(config), config.cloudbuild, ["cloudbuild.json"], [])
+
+
+def test_a_trigger_of_several_files_hands_the_commit_on(config_file):
+    config = imagekit.load(config_file(DATED.replace("{date}", "{commit}")))
+    found = documents(imagekit.plan(config), config.cloudbuild, ["a-01.json", "a-02.json"], [])
+    args = found[0]["build"]["steps"][0]["args"]
+    assert "--substitutions=COMMIT_SHA=$COMMIT_SHA,SHORT_SHA=$SHORT_SHA" in args

@@ -1,0 +1,150 @@
+"""What every command does grows with the number of images, and not with its square.
+
+Two sizes are compared: by the number of calls, which is the same each time, and by the time of the
+process, generously, because a step such as building a set again for each image makes no more calls.
+"""
+
+import contextlib
+import gc
+import pathlib
+import sys
+import time
+
+import pytest
+
+import imagekit
+from imagekit import api
+from imagekit.compare import inventory
+from imagekit.compare.changes import compare, compare_files
+from imagekit.document.split import split
+from imagekit.planning.rows import counts, plain, rows
+from imagekit.planning.select import select_images
+
+pytestmark = pytest.mark.slow
+
+SMALL, LARGE = 500, 4_000
+FACTOR = LARGE / SMALL
+
+
+def config(images, version="1"):
+    """Three axes, a parent for every ten images, two tags, rules, aliases and tests."""
+    gpus = images // 10
+    text = f"""
+base_url: example.com/p/ml
+axes:
+  os: {{{", ".join(f"o{n}: {{OS: {n}}}" for n in range(2))}}}
+  python: {{{", ".join(f"p{n}: {{PYTHON: {n}}}" for n in range(5))}}}
+  gpu: {{{", ".join(f"g{n}: {{GPU: {n}.{version}}}" for n in range(gpus))}}}
+recipes:
+  base: {{dockerfile: D, axes: [os, gpu], parent_only: true, tag: "base-{{os}}-{{gpu}}", test: t}}
+  layer:
+    dockerfile: D
+    axes: [python]
+    parent: base
+    tags: ["{{os}}-{{python}}-{{gpu}}", "{{gpu.GPU}}-{{os}}-{{python}}-{{commit}}"]
+images:
+  - os: [o0, o1]
+    python: [p0, p1, p2, p3, p4]
+    gpu: [{", ".join(f"g{n}" for n in range(gpus))}]
+exclude:
+  - {{python: p4, gpu: [{", ".join(f"g{n}" for n in range(0, gpus, 2))}], reason: r}}
+{"".join(f"  - {{os: o0, python: p3, gpu: g{n}, reason: r}}{chr(10)}" for n in range(gpus))}
+aliases:
+{"".join(f"  a{n}: {{os: o1, python: p0, gpu: g{n}}}{chr(10)}" for n in range(gpus))}
+"""
+    path = pathlib.Path(f"{images}-{version}.yaml")
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def prepared(images):
+    """A checked config and its build files, before and after a change."""
+    before, after = (api.check(config(images, version)) for version in ("1", "2"))
+    texts = [dict(imagekit.files(one.plan, one.config, "b.json")) for one in (before, after)]
+    return before, after, texts
+
+
+def builds(texts):
+    return [text for name, text in texts.items() if "manifest" not in name]
+
+
+WORK = {
+    "read, check and plan": lambda before, *_: api.check(config(len_of(before))),
+    "render": lambda before, *_: imagekit.files(before.plan, before.config, "b.json"),
+    "split": lambda before, *_: split(before.plan, before.config.cloudbuild),
+    "compare files": lambda _, __, texts: compare_files(*map(builds, texts)),
+    "compare plans": lambda before, after, _: compare(
+        *(inventory.of_plan(one.plan, one.config.cloudbuild) for one in (before, after))
+    ),
+    "write": lambda _, __, texts: api.write(texts[0], "b.json"),
+    "rows": lambda before, *_: counts(rows(before.matrix, before.plan)),
+    "rows as JSON": lambda before, *_: plain(rows(before.matrix, before.plan), before.config.axes),
+    "select": lambda before, *_: select_images(before.plan, ["*-g1*"], ["*p4*"]),
+    "tables": lambda before, *_: in_notebook(before),
+}
+
+
+def len_of(checked):
+    return SMALL if len(checked.config.axis("gpu")) == SMALL // 10 else LARGE
+
+
+def in_notebook(checked):
+    from imagekit.notebook import choice, tables
+
+    tables.cells(checked.matrix, checked.plan)
+    tables.grid(checked.matrix, checked.plan)
+    tables.images(checked.plan)
+    choice.select(checked.matrix, choice.all_values(checked.matrix), [], [])
+
+
+def calls(work, inputs):
+    """The number of calls of Python and C functions."""
+    number = 0
+
+    def count(_frame, event, _argument):
+        nonlocal number
+        number += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        work(*inputs)
+    finally:
+        sys.setprofile(before)
+    return number
+
+
+def seconds(work, inputs):
+    """The process's time of the faster of two runs."""
+    times = []
+    for _ in range(2):
+        begin = time.process_time()
+        work(*inputs)
+        times.append(time.process_time() - begin)
+    return min(times)
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    # Collections take longer the more objects there are, whoever made them.
+    gc.disable()
+    found = {}
+    for size in (SMALL, LARGE):
+        with contextlib.chdir(tmp_path_factory.mktemp(f"linear{size}")):
+            found[size] = pathlib.Path.cwd(), prepared(size)
+    yield found
+    gc.enable()
+
+
+@pytest.mark.parametrize("name", WORK)
+def test_the_work_grows_with_the_number_of_images(inputs, name):
+    work, calls_of, seconds_of = WORK[name], {}, {}
+    for size, (folder, given) in inputs.items():
+        with contextlib.chdir(folder):
+            seconds_of[size] = seconds(work, given)
+            calls_of[size] = calls(work, given)
+    # A small plan is split well at the first attempt, and a large one at the fifth.
+    attempts = 5 if name in ("render", "split", "compare plans") else 1
+    assert calls_of[LARGE] <= 1.3 * attempts * FACTOR * calls_of[SMALL]
+    # A square would be 64 times as long. Below a millisecond, the clock says nothing.
+    assert seconds_of[LARGE] <= 4 * FACTOR * max(seconds_of[SMALL], 0.001)
