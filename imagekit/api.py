@@ -6,11 +6,11 @@ import hashlib
 import json
 import pathlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from imagekit.compare.changes import Changes, Difference, compare_files
+from imagekit.compare.changes import Changes, Difference, compare_files, new_file
 from imagekit.config.schema import Config
 from imagekit.document import build_files, cloudbuild
 from imagekit.document.build_files import Files
@@ -96,7 +96,9 @@ def _read(path: str | pathlib.Path) -> bytes:
         raise ConfigError([Problem(message=message)]) from None
 
 
-def write(document: str | Files, path: str | pathlib.Path, *, check: bool = False) -> Changes:
+def write(
+    document: str | Mapping[str, str], path: str | pathlib.Path, *, check: bool = False
+) -> Changes:
     """Write a build file, or a set of build files, and return what changed.
 
     A set is the result of `imagekit.files` for `path`; extra files of an earlier set are removed.
@@ -115,12 +117,13 @@ def write(document: str | Files, path: str | pathlib.Path, *, check: bool = Fals
         )
         raise UsageError(message)
     old = _standing(str(path))
-    changes = compare_files(_builds(old, str(path)) or None, _builds(new, str(path)))
-    changes = _with_files(changes, old, new)
+    if old == new:
+        return Changes()
+    changes = _changes(old, new, str(path))
     name = list(new)[-1]
     if check and not old:
         raise DriftError(f"{name} does not exist. Generate it and commit it.")
-    if check and old != new:
+    if check:
         told = "\n".join(f"  {line}" for line in changes.lines())
         raise DriftError(
             f"{name} is out of date ({changes.summary()}):\n{told}\n"
@@ -134,7 +137,14 @@ def write(document: str | Files, path: str | pathlib.Path, *, check: bool = Fals
     return changes
 
 
-def _with_files(changes: Changes, old: Files, new: Files) -> Changes:
+def _changes(old: Mapping[str, str], new: Mapping[str, str], path: str) -> Changes:
+    if not old and isinstance(new, Files) and new.references:
+        return new_file(new.references)
+    changes = compare_files(_builds(old, path) or None, _builds(new, path))
+    return _with_files(changes, old, new)
+
+
+def _with_files(changes: Changes, old: Mapping[str, str], new: Mapping[str, str]) -> Changes:
     """The changes, plus files that are removed and files that differ without a changed image."""
     if not old or old == new:
         return changes
@@ -145,7 +155,7 @@ def _with_files(changes: Changes, old: Files, new: Files) -> Changes:
     return msgspec.structs.replace(changes, whole=(*changes.whole, *told))
 
 
-def _standing(path: str) -> Files:
+def _standing(path: str) -> dict[str, str]:
     """The build file at a path, and the set of files that a manifest beside it names."""
     manifest = build_files.manifest_path(path)
     names = [path, *_listed(manifest)]
@@ -166,7 +176,7 @@ def _listed(manifest: str) -> list[str]:
     return [*(path for path in paths if build_files.is_part(path, manifest)), manifest]
 
 
-def _builds(files: Files, path: str) -> list[str]:
+def _builds(files: Mapping[str, str], path: str) -> list[str]:
     """The texts of the build files in order, without the manifest."""
     manifest = build_files.manifest_path(path)
     if manifest not in files:

@@ -4,7 +4,7 @@ import pytest
 
 import imagekit
 from imagekit import api
-from imagekit.config.schema import Combination, Config, Entry, Exclude
+from imagekit.config.schema import Alias, Config, Entry, Exclude
 from imagekit.errors import ConfigError, ConfigWarning, LimitError, UsageError
 
 CONFIG = """
@@ -25,7 +25,7 @@ def test_the_steps_of_the_pipeline(config_file):
 
 
 def test_a_config_from_python_needs_no_file():
-    entry = Entry(python=("py311",))
+    entry = Entry(axes={"python": ("py311",)})
     config = Config(python_versions={"py311": {"PYTHON_VERSION": "3.11"}}, images=(entry,))
     assert imagekit.plan(config).names() == ("cpu-py311",)
 
@@ -33,9 +33,9 @@ def test_a_config_from_python_needs_no_file():
 def test_problems_of_a_config_from_python_carry_paths():
     config = Config(
         python_versions={"py311": {}},
-        images=(Entry(python=("py311", "py31")),),
-        exclude=(Exclude(python=("py311",), gpu=("x",), reason="r"),),
-        aliases={"a": Combination(python="py312")},
+        images=(Entry(axes={"python": ("py311", "py31")}),),
+        exclude=(Exclude(axes={"python": ("py311",), "gpu": ("x",)}, reason="r"),),
+        aliases={"a": Alias(axes={"python": "py312"})},
     )
     with pytest.raises(ConfigError) as error:
         imagekit.plan(config)

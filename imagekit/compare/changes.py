@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from imagekit.compare.inventory import ImageSpec, Inventory, read
+from imagekit.compare.inventory import ImageSpec, Inventory, image_names, read, short_names
 from imagekit.errors import one_line
 
 NOTHING = "(none)"
@@ -140,10 +140,12 @@ def compare_files(before: Texts | None, after: Texts) -> Changes:
     old_texts, new_texts = _listed(before), _listed(after)
     if old_texts == new_texts:
         return Changes()
+    if before is None:
+        return new_file(image_names(*new_texts))
     new = read(*new_texts) or Inventory()
-    old = read(*old_texts) if old_texts else None
+    old = read(*old_texts)
     if old is None:
-        what = "new file" if before is None else "the old file was not a Cloud Build file"
+        what = "the old file was not a Cloud Build file"
         return Changes(added=tuple(new.images), whole=(Difference(what),))
     found = compare(old, new)
     before_number, after_number = str(len(old_texts)), str(len(new_texts))
@@ -151,6 +153,11 @@ def compare_files(before: Texts | None, after: Texts) -> Changes:
         number = Difference("build files", before_number, after_number)
         return msgspec.structs.replace(found, whole=(*found.whole, number))
     return found or Changes(whole=(Difference("only the formatting differs"),))
+
+
+def new_file(references: Sequence[str]) -> Changes:
+    """The changes to a build of these images from none."""
+    return Changes(added=short_names(references), whole=(Difference("new file"),))
 
 
 def _listed(texts: Texts | None) -> list[str]:

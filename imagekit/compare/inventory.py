@@ -8,11 +8,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
-import yaml
 
 from imagekit.config.cloudbuild import CloudBuild
 from imagekit.docker.context import inside, made_of
@@ -91,8 +90,43 @@ def read(*texts: str) -> Inventory | None:
     """
     try:
         return _of_document(merge(map(_document, texts)))
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, yaml.YAMLError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
+
+
+class _StepArgs(msgspec.Struct):
+    """What tells which images a step builds."""
+
+    args: list[str] = []
+
+
+class _Steps(msgspec.Struct):
+    steps: list[_StepArgs]
+
+
+def image_names(*texts: str) -> tuple[str, ...]:
+    """The names of the images in `read(*texts)`, without reading what they are built from."""
+    try:
+        builds = [
+            [args[i + 1] for i, arg in enumerate(args[:-1]) if arg == "-t"]
+            for text in texts
+            for step in msgspec.json.decode(text, type=_Steps).steps
+            if (args := step.args)[:1] == ["build"]
+        ]
+        plain = all(names and "$" not in names[0] for names in builds)
+    except msgspec.MsgspecError:
+        plain = False
+    if not plain:
+        # A file that another generator may have written needs a closer look.
+        return tuple((read(*texts) or Inventory()).images)
+    return short_names([name for names in builds for name in names[:1]])
+
+
+def short_names(references: Sequence[str]) -> tuple[str, ...]:
+    """The names of images in an inventory: without the repository if they have it in common."""
+    repository = _common(references)
+    start = len(repository) + 1 if repository else 0
+    return tuple(dict.fromkeys(reference[start:] for reference in references))
 
 
 def with_files(inventory: Inventory, tree: Tree) -> Inventory:
@@ -122,7 +156,12 @@ def _document(text: str) -> dict[str, Any]:
 def _parsed(text: str) -> Any:
     if text.lstrip()[:1] == "{":
         return json.loads(text)
-    return yaml.safe_load(text)
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(error) from None
 
 
 def of_rows(document: Mapping[str, Any]) -> Inventory:
@@ -148,14 +187,14 @@ def _of_document(document: Mapping[str, Any]) -> Inventory:
         if fields.get("args")
     ]
     builds = [(step, fields) for step, fields in steps if step.kind == "build" and step.tags]
-    names = [name for step, _ in builds for name in step.tags]
+    names = {name: None for step, _ in builds for name in step.tags}
     repository = _common(names)
     known = {id(fields) for _, fields in builds}
-    known |= {id(fields) for step, fields in steps if _belongs(step, set(names))}
+    known |= {id(fields) for step, fields in steps if _belongs(step, names)}
     images = _images(builds, [step for step, _ in steps], names, document)
     if repository is not None:
         images = _shortened(images, repository)
-    whole = dict(_told({k: v for k, v in document.items() if k not in PARTS}))
+    whole = dict(_flat({k: v for k, v in document.items() if k not in PARTS}))
     for number, fields in enumerate(raw):
         if id(fields) not in known:
             whole[f"step {fields.get('id') or number + 1}"] = json.dumps(fields)
@@ -167,11 +206,11 @@ def _of_document(document: Mapping[str, Any]) -> Inventory:
     )
 
 
-def _told(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def _flat(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Options one by one, so that a change is of one and not of all."""
     for name, value in options.items():
         if isinstance(value, dict):
-            yield from _told(value, f"{prefix}{name}.")
+            yield from _flat(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value if isinstance(value, str) else json.dumps(value)
 
@@ -180,13 +219,14 @@ PARTS = ("steps", "images")
 """What of a build file is told image by image."""
 
 
-def _belongs(step: Step, names: set[str]) -> bool:
+def _belongs(step: Step, names: Mapping[str, None]) -> bool:
     """Whether a step only pushes, pulls or tests images of the build.
 
     A step with its own entrypoint or another builder may do anything.
     """
     plain = step.entrypoint is None and step.builder in PROGRAMS
-    return plain and step.kind in ("push", "pull", "test") and set(step.tags) <= names
+    only = plain and step.kind in ("push", "pull", "test")
+    return only and all(tag in names for tag in step.tags)
 
 
 def _sequence(document: Mapping[str, Any], repository: str | None) -> str:
@@ -199,15 +239,20 @@ def _sequence(document: Mapping[str, Any], repository: str | None) -> str:
 def _images(
     builds: list[tuple[Step, Mapping[str, Any]]],
     steps: list[Step],
-    names: list[str],
+    names: Iterable[str],
     document: Mapping[str, Any],
 ) -> dict[str, ImageSpec]:
     by_id = {step.id: step.tags[0] for step, _ in builds}
     by_id |= {step.id: step.tags[0] for step in steps if step.kind == "pull"}
     pushed = _pushed(document, steps)
+    order = {name: place for place, name in enumerate(names)}
+    tests: dict[str, list[Step]] = {}
+    for step in steps:
+        if step.kind == "test" and step.tags:
+            tests.setdefault(step.tags[0], []).append(step)
     images: dict[str, ImageSpec] = {}
     for step, fields in builds:
-        parent = _parent(step, names, by_id)
+        parent = _parent(step, order, by_id)
         options = _joined(_options(step, fields, parent, by_id))
         options |= {} if pushed & set(step.tags) else {"pushed": "no"}
         images[step.tags[0]] = ImageSpec(
@@ -215,7 +260,7 @@ def _images(
             build_args=_own_args(step),
             parent=parent,
             aliases=step.tags[1:],
-            test=tuple(_tests(step, steps)),
+            test=tuple(_tests(tests.get(step.tags[0], ()))),
             options=options,
         )
     return images
@@ -227,15 +272,19 @@ def _own_args(step: Step) -> dict[str, str]:
     return {arg: text for arg, text in step.build_args.items() if (arg, text) != (name, value)}
 
 
-def _common(names: list[str]) -> str | None:
+def _common(names: Collection[str]) -> str | None:
     """The common repository of all names; None if there are several, or a name has no tag."""
-    repositories = {re.sub(r":[\w.-]+$", "", name) for name in names}
+    repositories = {LAST_TAG.sub("", name) for name in names}
     one = repositories.pop() if len(repositories) == 1 else None
     return one if one not in names else None
 
 
+LAST_TAG = re.compile(r":[\w.-]+$")
+
+
 def _step(fields: Mapping[str, Any], number: int, values: Mapping[str, str]) -> Step:
-    args = tuple(_substituted(str(arg), values) for arg in fields["args"])
+    texts = map(str, fields["args"])
+    args = tuple([_substituted(text, values) if "$" in text else text for text in texts])
     return Step(
         id=str(fields.get("id") or f"step {number + 1}"),
         builder=str(fields.get("name", "")).partition("@")[0],
@@ -252,14 +301,17 @@ def _substituted(text: str, values: Mapping[str, str]) -> str:
     def value(match: re.Match[str]) -> str:
         return "$" if match[1] else values.get(match[2] or match[3], match[0])
 
-    return re.sub(r"\$(?:(\$)|(_[A-Z0-9_]+)|\{(_[A-Z0-9_]+)\})", value, text)
+    return OWN_SUBSTITUTION.sub(value, text)
 
 
-def _parent(step: Step, names: Iterable[str], by_id: Mapping[str, str]) -> str | None:
+OWN_SUBSTITUTION = re.compile(r"\$(?:(\$)|(_[A-Z0-9_]+)|\{(_[A-Z0-9_]+)\})")
+
+
+def _parent(step: Step, order: Mapping[str, int], by_id: Mapping[str, str]) -> str | None:
     """The parent in the same build: an image in the build args, or one that the step waits for."""
-    given = set(step.build_args.values())
+    named = [value for value in step.build_args.values() if value in order]
     waited = (by_id[name] for name in step.needs if name in by_id)
-    return next((name for name in names if name in given), next(waited, None))
+    return min(named, key=order.__getitem__) if named else next(waited, None)
 
 
 def _pushed(document: Mapping[str, Any], steps: Iterable[Step]) -> set[str]:
@@ -267,10 +319,9 @@ def _pushed(document: Mapping[str, Any], steps: Iterable[Step]) -> set[str]:
     return named | {name for step in steps if step.kind == "push" for name in step.tags}
 
 
-def _tests(step: Step, steps: Iterable[Step]) -> Iterator[str]:
-    for test in steps:
-        if test.kind == "test" and test.tags[:1] == step.tags[:1]:
-            yield from test.test_files or (" ".join(test.args),)
+def _tests(tests: Iterable[Step]) -> Iterator[str]:
+    for test in tests:
+        yield from test.test_files or (" ".join(test.args),)
 
 
 def _options(

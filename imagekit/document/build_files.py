@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import posixpath
 import re
 from collections.abc import Iterable, Mapping
@@ -12,11 +11,16 @@ from typing import Any
 from imagekit.config.schema import Config
 from imagekit.document import cloudbuild
 from imagekit.document.limits import Document
-from imagekit.document.split import path_length, split
+from imagekit.document.split import path_length, split, step_count
 from imagekit.planning.plan import Plan
 
-Files = dict[str, str]
-"""Texts by path."""
+
+class Files(dict[str, str]):
+    """The texts of build files, by path."""
+
+    references: tuple[str, ...] = ()
+    """The images that they build, if that is known without reading the texts."""
+
 
 MANIFEST = "manifest"
 OWN = ("repository", "critical_path", "files")
@@ -31,27 +35,33 @@ def files(plan: Plan, config: Config, path: str) -> Files:
     options = config.cloudbuild
     parts = split(plan, options)
     if len(parts) == 1:
-        return {path: cloudbuild.render(parts[0], options)}
+        return _files({path: cloudbuild.render(parts[0], options)}, plan)
     digits = max(2, len(str(len(parts))))
-    names = [_beside(path, f"{number:0{digits}}") for number in range(1, len(parts) + 1)]
-    texts = dict(zip(names, (cloudbuild.render(part, options) for part in parts), strict=True))
-    listed = [
-        {
+    texts: dict[str, str] = {}
+    entries = []
+    for number, part in enumerate(parts, start=1):
+        name, text = _beside(path, f"{number:0{digits}}"), cloudbuild.render(part, options)
+        texts[name] = text
+        entry = {
             "file": posixpath.basename(name),
-            "sha256": hashlib.sha256(texts[name].encode()).hexdigest(),
+            "sha256": hashlib.sha256(text.encode()).hexdigest(),
             "images": [image.tag for image in part.images],
             "pulls": list(part.pulled),
-            "steps": len(cloudbuild.assemble(part, options)["steps"]),
+            "steps": len(part.pulled) + sum(step_count(options, image) for image in part.images),
         }
-        for name, part in zip(names, parts, strict=True)
-    ]
+        entries.append(entry)
     manifest = {
         "repository": plan.repository,
         "critical_path": path_length(part.images for part in parts),
-        "files": listed,
+        "files": entries,
     }
-    text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
-    return texts | {manifest_path(path): text}
+    return _files(texts | {manifest_path(path): cloudbuild.text_of(manifest)}, plan)
+
+
+def _files(texts: dict[str, str], plan: Plan) -> Files:
+    files = Files(texts)
+    files.references = tuple(plan.reference(image.tag) for image in plan.images)
+    return files
 
 
 def manifest_path(path: str) -> str:

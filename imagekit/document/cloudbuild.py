@@ -6,12 +6,14 @@ cloud.google.com/build/docs/configuring-builds/substitute-variable-values.
 
 from __future__ import annotations
 
-import json
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 from imagekit.config.cloudbuild import CloudBuild, account_name, escape, substituted
-from imagekit.document.limits import Document, validate
+from imagekit.document.limits import Document, Figures, validate
 from imagekit.planning.plan import Image, Plan
+from imagekit.support.json_text import dumps
 
 BUILDER = "gcr.io/cloud-builders/docker"
 STRUCTURE_TEST = "gcr.io/gcp-runtimes/container-structure-test"
@@ -35,9 +37,14 @@ def document(plan: Plan, options: CloudBuild) -> Document:
 
 def assemble(plan: Plan, options: CloudBuild) -> Document:
     """Like `document`, without checking Cloud Build's limits."""
-    whole: Document = {"steps": _steps(plan, options), "timeout": f"{options.timeout}s"}
+    return {"steps": [*_steps(plan, options)], **_around(plan, options)}
+
+
+def _around(plan: Plan, options: CloudBuild) -> Document:
+    """Everything of the build but its steps."""
+    whole: Document = {"timeout": f"{options.timeout}s"}
     if options.publish == "provenance":
-        whole["images"] = [plan.reference(name) for name in plan.names()]
+        whole["images"] = [_name(plan.reference(name)) for name in plan.names()]
     # The Dockerfiles mount caches and secrets, which only BuildKit can.
     whole["options"] = {"env": ["DOCKER_BUILDKIT=1"], **_without_none(_options(options))}
     account = options.service_account
@@ -68,53 +75,91 @@ def _without_none(values: dict[str, Any]) -> dict[str, Any]:
 def _used_substitutions(plan: Plan, options: CloudBuild) -> dict[str, str]:
     """The substitutions that the plan uses; Cloud Build rejects a build with unused ones."""
     given = options.substitutions
+    if not given:
+        return {}
     texts = (value for image in plan.images for value in image.build_args.values())
     used = {name for text in texts for name in substituted(text, given)}
     return {name: value for name, value in given.items() if name in used}
 
 
 def render(plan: Plan, options: CloudBuild) -> str:
-    """The text of `cloudbuild.json`; the same plan always gives the same bytes."""
-    return text_of(document(plan, options))
+    """The text of `cloudbuild.json`; the same plan always gives the same bytes.
+
+    The steps are written as they are made, so that the memory does not grow with their number.
+    Raises LimitError if Cloud Build would reject the build.
+    """
+    around = _around(plan, options)
+    figures = Figures()
+    steps = _steps(plan, options)
+    parts: list[str] = []
+    while chunk := list(itertools.islice(steps, CHUNK)):
+        figures.add(chunk)
+        # As in the whole document, for the same indentation.
+        parts.append(dumps({"steps": chunk})[len(BEFORE) : -len(AFTER)])
+    if not figures.fit(around, options.limits):
+        return text_of(document(plan, options))
+    rest = dumps(around).removeprefix("{\n")
+    return f"{BEFORE}{SEPARATOR.join(parts)}\n  ],\n{rest}\n"
+
+
+CHUNK = 1_000
+"""The number of steps that are written at once."""
+BEFORE, SEPARATOR, AFTER = '{\n  "steps": [\n', ",\n", "\n  ]\n}"
+"""The text before, between and after steps."""
 
 
 def text_of(build: Document) -> str:
     """The text of a build file."""
-    return json.dumps(build, indent=2, ensure_ascii=False) + "\n"
+    return dumps(build) + "\n"
 
 
-def _steps(plan: Plan, options: CloudBuild) -> list[Step]:
-    made = {
-        image.tag: [_build_step(plan, image, options), *_test_step(plan, image)]
-        for image in plan.images
-    }
-    pulls = [_pull_step(plan, tag) for tag in plan.pulled]
-    if options.publish == "provenance":
-        return [*pulls, *(step for steps in made.values() for step in steps)]
-    ready = {tag: steps[-1]["id"] for tag, steps in made.items()}
+def _steps(plan: Plan, options: CloudBuild) -> Iterator[Step]:
+    pulled = set(plan.pulled)
+    by_tag = {image.tag: image for image in plan.images}
+    for tag in plan.pulled:
+        yield _pull_step(plan, tag)
     together = options.publish == "together"
-    pushes = {
-        image.tag: [
-            _push_step(
-                plan, name, list(ready.values()) if together else _proofs(image, plan, ready)
-            )
-            for name in (image.tag, *image.aliases)
-        ]
-        for image in plan.images
-    }
+    for image in plan.images:
+        yield _build_step(plan, image, options, pulled)
+        if image.test:
+            yield _test_step(plan, image)
+        if options.publish == "each":
+            waits = _proofs(plan, image, by_tag)
+            for name in (image.tag, *image.aliases):
+                yield _push_step(plan, name, waits)
     if together:
-        return [*pulls, *(step for steps in (*made.values(), *pushes.values()) for step in steps)]
-    return [*pulls, *(step for tag in made for step in (*made[tag], *pushes[tag]))]
+        ready = [_ready(plan, image) for image in plan.images]
+        for name in plan.names():
+            yield _push_step(plan, name, ready)
 
 
-def _proofs(image: Image, plan: Plan, ready: dict[str, str]) -> list[str]:
-    """What a push waits for: its image, and the tests of those that it stands on."""
-    by_tag = {other.tag: other for other in plan.images}
-    found = [ready[image.tag]]
-    while image.parent in by_tag:
+def _ready(plan: Plan, image: Image) -> str:
+    """The step after which an image can be pushed."""
+    reference = plan.reference(image.tag)
+    return f"{reference}-test" if image.test else reference
+
+
+def _proofs(plan: Plan, image: Image, by_tag: dict[str, Image]) -> list[str]:
+    """What a push waits for: its image, and the tests of the image's ancestors."""
+    waits = [_ready(plan, image)]
+    while image.parent is not None and image.parent in by_tag:
         image = by_tag[image.parent]
-        found += [ready[image.tag]] if image.test else []
-    return found
+        if image.test:
+            waits.append(_ready(plan, image))
+    return waits
+
+
+AT_BUILD = {"{date}": "${_DATE}", "{commit}": "$SHORT_SHA"}
+"""What only the build knows, as substitutions. Cloud Build knows the commit of a build that a
+trigger starts, and no date; `imagekit submit` and `imagekit build` give both."""
+
+
+def _name(reference: str) -> str:
+    """An image reference as an argument of a step."""
+    if "{" in reference:
+        for placeholder, substitution in AT_BUILD.items():
+            reference = reference.replace(placeholder, substitution)
+    return reference
 
 
 def _pull_step(plan: Plan, tag: str) -> Step:
@@ -128,68 +173,65 @@ def _pull_step(plan: Plan, tag: str) -> Step:
     }
 
 
-def _build_step(plan: Plan, image: Image, options: CloudBuild) -> Step:
-    tags = [plan.reference(name) for name in (image.tag, *image.aliases)]
-    build_args = [f"{name}={value}" for name, value in image.build_args.items()]
-    args = [
-        "build",
-        *(part for tag in tags for part in ("-t", tag)),
-        *("-f", image.dockerfile),
-        *(part for build_arg in build_args for part in ("--build-arg", build_arg)),
-    ]
+def _build_step(plan: Plan, image: Image, options: CloudBuild, pulled: set[str]) -> Step:
     live = options.substitutions
+    reference = plan.reference(image.tag)
+    args = ["build", "-t", reference]
+    for alias in image.aliases:
+        args += ("-t", _name(plan.reference(alias)))
+    args += ("-f", escape(image.dockerfile))
+    if image.target is not None:
+        args += ("--target", escape(image.target))
+    for name, value in image.build_args.items():
+        text = f"{name}={value}"
+        args += ("--build-arg", escape(text, live) if "$" in text else text)
+    if options.cache is not None:
+        # BuildKit reuses unchanged layers of the previous image.
+        args += ("--cache-from", reference, "--build-arg", INLINE_CACHE)
+    if image.labels or plan.source is not None:
+        args += _labels(plan, image)
+    args.append(escape(image.context))
     return {
-        "id": tags[0],
+        "id": reference,
         "name": BUILDER,
-        "args": [
-            *(escape(arg, live) for arg in args),
-            *_cache(plan, image, options),
-            *_labels(plan),
-            ".",
-        ],
-        "waitFor": _parent_step(plan, image),
+        "args": args,
+        "waitFor": _parent_step(plan, image, pulled),
     }
 
 
-def _parent_step(plan: Plan, image: Image) -> list[str]:
+def _parent_step(plan: Plan, image: Image, pulled: set[str]) -> list[str]:
     if image.parent is None:
         return ["-"]
     reference = plan.reference(image.parent)
-    return [f"{reference}-pull" if image.parent in plan.pulled else reference]
+    return [f"{reference}-pull" if image.parent in pulled else reference]
 
 
-def _cache(plan: Plan, image: Image, options: CloudBuild) -> list[str]:
-    """Arguments that let BuildKit reuse unchanged layers of the previous image."""
-    if options.cache is None:
-        return []
-    return ["--cache-from", plan.reference(image.tag), "--build-arg", INLINE_CACHE]
-
-
-def _labels(plan: Plan) -> list[str]:
-    """Labels with the source repository and the commit, which Cloud Build substitutes.
+def _labels(plan: Plan, image: Image) -> list[str]:
+    """The labels of an image, and those of its source: the repository and the commit.
 
     Keys: github.com/opencontainers/image-spec, annotations.md.
     """
-    if plan.source is None:
-        return []
-    source = f"org.opencontainers.image.source={escape(plan.source)}"
-    return ["--label", source, "--label", "org.opencontainers.image.revision=$COMMIT_SHA"]
+    labels = [escape(f"{key}={value}") for key, value in image.labels.items()]
+    if plan.source is not None:
+        # A recipe's own label of the same key is kept.
+        own = {
+            "org.opencontainers.image.source": escape(plan.source),
+            "org.opencontainers.image.revision": "$COMMIT_SHA",
+        }
+        labels += [f"{key}={value}" for key, value in own.items() if key not in image.labels]
+    return [part for label in labels for part in ("--label", label)]
 
 
-def _test_step(plan: Plan, image: Image) -> list[Step]:
-    """The test step that must pass before the image is pushed, if its recipe has a test."""
-    if not image.test:
-        return []
+def _test_step(plan: Plan, image: Image) -> Step:
+    """The test step that must pass before the image is pushed."""
     reference = plan.reference(image.tag)
     files = [part for name in image.test for part in ("--config", escape(name))]
-    return [
-        {
-            "id": f"{reference}-test",
-            "name": STRUCTURE_TEST,
-            "args": ["test", "--image", reference, *files],
-            "waitFor": [reference],
-        }
-    ]
+    return {
+        "id": f"{reference}-test",
+        "name": STRUCTURE_TEST,
+        "args": ["test", "--image", reference, *files],
+        "waitFor": [reference],
+    }
 
 
 def _push_step(plan: Plan, name: str, wait_for: list[str]) -> Step:
@@ -197,6 +239,6 @@ def _push_step(plan: Plan, name: str, wait_for: list[str]) -> Step:
     return {
         "id": f"{reference}-push",
         "name": BUILDER,
-        "args": ["push", reference],
+        "args": ["push", _name(reference)],
         "waitFor": wait_for,
     }

@@ -21,23 +21,82 @@ def validate(build: Document, limits: Limits) -> dict[str, str]:
     Raises LimitError with all violations.
     """
     steps, images = build["steps"], build.get("images", [])
-    problems = [*_disordered(steps), *_over_limits(build, limits)]
+    figures = Figures()
+    figures.add(steps)
+    problems = [] if figures.is_sound and steps else [*_disordered(steps)]
+    problems += _over_limits(build, limits, figures)
     if seconds(str(build["timeout"])) is None:
         message = f"the timeout {build['timeout']} is not between 1s and {MAX_TIMEOUT}s"
         problems.append(Problem(message=message))
     if problems:
         raise LimitError(problems)
-    longest = max((len(arg) for step in steps for arg in step["args"]), default=0)
-    most = max((len(step["args"]) for step in steps), default=0)
-    found = {
+    rules = {
         "steps": f"{len(steps)} of at most {limits.steps}",
         "step ids": "unique",
         "waitFor": "earlier steps only",
-        "arguments in a step": f"{most} of at most {limits.args}",
-        "characters in an argument": f"{longest:,} of at most {limits.arg_length:,}",
+        "arguments in a step": f"{figures.most} of at most {limits.args}",
+        "characters in an argument": f"{figures.longest:,} of at most {limits.arg_length:,}",
         "timeout": f"{build['timeout']} of at most {MAX_TIMEOUT}s",
     }
-    return found | ({"images": f"{len(images)} of at most {limits.images}"} if images else {})
+    return rules | ({"images": f"{len(images)} of at most {limits.images}"} if images else {})
+
+
+class Figures:
+    """The figures of a build's steps, from one quick pass.
+
+    Only a build that has a problem is looked at again to explain it.
+    """
+
+    def __init__(self) -> None:
+        self.steps = 0
+        """The number of steps."""
+        self.most = 0
+        """The most arguments of a step."""
+        self.longest = 0
+        """The most characters of an argument."""
+        self.longest_id = 0
+        """The most characters of an id."""
+        self.has_env = False
+        """Whether a step has environment variables."""
+        self.is_sound = True
+        """Whether the ids are unique and each step waits only for earlier ones."""
+        self._ids = {"-"}
+
+    def add(self, steps: list[dict[str, Any]]) -> None:
+        """Add steps, in their order."""
+        most, longest, longest_id, ids = self.most, self.longest, self.longest_id, self._ids
+        self.steps += len(steps)
+        for step in steps:
+            args, name = step["args"], step["id"]
+            most = len(args) if len(args) > most else most
+            length = max(map(len, args), default=0)
+            longest = length if length > longest else longest
+            longest_id = len(name) if len(name) > longest_id else longest_id
+            for other in step["waitFor"]:
+                if other not in ids:
+                    self.is_sound = False
+            if not name or name in ids:
+                self.is_sound = False
+            ids.add(name)
+            if "env" in step:
+                self.has_env = True
+        self.most, self.longest, self.longest_id = most, longest, longest_id
+
+    def fit(self, around: Document, limits: Limits) -> bool:
+        """Whether the steps, and everything around them, certainly break no rule."""
+        env, images = around.get("options", {}).get("env", []), around.get("images", [])
+        return (
+            self.is_sound
+            and 0 < self.steps <= limits.steps
+            and self.most <= limits.args
+            and self.longest <= limits.arg_length
+            and max(self.longest_id, *map(len, images), 0) <= limits.name_length
+            and len(images) <= limits.images
+            and not self.has_env
+            and len(env) <= limits.env
+            and len("".join(env)) <= limits.env_length
+            and seconds(str(around["timeout"])) is not None
+        )
 
 
 def _disordered(steps: list[dict[str, Any]]) -> Iterator[Problem]:
@@ -58,7 +117,7 @@ def _disordered(steps: list[dict[str, Any]]) -> Iterator[Problem]:
 REMEDY = "or raise 'cloudbuild.limits.{}' if your project's quota is higher"
 
 
-def _over_limits(build: Document, limits: Limits) -> Iterator[Problem]:
+def _over_limits(build: Document, limits: Limits, figures: Figures) -> Iterator[Problem]:
     steps, images = build["steps"], build.get("images", [])
     if len(steps) > limits.steps:
         yield Problem(
@@ -71,12 +130,16 @@ def _over_limits(build: Document, limits: Limits) -> Iterator[Problem]:
             f"build may name; split the plan, {REMEDY.format('images')}"
         )
     everywhere = build.get("options", {}).get("env", [])
-    for step in steps:
-        env = [*everywhere, *step.get("env", [])]
+    has_env = len(everywhere) > limits.env or len("".join(everywhere)) > limits.env_length
+    is_over = figures.most > limits.args or figures.longest > limits.arg_length
+    for step in steps if is_over else ():
         yield from _too_many("arguments", step, step["args"], limits.args, "args")
-        yield from _too_many("environment variables", step, env, limits.env, "env")
         yield from _too_long("an argument", step, step["args"], limits.arg_length, "arg_length")
-        yield from _too_long("a variable", step, env, limits.env_length, "env_length")
+    for step in steps:
+        if has_env or "env" in step:
+            env = [*everywhere, *step.get("env", [])]
+            yield from _too_many("environment variables", step, env, limits.env, "env")
+            yield from _too_long("a variable", step, env, limits.env_length, "env_length")
     names = dict.fromkeys([*(step["id"] for step in steps), *images])
     for name in names:
         if len(name) > limits.name_length:

@@ -28,27 +28,32 @@ class _File(msgspec.Struct):
     names: int
     """The number of entries in `images` that still fit."""
     tags: set[str]
-    """The images in the file."""
-    pulled: set[str]
-    """The parents that the file pulls."""
+    """The images in the file, and the parents that it pulls."""
 
     def takes(self, needed: Sequence[tuple[Image, int, int]]) -> bool:
         """Put images into the file if there is room for them and for pulling their parents.
 
         Each comes with its number of steps and of names, parents before children.
         """
-        tags, pulled = set(self.tags), set(self.pulled)
-        for image, _, _ in needed:
-            if image.parent is not None and image.parent not in tags:
-                pulled.add(image.parent)
-            tags.add(image.tag)
-        steps = sum(number for _, number, _ in needed) + len(pulled) - len(self.pulled)
-        names = sum(number for _, _, number in needed)
+        steps = names = 0
+        new: set[str] = set()
+        for image, own_steps, own_names in needed:
+            parent = image.parent
+            if parent is not None and parent not in self.tags and parent not in new:
+                new.add(parent)
+                steps += 1
+            new.add(image.tag)
+            steps, names = steps + own_steps, names + own_names
         if steps > self.steps or names > self.names:
             return False
         self.steps, self.names = self.steps - steps, self.names - names
-        self.tags, self.pulled = tags, pulled
+        self.tags |= new
         return True
+
+
+MAX_OPEN = 32
+"""Files that the next images may go into: the last ones with room. With fewer files than this,
+every file is tried; without a limit, the time would grow with the square of their number."""
 
 
 def split(plan: Plan, options: CloudBuild) -> tuple[Plan, ...]:
@@ -63,15 +68,22 @@ def split(plan: Plan, options: CloudBuild) -> tuple[Plan, ...]:
     if problems:
         raise LimitError(problems)
     ways = (_as_listed, _by_parent, _by_tree, _whole_trees, _by_size)
-    # min takes the first of equals: the plan's own order, in which a new image moves no other.
-    best = min((_fill(plan, options, way(plan, options)) for way in ways), key=_cost)
+    # The first of equals is taken: the plan's own order, in which a new image moves no other.
+    best: Assignment = ()
+    least = (fewest(plan, options), max(_depths(plan.images).values()))
+    for way in ways:
+        files = _fill(plan, options, way(plan, options))
+        best = files if not best or _cost(files) < _cost(best) else best
+        if _cost(best) == (least[0], max(least)):
+            # No way gives fewer files, nor a shorter path.
+            break
     return tuple(msgspec.structs.replace(plan, images=images) for images in best)
 
 
 def fewest(plan: Plan, options: CloudBuild) -> int:
     """A lower bound for the number of files of any split."""
     limits = options.limits
-    steps = sum(_steps(options, image) for image in plan.images)
+    steps = sum(step_count(options, image) for image in plan.images)
     names = sum(_names(options, image) for image in plan.images)
     return max(-(-steps // limits.steps), -(-names // limits.images))
 
@@ -81,7 +93,8 @@ def path_length(files: Iterable[Sequence[Image]]) -> int:
     return sum(max(_depths(images).values(), default=0) for images in files)
 
 
-def _steps(options: CloudBuild, image: Image) -> int:
+def step_count(options: CloudBuild, image: Image) -> int:
+    """The number of steps of an image: build, test and pushes."""
     pushes = 0 if options.publish == "provenance" else 1 + len(image.aliases)
     return 1 + bool(image.test) + pushes
 
@@ -93,7 +106,7 @@ def _names(options: CloudBuild, image: Image) -> int:
 
 def _fits(options: CloudBuild, images: Iterable[Image]) -> bool:
     """Whether images fit into one file, not counting pull steps."""
-    needed = [(_steps(options, image), _names(options, image)) for image in images]
+    needed = [(step_count(options, image), _names(options, image)) for image in images]
     steps = sum(number for number, _ in needed)
     names = sum(number for _, number in needed)
     return steps <= options.limits.steps and names <= options.limits.images
@@ -110,7 +123,7 @@ def _check(plan: Plan, options: CloudBuild) -> Iterator[Problem]:
         )
         yield Problem(message=message)
     for image in plan.images:
-        needed = _steps(options, image) + (image.parent is not None)
+        needed = step_count(options, image) + (image.parent is not None)
         if needed > limits.steps:
             message = (
                 f"{image.tag} alone needs {needed} steps, and a build may have {limits.steps}; "
@@ -148,12 +161,23 @@ def _by_tree(plan: Plan, options: CloudBuild) -> Groups:
 def _whole_trees(plan: Plan, options: CloudBuild) -> Groups:
     """Each image in one group with all its descendants, the largest trees first: no pulls."""
     children = _children(plan)
+    sizes: dict[str, int] = {}
+    for image in reversed(plan.images):
+        sizes[image.tag] = 1 + sum(sizes[child.tag] for child in children.get(image.tag, ()))
 
-    def below(image: Image) -> list[Image]:
-        parts = sorted(map(below, children.get(image.tag, ())), key=len, reverse=True)
-        return [image, *(i for part in parts for i in part)]
+    def by_size(images: Sequence[Image]) -> list[Image]:
+        return sorted(images, key=lambda image: sizes[image.tag], reverse=True)
 
-    return sorted(map(below, children.get(None, ())), key=len, reverse=True)
+    groups: Groups = []
+    for root in by_size(children.get(None, [])):
+        group: list[Image] = []
+        waiting = [root]
+        while waiting:
+            image = waiting.pop()
+            group.append(image)
+            waiting += reversed(by_size(children.get(image.tag, [])))
+        groups.append(group)
+    return groups
 
 
 def _by_size(plan: Plan, options: CloudBuild) -> Groups:
@@ -163,7 +187,7 @@ def _by_size(plan: Plan, options: CloudBuild) -> Groups:
     by_tag = {image.tag: image for image in plan.images}
 
     def entry(image: Image) -> tuple[bool, int, int, str]:
-        return image.tag not in children, -_steps(options, image), places[image.tag], image.tag
+        return image.tag not in children, -step_count(options, image), places[image.tag], image.tag
 
     ready = [entry(image) for image in children.get(None, ())]
     heapq.heapify(ready)
@@ -193,22 +217,30 @@ def _fill(plan: Plan, options: CloudBuild, groups: Iterable[Sequence[Image]]) ->
     A group that is too large for one file is split into single images.
     """
     files: list[_File] = []
+    waiting: list[int] = []
     chosen: dict[str, int] = {}
+    sizes = {
+        image.tag: (step_count(options, image), _names(options, image)) for image in plan.images
+    }
+    smallest = min(steps for steps, _ in sizes.values())
     for group in groups:
         for part in [group] if _fits(options, group) else [[image] for image in group]:
-            needed = [(image, _steps(options, image), _names(options, image)) for image in part]
+            needed = [(image, *sizes[image.tag]) for image in part]
             first = chosen.get(part[0].parent or "", 0)
-            later = range(first, len(files))
-            place = next((n for n in later if files[n].takes(needed)), len(files))
+            place = next((n for n in waiting if n >= first and files[n].takes(needed)), len(files))
             if place == len(files):
-                files.append(_File(options.limits.steps, options.limits.images, set(), set()))
+                files.append(_File(options.limits.steps, options.limits.images, set()))
                 files[place].takes(needed)
-            chosen |= {image.tag: place for image in part}
+                waiting = [*waiting, place][-MAX_OPEN:]
+            if files[place].steps < smallest:
+                waiting.remove(place)
+            for image in part:
+                chosen[image.tag] = place
     # Within a file, images stand as in the plan.
-    return tuple(
-        tuple(image for image in plan.images if chosen[image.tag] == place)
-        for place in range(len(files))
-    )
+    contents: list[list[Image]] = [[] for _ in files]
+    for image in plan.images:
+        contents[chosen[image.tag]].append(image)
+    return tuple(map(tuple, contents))
 
 
 def _cost(files: Assignment) -> tuple[int, int]:

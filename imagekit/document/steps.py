@@ -5,13 +5,13 @@ Schema: cloud.google.com/build/docs/build-config-file-schema.
 
 from __future__ import annotations
 
+import functools
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import msgspec
-import yaml
 
 from imagekit.document.cloudbuild import BUILDER, STRUCTURE_TEST
 from imagekit.errors import BuildFileError, Problem, did_you_mean
@@ -35,7 +35,7 @@ BUILT_IN = {
 """The built-in substitutions of Cloud Build, which may be empty."""
 
 
-class Step(msgspec.Struct, frozen=True, kw_only=True):
+class Step(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """One step of a build."""
 
     id: str
@@ -64,7 +64,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
         """The name of the step in messages."""
         return self.id if self.id.startswith("step ") else f"step {self.id}"
 
-    @property
+    @functools.cached_property
     def kind(self) -> Kind:
         """The kind of the step: what it does with an image."""
         verb = self.args[0] if self.args and self.entrypoint is None else ""
@@ -73,30 +73,38 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
         kinds: dict[str, Kind] = {"build": "build", "push": "push", "pull": "pull"}
         return kinds.get(verb, "other")
 
-    @property
+    @functools.cached_property
     def tags(self) -> tuple[str, ...]:
         """The images that a step builds, pushes, pulls or tests."""
         flags = {"build": ("-t", "--tag"), "test": ("--image", "-i")}.get(self.kind, ())
         values = self.options(*flags)
         return values or (self.args[1:2] if self.kind in ("push", "pull") else ())
 
+    @functools.cached_property
+    def _values(self) -> dict[str, list[tuple[int, str]]]:
+        """The values that may belong to each flag, with the index of the flag."""
+        values: dict[str, list[tuple[int, str]]] = {}
+        for index, arg in enumerate(self.args):
+            if arg.startswith("-"):
+                flag, equals, value = arg.partition("=")
+                if equals:
+                    values.setdefault(flag, []).append((index, value))
+                elif index + 1 < len(self.args):
+                    values.setdefault(arg, []).append((index, self.args[index + 1]))
+        return values
+
     def options(self, *flags: str) -> tuple[str, ...]:
         """The values of the arguments with one of these flags, `--flag value` or `--flag=value`."""
-        values = []
-        for index, arg in enumerate(self.args):
-            flag, equals, value = arg.partition("=")
-            if flag in flags and equals:
-                values.append(value)
-            elif arg in flags and index + 1 < len(self.args):
-                values.append(self.args[index + 1])
-        return tuple(values)
+        values = [self._values[flag] for flag in flags if flag in self._values]
+        pairs = sorted(pair for pairs in values for pair in pairs) if len(values) > 1 else None
+        return tuple([value for _, value in pairs or (values[0] if values else ())])
 
     @property
     def test_files(self) -> tuple[str, ...]:
         """The configuration files of a test step, relative to the step's directory."""
         return self.options("--config", "-c")
 
-    @property
+    @functools.cached_property
     def build_args(self) -> dict[str, str]:
         """The build args of a build step."""
         pairs = (text.partition("=") for text in self.options("--build-arg"))
@@ -106,14 +114,14 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     def context(self) -> str:
         """The build context of a build step, relative to the root of the build."""
         path = self.args[self._context_index] if self.args else "."
-        return posixpath.normpath(posixpath.join(self.dir, path))
+        return _joined(self.dir, path)
 
     @property
     def flags(self) -> tuple[str, ...]:
         """The arguments of a build step, without `build` and the context."""
         return (*self.args[1 : self._context_index], *self.args[self._context_index + 1 :])
 
-    @property
+    @functools.cached_property
     def _context_index(self) -> int:
         """The index of the context; docker accepts options after it, too."""
         at = 1
@@ -126,8 +134,13 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     def dockerfile(self) -> str:
         """The Dockerfile of a build step: the value of `-f`, or `Dockerfile` in the context."""
         paths = self.options("-f", "--file")
-        default = posixpath.join(self.context, "Dockerfile")
-        return posixpath.normpath(posixpath.join(self.dir, paths[-1]) if paths else default)
+        return _joined(self.dir, paths[-1]) if paths else _joined(self.context, "Dockerfile")
+
+
+@functools.lru_cache(maxsize=1_000)
+def _joined(folder: str, path: str) -> str:
+    # A build has few paths, and each is used by many steps.
+    return posixpath.normpath(posixpath.join(folder, path))
 
 
 class Build(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,6 +171,8 @@ def parse(
 
     Raises BuildFileError if the text is not a Cloud Build file.
     """
+    import yaml
+
     try:
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:

@@ -44,6 +44,12 @@ def documents(
     schedule but no project.
     """
     trigger = trigger_of(options)
+    if _has(plan, "date"):
+        message = (
+            "a tag holds {date}, which a trigger does not know; use {commit} in it, or submit "
+            "the builds with `imagekit submit`"
+        )
+        raise LimitError([Problem(message=message, path=("recipes",))])
     push_trigger = {
         "name": trigger.name,
         "description": f"Build {plan.repository} when a file changes",
@@ -234,6 +240,11 @@ def _build(
     return {"gitFileSource": {"path": path, **where}}
 
 
+def _has(plan: Plan, placeholder: str) -> bool:
+    """Whether a tag has a part that only the build knows."""
+    return any(f"{{{placeholder}}}" in name for image in plan.images for name in image.aliases)
+
+
 def _submitting_build(plan: Plan, options: CloudBuild, build_files: Sequence[str]) -> Document:
     """A build that submits several builds, each after the previous one has succeeded.
 
@@ -241,8 +252,11 @@ def _submitting_build(plan: Plan, options: CloudBuild, build_files: Sequence[str
     """
     region = region_of(options)
     more = [f"--region={region}"] if region else []
-    # Cloud Build sets COMMIT_SHA only for builds that a trigger starts.
-    more += ["--substitutions=COMMIT_SHA=$COMMIT_SHA"] if plan.source else []
+    # Cloud Build sets these only for builds that a trigger starts.
+    names = (["COMMIT_SHA"] if plan.source else []) + (
+        ["SHORT_SHA"] if _has(plan, "commit") else []
+    )
+    more += [f"--substitutions={','.join(f'{name}=${name}' for name in names)}"] if names else []
     steps: list[dict[str, Any]] = []
     for path in build_files:
         submit = ["gcloud", "builds", "submit", ".", f"--config={path}", "--suppress-logs"]

@@ -4,7 +4,7 @@ import pytest
 
 import imagekit
 from imagekit.compare import inventory
-from imagekit.compare.inventory import ImageSpec, Inventory
+from imagekit.compare.inventory import ImageSpec, Inventory, image_names
 from imagekit.document.cloudbuild import STRUCTURE_TEST
 from imagekit.planning.rows import rows
 
@@ -191,3 +191,28 @@ def test_images_of_one_dockerfile_share_its_files():
     found = inventory.with_files(inventory.Inventory(images={"a": spec, "b": spec}), Tree())
     assert found.images["a"].files == found.images["b"].files == ("D",)
     assert sorted(found.files) == ["D", "t"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"steps": [{"name": "gcr.io/cloud-builders/docker", "args": ["build", "-t", "a/b:$_X"]}]}',
+        '{"steps": [{"name": "x", "args": ["build", "-t", "a/b:1"]}, {"args": 5}]}',
+        '{"steps": [{"name": "x", "args": ["build", "."]}]}',
+        "steps: [{name: x, args: [build, -t, a/b:1, .]}]",
+        "no build file",
+    ],
+)
+def test_names_that_are_found_quickly_are_those_that_are_read(text):
+    assert image_names(text) == tuple((inventory.read(text) or Inventory()).images)
+
+
+def test_labels_and_other_options_are_read():
+    args = '[build, -t, "a/b:1", --label, k=v, --network, host, .]'
+    text = f"steps: [{{name: gcr.io/cloud-builders/docker, args: {args}}}]"
+    options = {"label k": "v", "--network": "host"}
+    assert inventory.read(text).images["1"].options == {
+        **options,
+        "waits for": "everything before",
+        "pushed": "no",
+    }

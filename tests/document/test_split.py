@@ -1,7 +1,6 @@
 import pytest
 
 from imagekit.config.cloudbuild import CloudBuild, Limits
-from imagekit.config.schema import Combination
 from imagekit.document.split import fewest, path_length, split
 from imagekit.errors import LimitError
 from imagekit.planning.plan import Image, Plan
@@ -9,7 +8,7 @@ from imagekit.planning.plan import Image, Plan
 
 def image(tag, parent=None, **more):
     return Image(
-        tag=tag, combination=Combination(), dockerfile="D", build_args={}, parent=parent, **more
+        tag=tag, values={}, recipe="r", dockerfile="D", build_args={}, parent=parent, **more
     )
 
 
