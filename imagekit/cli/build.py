@@ -16,7 +16,7 @@ import click
 from imagekit import api
 from imagekit.build import local, progress
 from imagekit.build.report import NAME, Report
-from imagekit.cli.options import config_options, planned
+from imagekit.cli.options import config_options, known_substitutions, planned
 from imagekit.document import cloudbuild, steps
 from imagekit.errors import INTERRUPTED, BuildError
 from imagekit.support import git
@@ -34,8 +34,7 @@ def run_build(
     `name` is the name of the build file; `options` are further fields of local.Options.
     """
     here = pathlib.Path.cwd()
-    commit = git.output(here, "rev-parse", "HEAD") or ""
-    defaults = {"COMMIT_SHA": commit, "REVISION_ID": commit, "SHORT_SHA": commit[:7]}
+    defaults = known_substitutions(here, () if "SHORT_SHA" in substitutions else (text,))
     build = steps.read(text, name, defaults | dict(substitutions))
     local.check_programs(build)
     local.check_engine(options["docker"])

@@ -17,13 +17,14 @@ from imagekit.build.cloud import upload
 from imagekit.build.cloud.gcloud import Gcloud
 from imagekit.build.cloud.service import FINAL, Service
 from imagekit.build.report import NAME, StepReport
+from imagekit.cli.options import known_substitutions
+from imagekit.cli.problems import show
 from imagekit.config import cloudbuild
 from imagekit.docker.context import is_inside_context
 from imagekit.document import steps, terraform
 from imagekit.document import trigger as triggers
 from imagekit.errors import INTERRUPTED, BuildError, UsageError, counted, did_you_mean
 from imagekit.planning.load import Checked
-from imagekit.support import git
 from imagekit.support.files import replace_file
 from imagekit.support.workspace import DEFAULT_BUILD_FILE, DEFAULT_CONFIG
 
@@ -119,6 +120,8 @@ def submit(
     files = upload.files_of(pathlib.Path(name))
     _check_used([file.text for file in files], _parse_substitutions(substitutions))
     here = pathlib.Path.cwd()
+    if "SHORT_SHA" not in service.substitutions:
+        known_substitutions(here, [file.text for file in files])
     files = [upload.with_inputs(file, here, service.substitutions) for file in files]
     if options["dry_run"]:
         click.echo("\n".join(service.commands([file.path for file in files])))
@@ -178,11 +181,8 @@ def _service(
     checked: Checked | None, substitutions: Mapping[str, str], options: Mapping[str, Any]
 ) -> Service:
     configured = checked.config.cloudbuild if checked else cloudbuild.CloudBuild()
-    commit = git.output(pathlib.Path.cwd(), "rev-parse", "HEAD") or ""
     # The substitutions that a trigger and a local build set, too.
-    defaults = (
-        {"COMMIT_SHA": commit, "REVISION_ID": commit, "SHORT_SHA": commit[:7]} if commit else {}
-    )
+    defaults = {k: v for k, v in known_substitutions(pathlib.Path.cwd(), ()).items() if v}
     where: dict[str, Any] = {
         "project": options["project"] or configured.project,
         "region": options["region"] or cloudbuild.region_of(configured),
@@ -203,7 +203,7 @@ def _load_config(config: str, *, needed: bool) -> Checked | None:
         return None
     checked = api.check(config)
     for warning in checked.warnings if needed else ():
-        click.echo(warning, err=True)
+        show(warning)
     return checked
 
 

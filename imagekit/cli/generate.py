@@ -9,6 +9,7 @@ import click
 import imagekit
 from imagekit import api
 from imagekit.cli.options import config_options, planned
+from imagekit.cli.problems import show
 from imagekit.config.cloudbuild import MAX_TIMEOUT
 from imagekit.document.targets import TARGETS
 from imagekit.errors import counted
@@ -59,7 +60,7 @@ def generate(
         raise click.UsageError("--check needs a file to compare with; use --output")
     checked, plan = planned(config, timeout=timeout_sec, **selection)
     for warning in preflight.dockerfiles(plan, checked.config, read_utf8):
-        click.echo(checked.locate(warning), err=True)
+        show(checked.locate(warning))
     files = imagekit.files(plan, checked.config, output, target=target)
     if output == "-":
         if len(files) > 1:

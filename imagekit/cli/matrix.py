@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
-import msgspec
 
 from imagekit.cli import table
 from imagekit.cli.options import config_options, planned
-from imagekit.planning.rows import Row, counts, label, rows
+from imagekit.planning.rows import Row, counts, label, plain, rows
+from imagekit.support.json_text import dumps
 
 
 @click.command()
 @config_options
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON.")
-def matrix(config: str, as_json: bool, **selection: Any) -> None:
+@click.option(
+    "--all",
+    "every",
+    is_flag=True,
+    help="List the combinations that no entry names, however many there are.",
+)
+def matrix(config: str, as_json: bool, every: bool, **selection: Any) -> None:
     """Show what is built, and what is not and why."""
     checked, plan = planned(config, **selection)
-    found = rows(checked.matrix, plan)
+    matrix = checked.matrix
+    table_rows = rows(matrix, plan, every=every)
+    more = 0 if every else matrix.more
     if as_json:
-        document = {"repository": plan.repository, "rows": msgspec.to_builtins(found)}
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        lines = plain(table_rows, matrix.recipes.axes)
+        document: dict[str, Any] = {"repository": plan.repository, "rows": lines}
+        if more:
+            document["not_listed"] = more
+        click.echo(dumps(document))
     else:
-        _print_table(found)
-        click.echo(counts(found))
+        _print_table(table_rows)
+        click.echo(counts(table_rows, more) + (" (show them with --all)" if more else ""))
 
 
-def _print_table(found: list[Row]) -> None:
+def _print_table(table_rows: list[Row]) -> None:
     styles = {"built": "", "excluded": "yellow", "not listed": "dim", "not selected": "dim"}
     lines = (
         (
@@ -41,7 +51,7 @@ def _print_table(found: list[Row]) -> None:
             ),
             styles[row.status],
         )
-        for row in found
+        for row in table_rows
     )
     columns = ("status", "tag", "aliases", "parent", "why")
     table.show(columns, lines, unbroken="tag", wide_only=("parent",))

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import datetime
+import pathlib
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from imagekit import api
+from imagekit.cli.problems import show
+from imagekit.errors import UsageError
 from imagekit.planning.load import Checked, select
 from imagekit.planning.plan import Plan
-from imagekit.runs.store import Store, existing
-from imagekit.support import workspace
+from imagekit.support import git, workspace
 from imagekit.support.workspace import DEFAULT_CONFIG
+
+if TYPE_CHECKING:
+    from imagekit.runs.store import Store
 
 Command = Callable[..., Any]
 
@@ -62,8 +68,24 @@ def planned(
     """Return a checked config and the selected plan; print warnings to standard error."""
     checked = api.check(config, base_url=base_url, timeout=timeout)
     for warning in checked.warnings:
-        click.echo(warning, err=True)
+        show(warning)
     return checked, select(checked, only, skip)
+
+
+def known_substitutions(directory: pathlib.Path, texts: Iterable[str]) -> dict[str, str]:
+    """What Cloud Build or a trigger would know of a build from this directory, and the date.
+
+    `texts` are build files. Raises UsageError if a tag in one has a commit and there is none.
+    """
+    commit = git.output(directory, "rev-parse", "HEAD") or ""
+    if not commit and any("$SHORT_SHA" in text for text in texts):
+        raise UsageError(
+            "the build file uses $SHORT_SHA, and there is no git commit here; commit first, or "
+            "pass --substitution SHORT_SHA=VALUE"
+        )
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    known = {"COMMIT_SHA": commit, "REVISION_ID": commit, "SHORT_SHA": commit[:7]}
+    return {**known, "_DATE": today}
 
 
 store_option = click.option(
@@ -76,4 +98,7 @@ store_option = click.option(
 
 def open_store(address: str | None) -> Store:
     """The run store at the address in `--runs`, else the project's own."""
+    # Only the commands that read or write runs need this.
+    from imagekit.runs.store import Store, existing
+
     return Store(workspace.runs()) if address is None else existing(address)

@@ -50,8 +50,11 @@ def show(
     if fit is not None and console.is_terminal:
         _print_fitted(console, columns, [*lines], fit)
         return
-    narrow = console.is_terminal and console.width < NARROW
+    narrow = console.width < NARROW
     kept = [column for column in columns if not (narrow and column in wide_only)]
+    if not console.is_terminal:
+        _print_lines(columns, lines)
+        return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in kept:
         table.add_column(column, no_wrap=column == unbroken, overflow="fold")
@@ -59,15 +62,20 @@ def show(
         named: Mapping[str, str] = dict(zip(columns, values, strict=True))
         # rich would interpret brackets and colons in a str as markup.
         table.add_row(*(Text(one_line(named[column])) for column in kept), style=style)
-    if console.is_terminal:
-        console.print(table)
-        return
-    # In a pipe, print one line per row without trailing spaces, for grep and diff.
-    console.width = 10_000
-    with console.capture() as capture:
-        console.print(table)
-    printed = (line.rstrip() for line in capture.get().splitlines())
-    click.echo("\n".join(line for line in printed if line))
+    console.print(table)
+
+
+def _print_lines(columns: Sequence[str], lines: Iterable[tuple[Sequence[str], str]]) -> None:
+    """Print one line per row without trailing spaces, for grep and diff."""
+    rows = [dict(zip(columns, map(one_line, values), strict=True)) for values, _ in lines]
+    widths = _widths(columns, rows)
+    head = dict(zip(columns, columns, strict=True))
+    printed = [
+        _joined(head, columns, widths),
+        " " + "─" * (_total(columns, widths) - 1),
+        *(_joined(row, columns, widths) for row in rows),
+    ]
+    click.echo("\n".join(line for line in printed if line.strip()))
 
 
 def _print_fitted(
@@ -97,8 +105,12 @@ def _print_unwrapped(console: Any, text: Any) -> None:
 def _widths(columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> dict[str, int]:
     from rich.cells import cell_len
 
-    lines = [dict(zip(columns, columns, strict=True)), *rows]
-    return {column: max(cell_len(line[column]) for line in lines) for column in columns}
+    widths = {column: cell_len(column) for column in columns}
+    for row in rows:
+        for column, text in row.items():
+            width = len(text) if text.isascii() else cell_len(text)
+            widths[column] = max(widths[column], width)
+    return widths
 
 
 def _fitting(widths: Mapping[str, int], fit: Fit, width: int) -> list[str]:
@@ -118,4 +130,9 @@ def _total(kept: Sequence[str], widths: Mapping[str, int]) -> int:
 def _joined(line: Mapping[str, str], kept: Sequence[str], widths: Mapping[str, int]) -> str:
     from rich.cells import set_cell_size
 
-    return " " + GAP.join(set_cell_size(line[column], widths[column]) for column in kept).rstrip()
+    cells = (
+        text.ljust(width) if (text := line[column]).isascii() else set_cell_size(text, width)
+        for column in kept
+        for width in (widths[column],)
+    )
+    return f" {GAP.join(cells)}".rstrip()

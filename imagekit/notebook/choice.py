@@ -9,43 +9,52 @@ from collections.abc import Collection, Mapping, Sequence
 import msgspec
 import pandas as pd
 
-from imagekit.config.schema import AXES, Axis
 from imagekit.errors import ConfigError, ImagekitError, Problem
 from imagekit.notebook import graph, tables
 from imagekit.notebook.display import Table
-from imagekit.notebook.tables import NO_GPU
 from imagekit.planning.matrix import Matrix
-from imagekit.planning.plan import Plan, build_plan, not_built, select_images
-from imagekit.planning.rows import MARKS, Row, counts, label, rows
+from imagekit.planning.plan import Plan, build_plan
+from imagekit.planning.rows import MARKS, Row, counts, label, rows, without
+from imagekit.planning.select import not_built, select_images
 
 SUFFIXES = (".yaml", ".yml", ".json")
 
 
-def values_of(matrix: Matrix, axis: Axis) -> list[tuple[str | None, str]]:
+def values_of(matrix: Matrix, axis: str) -> list[tuple[str | None, str]]:
     """The values of an axis in the order of the config, each with its displayed name.
 
-    The GPU axis also has None, displayed as "no GPU", if a combination has no GPU.
+    If an entry lists a combination without the axis beside others with it, None is the first,
+    displayed like "no GPU".
     """
-    without = any(getattr(cell.combination, axis) is None for cell in matrix.cells)
-    none: list[tuple[str | None, str]] = [(None, NO_GPU)] if axis == "gpu" and without else []
+    index = matrix.recipes.axes.index(axis)
+    lacking = {cell.combination.values[index] is None for cell in matrix.cells}
+    none: list[tuple[str | None, str]] = [(None, without(axis))] if lacking == {True, False} else []
     return none + [(name, name) for name in matrix.config.axis(axis)]
 
 
-def narrow(matrix: Matrix, choice: Mapping[Axis, Collection[str | None]]) -> Matrix:
+def all_values(matrix: Matrix) -> dict[str, list[str | None]]:
+    """Every value of every axis."""
+    return {axis: [name for name, _ in values_of(matrix, axis)] for axis in matrix.recipes.axes}
+
+
+def narrow(matrix: Matrix, choice: Mapping[str, Collection[str | None]]) -> Matrix:
     """The matrix without the combinations of unselected values.
 
     Rules and aliases are not applied again: each combination already has its status.
     """
-    offered = {axis: [name for name, _ in values_of(matrix, axis)] for axis in AXES}
+    chosen = [
+        (index, {*choice[axis]}, offered)
+        for index, (axis, offered) in enumerate(all_values(matrix).items())
+        if offered
+    ]
     left = tuple(
         cell
         for cell in matrix.cells
         if all(
-            getattr(cell.combination, axis) in choice[axis]
-            or not offered[axis]
+            cell.combination.values[index] in names
             # Axes that the recipe does not read do not distinguish images.
-            or (getattr(cell.combination, axis) is None and None not in offered[axis])
-            for axis in AXES
+            or (cell.combination.values[index] is None and None not in offered)
+            for index, names, offered in chosen
         )
     )
     return msgspec.structs.replace(matrix, cells=left)
@@ -53,7 +62,7 @@ def narrow(matrix: Matrix, choice: Mapping[Axis, Collection[str | None]]) -> Mat
 
 def select(
     matrix: Matrix,
-    choice: Mapping[Axis, Collection[str | None]],
+    choice: Mapping[str, Collection[str | None]],
     only: Sequence[str],
     skip: Sequence[str],
 ) -> tuple[Matrix, Plan]:
@@ -76,7 +85,7 @@ def by_value(matrix: Matrix, plan: Plan) -> Table:
     columns = [status for status in MARKS if any(row.status == status for row in matrix_rows)]
     lines = [
         (axis, words, *_numbers(matrix_rows, axis, name, columns))
-        for axis in AXES
+        for axis in matrix.recipes.axes
         for name, words in values_of(matrix, axis)
     ]
     frame = pd.DataFrame(lines, columns=["axis", "value", *map(label, columns)])
@@ -85,8 +94,8 @@ def by_value(matrix: Matrix, plan: Plan) -> Table:
     )
 
 
-def _numbers(lines: list[Row], axis: Axis, name: str | None, columns: Sequence[str]) -> list[int]:
-    number = collections.Counter(row.status for row in lines if getattr(row, axis) == name)
+def _numbers(lines: list[Row], axis: str, name: str | None, columns: Sequence[str]) -> list[int]:
+    number = collections.Counter(row.status for row in lines if row.values.get(axis) == name)
     return [number[status] for status in columns]  # type: ignore[index]
 
 
@@ -111,7 +120,7 @@ class View(msgspec.Struct, frozen=True):
 
 
 def view(
-    matrix: Matrix, choice: Mapping[Axis, Collection[str | None]], only: str, skip: str
+    matrix: Matrix, choice: Mapping[str, Collection[str | None]], only: str, skip: str
 ) -> View:
     """The counts, grid and build graph of a selection.
 

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from imagekit import api
-from imagekit.config.schema import AXES
-from imagekit.notebook.choice import by_value, select, values_of
+from imagekit.notebook.choice import all_values, by_value, select
 from imagekit.notebook.session import is_interactive
 from imagekit.planning.load import as_list
 
@@ -23,8 +22,7 @@ def explore(config: str, *, only: str | Sequence[str] = (), skip: str | Sequence
     """
     matrix = api.check(config).matrix
     only_globs, skip_globs = as_list(only), as_list(skip)
-    choice = {axis: [name for name, _ in values_of(matrix, axis)] for axis in AXES}
-    plain = by_value(*select(matrix, choice, only_globs, skip_globs))
+    plain = by_value(*select(matrix, all_values(matrix), only_globs, skip_globs))
     if is_interactive():
         try:
             from imagekit.notebook.widgets import Explorer

@@ -26,7 +26,7 @@ def of(plan: Plan, loaded: Config, changes: Changes, *, config: str, output: str
     None. `build`, which is not displayed, is the inventory that comparisons of runs use.
     """
     dockerfiles = sorted({image.dockerfile for image in plan.images})
-    recipes = collections.Counter(str(image.combination.recipe) for image in plan.images)
+    recipes = collections.Counter(image.recipe for image in plan.images)
     build = inventory.of_plan(plan, loaded.cloudbuild)
     return Result(
         {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -12,24 +13,22 @@ from imagekit import api
 from imagekit.compare import report
 from imagekit.compare.changes import Changes
 from imagekit.config.cloudbuild import Limits
-from imagekit.config.schema import AXES, Config
+from imagekit.config.schema import Config
 from imagekit.document import build_files, limits
 from imagekit.errors import counted
 from imagekit.notebook.display import Table
 from imagekit.planning import preflight
 from imagekit.planning.matrix import Matrix
 from imagekit.planning.plan import Plan
-from imagekit.planning.rows import MARKS, Row, counts, label, rows
+from imagekit.planning.rows import MARKS, Row, counts, label, rows, without
 from imagekit.support.files import read_text, read_utf8
-
-NO_GPU = "no GPU"
 
 
 def axes(config: Config) -> Table:
     """All axis values with their build args, in the order of the config."""
     lines = [
         (axis, name, " ".join(f"{key}={value}" for key, value in args.items()))
-        for axis in AXES
+        for axis in config.axis_names()
         for name, args in config.axis(axis).items()
     ]
     frame = pd.DataFrame(lines, columns=["axis", "value", "build args"])
@@ -39,7 +38,9 @@ def axes(config: Config) -> Table:
 def cells(matrix: Matrix, plan: Plan) -> Table:
     """All combinations: first the images in build order, then the rest, each with the reason."""
     lines = rows(matrix, plan)
-    columns: dict[str, Any] = {axis: _ordered(matrix.config, axis, lines) for axis in AXES}
+    columns: dict[str, Any] = {
+        axis: _ordered(matrix.config, axis, lines) for axis in matrix.recipes.axes
+    }
     frame = pd.DataFrame(
         {
             "status": [label(row.status) for row in lines],
@@ -49,44 +50,72 @@ def cells(matrix: Matrix, plan: Plan) -> Table:
         },
         index=pd.Index([row.tag for row in lines], name="tag"),
     )
-    return Table(frame, f"Build matrix: {counts(lines)}")
+    return Table(frame, f"Build matrix: {counts(lines, matrix.more)}")
 
 
 def _ordered(config: Config, axis: str, lines: list[Row]) -> pd.Categorical:
     """A column of axis values that sorts in the order of the config: py310 after py39."""
-    names = [getattr(row, axis) or "" for row in lines]
+    names = [row.values.get(axis, "") for row in lines]
     order = ["", *(name for name in config.axis(axis) if name)]
     return pd.Categorical(names, categories=order, ordered=True)
 
 
 def grid(matrix: Matrix, plan: Plan) -> Table:
-    """A row per base image and Python, a column per GPU value: the tag, or why there is none."""
-    config = matrix.config
-    found = [row for row in rows(matrix, plan) if row.python is not None]
-    reasons = list(dict.fromkeys(row.reason for row in found if row.status != "built"))
-    lines = pd.DataFrame(
-        {
-            "base image": _ordered(config, "base_image", found),
-            "python": _ordered(config, "python", found),
-            "gpu": pd.Categorical(
-                [row.gpu or NO_GPU for row in found],
-                categories=[NO_GPU, *config.axis("gpu")],
-                ordered=True,
-            ),
-            "text": [_grid_text(row, reasons) for row in found],
-        }
+    """The tags by axis values: the last axis across, the others down.
+
+    Where there is no image, the cell says why. Combinations without the axis across are in a
+    column of their own; images that are only parents, and lack another axis, are left out.
+    """
+    config, axes = matrix.config, _grid_axes(matrix)
+    *down, across = axes
+    needed = _always(matrix)
+    lines = [row for row in rows(matrix, plan) if all(axis in row.values for axis in needed)]
+    numbers = {reason: n for n, reason in enumerate(dict.fromkeys(_reasons(lines)), start=1)}
+    none = without(across)
+    columns: dict[str, Any] = {a.replace("_", " "): _ordered(config, a, lines) for a in down}
+    keys = list(columns)
+    columns[across] = pd.Categorical(
+        [row.values.get(across, none) for row in lines],
+        categories=[none, *config.axis(across)],
+        ordered=True,
     )
-    keys = ["base image", "python"] if config.base_images else ["python"]
-    groups = lines.groupby([*keys, "gpu"], observed=True)["text"].agg("\n".join)
-    frame = groups.unstack("gpu").fillna("").rename_axis(columns=None)
-    notes = tuple(f"({number}) {reason}" for number, reason in enumerate(reasons, start=1))
-    return Table(frame, "Supported combinations: Python × CUDA on each base image", notes)
+    columns[TEXT] = [_grid_text(row, numbers) for row in lines]
+    groups = pd.DataFrame(columns).groupby([*keys, across], observed=True)[TEXT].agg("\n".join)
+    frame = (groups.unstack(across) if keys else groups.to_frame().T).fillna("")
+    notes = tuple(f"({number}) {reason}" for reason, number in numbers.items())
+    return Table(frame.rename_axis(columns=None), _grid_caption(matrix), notes)
 
 
-def _grid_text(row: Row, reasons: list[str]) -> str:
+TEXT = "/text"
+"""A column that is not an axis, whose names have no slash."""
+
+
+def _grid_axes(matrix: Matrix) -> list[str]:
+    """The axes of the grid: those with values, and the GPU's in any case, as the columns."""
+    return [a for a in matrix.recipes.axes if matrix.config.axis(a) or a == "gpu"]
+
+
+def _always(matrix: Matrix) -> list[str]:
+    """The axes that every listed combination has."""
+    listed = [cell.combination.values for cell in matrix.cells if cell.path]
+    columns = zip(*listed, strict=True)
+    return [a for a, names in zip(matrix.recipes.axes, columns, strict=False) if None not in names]
+
+
+def _grid_caption(matrix: Matrix) -> str:
+    if all(matrix.config.has_section(axis) for axis in matrix.recipes.axes):
+        return "Supported combinations: Python × CUDA on each base image"
+    return f"Supported combinations: {' × '.join(_grid_axes(matrix))}"
+
+
+def _reasons(lines: list[Row]) -> Iterator[str]:
+    return (row.reason for row in lines if row.status != "built")
+
+
+def _grid_text(row: Row, numbers: Mapping[str, int]) -> str:
     if row.status == "built":
         return f"{MARKS['built']} {row.tag}"
-    return f"{label(row.status)} ({reasons.index(row.reason) + 1})"
+    return f"{label(row.status)} ({numbers[row.reason]})"
 
 
 def images(plan: Plan) -> Table:

@@ -9,12 +9,10 @@ from typing import Any
 import ipywidgets
 
 from imagekit import api
-from imagekit.config.schema import AXES, Axis
 from imagekit.errors import ImagekitError
 from imagekit.notebook import choice
 from imagekit.notebook.display import Table
 
-AXIS_WORDS: dict[Axis, str] = {"base_image": "base image", "python": "python", "gpu": "gpu"}
 SCROLLED = '<div style="overflow-x: auto; line-height: normal">{}</div>'
 MESSAGE = '<pre role="alert" style="white-space: pre-wrap; font-weight: bold">! {}\n{}</pre>'
 STALE = "Below is the last valid selection."
@@ -40,7 +38,7 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]
         self.message, self.counts = ipywidgets.HTML(), ipywidgets.HTML()
         self.grid, self.graph = ipywidgets.HTML(), ipywidgets.HTML()
         self.config_error = ""
-        self.boxes: dict[Axis, dict[str | None, ipywidgets.Checkbox]] = {}
+        self.boxes: dict[str, dict[str | None, ipywidgets.Checkbox]] = {}
         self.config.observe(self._read, "value")
         for text in (self.only, self.skip):
             text.observe(self._show, "value")
@@ -63,13 +61,13 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]
         self.config_error = ""
         self.boxes = {
             axis: {name: _box(words) for name, words in choice.values_of(self.matrix, axis)}
-            for axis in AXES
+            for axis in self.matrix.recipes.axes
         }
         for boxes in self.boxes.values():
             for box in boxes.values():
                 box.observe(self._show, "value")
         self.axes.children = [
-            _line(AXIS_WORDS[axis], list(boxes.values()))
+            _line(axis.replace("_", " "), list(boxes.values()))
             for axis, boxes in self.boxes.items()
             if boxes
         ]
