@@ -5,6 +5,8 @@ import pathlib
 import msgspec
 from docutils import nodes
 
+import imagekit
+
 project = "imagekit"
 author = "the imagekit authors"
 copyright = "the imagekit authors"  # noqa: A001 - the name that Sphinx reads
@@ -16,6 +18,8 @@ html_theme = "furo"
 html_title = "imagekit"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+# Editors load the schema of the config from the site.
+html_extra_path = [str(pathlib.Path(imagekit.__file__).with_name("imagekit.schema.json"))]
 html_copy_source = False
 html_show_sphinx = False
 # The links to the sources of generated pages would be broken.

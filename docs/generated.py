@@ -16,7 +16,7 @@ SECTIONS = {
     "The file": schema.Config,
     "An entry of `images`": schema.Entry,
     "A rule of `exclude`": schema.Exclude,
-    "A combination, for `aliases`": schema.Combination,
+    "An alias": schema.Alias,
     "A recipe": schema.RecipeChange,
     "`cloudbuild`": cloudbuild.CloudBuild,
     "`cloudbuild.limits`": cloudbuild.Limits,

@@ -30,7 +30,7 @@ BROKEN = (
 
 def played(text: str, folder: pathlib.Path) -> Iterator[tuple[str, str, str]]:
     """Run a page's commands in a folder; each with what the page shows and what it printed."""
-    for part in ("dockerfiles", "notebooks/example-runs"):
+    for part in ("config", "dockerfiles", "notebooks/example-runs"):
         shutil.copytree(ROOT / part, folder / part)
     environment = os.environ | {
         "PATH": f"{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",

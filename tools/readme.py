@@ -19,11 +19,11 @@ def table():
     """Rows operating system and Python, columns CUDA: what is built, or the number of a reason."""
     config = imagekit.load(ROOT / "config" / "images.yaml")
     plan = imagekit.plan(config)
-    found = [row for row in rows(imagekit.matrix(config), plan) if row.python is not None]
+    found = [row for row in rows(imagekit.matrix(config), plan) if "python" in row.values]
     reasons = list(dict.fromkeys(row.reason for row in found if row.status != "built"))
     columns = [None, *config.gpu_versions]
     cells = {
-        (row.base_image, row.python, row.gpu): label("built")
+        (row.values["base_image"], row.values["python"], row.values.get("gpu")): label("built")
         if row.status == "built"
         else f"{MARKS[row.status]} ({reasons.index(row.reason) + 1})"
         for row in found

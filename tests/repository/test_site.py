@@ -2,10 +2,12 @@
 
 import contextlib
 import html
+import json
 import pathlib
 import re
 import shutil
 import subprocess
+import tomllib
 import typing
 import urllib.parse
 
@@ -19,6 +21,7 @@ from imagekit.config import cloudbuild, schema
 from imagekit.runs.entry import OUTCOMES
 from imagekit.runs.record import Record
 from tools import console, site
+from tools import schema as schema_file
 
 ROOT = site.ROOT
 
@@ -55,6 +58,13 @@ def test_nothing_is_loaded_from_elsewhere(built):
         assert not [name for name in loads if urllib.parse.urlsplit(name).netloc], path
     for path in built.rglob("*.css"):
         assert not re.findall(r"url\(['\"]?(?:https?:)?//", path.read_text(encoding="utf-8")), path
+
+
+def test_editors_find_the_schema_where_its_id_says(built):
+    address = json.loads(schema_file.FILE.read_text(encoding="utf-8"))["$id"]
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    name = address.removeprefix(settings["project"]["urls"]["Documentation"] + "/")
+    assert (built / name).read_bytes() == schema_file.FILE.read_bytes()
 
 
 def test_every_page_is_reached_from_the_first(built):
@@ -94,7 +104,7 @@ def test_the_reference_has_every_key_command_and_field(built):
         schema.RecipeChange,
         cloudbuild.CloudBuild,
     )
-    for kind in (*kinds, cloudbuild.Limits, cloudbuild.Trigger, schema.Combination):
+    for kind in (*kinds, cloudbuild.Limits, cloudbuild.Trigger, schema.Alias):
         assert [f.name for f in msgspec.structs.fields(kind) if f.name not in keys] == []
     fields = text_of(built / "reference/records.html")
     assert [f.name for f in msgspec.structs.fields(Record) if f.name not in fields] == []

@@ -3,6 +3,7 @@
 import pathlib
 import subprocess
 import sys
+import tarfile
 import zipfile
 
 import pytest
@@ -29,9 +30,18 @@ def dist(tmp_path_factory):
 def test_the_wheel_holds_the_package_and_its_types(dist):
     (wheel,) = dist.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {"imagekit/py.typed", "imagekit/notebook/tables.js"} <= names
+    files = {"imagekit/py.typed", "imagekit/imagekit.schema.json", "imagekit/notebook/tables.js"}
+    assert files <= names
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"imagekit"}
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+
+
+def test_the_sdist_holds_the_schema(dist):
+    (sdist,) = dist.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        assert f"{sdist.name.removesuffix('.tar.gz')}/imagekit/imagekit.schema.json" in (
+            archive.getnames()
+        )
 
 
 @pytest.mark.parametrize("kind", ["*.whl", "*.tar.gz"])
