@@ -3,10 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help generate test check lint lab docs bench notebooks goldens lock dist clean
+.PHONY: help generate test check lint lab docs bench bench-image notebooks goldens lock dist clean
 
 help:  ## Show the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 generate: .venv/run  ## Write cloudbuild.json from config/images.yaml and record the run
 	@$(BIN)/imagekit run generate
@@ -17,7 +17,7 @@ test: .venv/test lint  ## Run all tests
 	@$(BIN)/coverage report --fail-under=100 --include="$$($(BIN)/python -m tools.pure)"
 
 check: .venv/test lint  ## Run the fast checks: lint, types, contracts, unit tests
-	$(BIN)/pytest -q -n 2 -m "not edge" --ignore tests/system
+	$(BIN)/pytest -q -n 2 --dist worksteal -m "not edge and not slow" --ignore tests/system
 
 lint: .venv/test  ## Check style, types and which folder imports which
 	$(BIN)/ruff check --quiet
@@ -36,7 +36,10 @@ lab: .venv/lab  ## Open JupyterLab on the start notebook
 docs: .venv/docs  ## Build the site from the notebooks and the pages of docs/
 	@$(BIN)/python docs/build.py
 
-bench: .venv/run  ## Compare the shipped image with the plainest one: make bench BASE= UV= PY=
+bench: .venv/run  ## Measure generating, comparing and splitting, and write the table
+	$(BIN)/python benchmarks/generate.py $(BENCH_OPTIONS)
+
+bench-image: .venv/run  ## Compare the shipped image with the plainest one, BASE= UV= PY=
 	$(BIN)/python benchmarks/images.py --base $(BASE) --uv $(UV) --python $(PY) $(BENCH_OPTIONS)
 
 notebooks: .venv/test  ## Execute the committed notebooks again, in place
@@ -45,6 +48,7 @@ notebooks: .venv/test  ## Execute the committed notebooks again, in place
 goldens: .venv/test  ## Rewrite the golden files from what the code gives now
 	$(BIN)/python -m tools.goldens
 	$(BIN)/python -m tools.project_goldens
+	$(BIN)/python -m tools.schema
 	$(BIN)/python -m tools.readme
 	$(BIN)/python -m tools.console
 
