@@ -12,8 +12,7 @@ generate: .venv/run  ## Write cloudbuild.json from config/images.yaml and record
 	@$(BIN)/imagekit run generate
 
 test: .venv/test lint  ## Run all tests
-	# Three on two cores: tests of the real thing wait for it half of the time.
-	$(BIN)/pytest -q -n 3 --dist loadscope --no-loadscope-reorder --cov --cov-report=
+	$(BIN)/pytest -q -n 2 --dist loadscope --no-loadscope-reorder --cov --cov-report=
 	# What is pure is tested in every branch; the edges are tested on the real thing.
 	@$(BIN)/coverage report --fail-under=100 --include="$$($(BIN)/python -m tools.pure)"
 

@@ -16,6 +16,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -28,7 +29,6 @@ HERE = pathlib.Path(__file__).resolve().parent
 README = HERE / "README.md"
 BEGIN, END = "<!-- begin: make bench -->\n", "<!-- end: make bench -->\n"
 IMAGEKIT = [str(pathlib.Path(sys.executable).with_name("imagekit"))]
-PLAIN = [sys.executable, str(HERE / "plain_generator.py")]
 URL = "registry.example.com/p/ml"
 UNLIMITED = {"limits": {"steps": 100_000_000, "images": 100_000_000}}
 Figure = tuple[float, int]
@@ -80,8 +80,11 @@ def run(command: Sequence[str], fresh: pathlib.Path | None = None) -> Figure:
     if fresh is not None:
         for path in fresh.parent.glob(f"{fresh.stem}*{fresh.suffix}"):
             path.unlink()
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     begin = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - begin
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -93,9 +96,10 @@ def run(command: Sequence[str], fresh: pathlib.Path | None = None) -> Figure:
 class Bench:
     """The commands of the benchmark, with their files in a folder."""
 
-    def __init__(self, folder: pathlib.Path, runs: int) -> None:
+    def __init__(self, folder: pathlib.Path, runs: int, original: Sequence[str]) -> None:
         self.folder = folder
         self.runs = runs
+        self.command = original
 
     def file(self, name: str, value: object) -> pathlib.Path:
         """Write a value as JSON."""
@@ -114,7 +118,7 @@ class Bench:
         """The command of the plain generator."""
         target = self.folder / "plain.json"
         options = ["--config", str(source), "--base_url", URL, "--output", str(target)]
-        return [*PLAIN, *options], None
+        return [*self.command, *options], None
 
     def pair(
         self,
@@ -228,9 +232,14 @@ def main() -> None:
     """Measure, and write the table into README.md."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--original", help="the command of another generator to compare with")
     options = parser.parse_args()
+    plain = [sys.executable, str(HERE / "plain_generator.py")]
+    original = shlex.split(options.original) if options.original else plain
     with tempfile.TemporaryDirectory() as folder:
-        rows = measure(Bench(pathlib.Path(folder), options.runs))
+        rows = measure(Bench(pathlib.Path(folder), options.runs, original))
+    if options.original:
+        return
     text = README.read_text(encoding="utf-8")
     pattern = re.escape(BEGIN) + ".*?" + re.escape(END)
     made = re.sub(pattern, lambda _: f"{BEGIN}\n{table(rows)}\n{END}", text, flags=re.DOTALL)

@@ -124,9 +124,9 @@ def write(
     if check and not old:
         raise DriftError(f"{name} does not exist. Generate it and commit it.")
     if check:
-        told = "\n".join(f"  {line}" for line in changes.lines())
+        lines = "\n".join(f"  {line}" for line in changes.lines())
         raise DriftError(
-            f"{name} is out of date ({changes.summary()}):\n{told}\n"
+            f"{name} is out of date ({changes.summary()}):\n{lines}\n"
             "Generate it again and commit it."
         )
     for name, text in new.items():
@@ -148,11 +148,13 @@ def _with_files(changes: Changes, old: Mapping[str, str], new: Mapping[str, str]
     """The changes, plus files that are removed and files that differ without a changed image."""
     if not old or old == new:
         return changes
-    told = [Difference(f"{name} removed") for name in old if name not in new]
-    told += [Difference(f"{name} differs") for name in new if old.get(name, new[name]) != new[name]]
+    files = [Difference(f"{name} removed") for name in old if name not in new]
+    files += [
+        Difference(f"{name} differs") for name in new if old.get(name, new[name]) != new[name]
+    ]
     if changes and old.keys() == new.keys():
         return changes
-    return msgspec.structs.replace(changes, whole=(*changes.whole, *told))
+    return msgspec.structs.replace(changes, whole=(*changes.whole, *files))
 
 
 def _standing(path: str) -> dict[str, str]:
@@ -209,9 +211,9 @@ def parts_of(text: str, path: str) -> list[str] | None:
     names = build_files.listed(document)
     if names is None:
         return None
-    found = build_files.paths(path, names)
-    for name, part in zip(names, found, strict=True):
+    files = build_files.paths(path, names)
+    for name, part in zip(names, files, strict=True):
         digest = hashlib.sha256(read_text(part).encode()).hexdigest()
         if digest != build_files.hash_listed(document, name):
             raise UsageError(f"{part} is not the file that {path} names; generate them again")
-    return found
+    return files

@@ -77,19 +77,19 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
 
     def common(self) -> dict[str, list[str]]:
         """Differences shared by many images, such as a changed file, with these images."""
-        found: dict[str, list[str]] = {}
+        images_by_change: dict[str, list[str]] = {}
         for name, differences in self.changed.items():
             for difference in differences:
                 if difference.before is None and difference.after is None:
-                    found.setdefault(difference.what, []).append(name)
-        return {what: names for what, names in found.items() if len(names) > MANY}
+                    images_by_change.setdefault(difference.what, []).append(name)
+        return {what: names for what, names in images_by_change.items() if len(names) > MANY}
 
     def consequences(self) -> dict[str, list[str]]:
         """The rebuilt images by the added or changed image that causes it."""
-        found: dict[str, list[str]] = {}
+        names_by_cause: dict[str, list[str]] = {}
         for name, cause in self.rebuilt.items():
-            found.setdefault(cause, []).append(name)
-        return found
+            names_by_cause.setdefault(cause, []).append(name)
+        return names_by_cause
 
     def summary(self) -> str:
         """The changes on one line."""
@@ -111,10 +111,10 @@ def compare(before: Inventory, after: Inventory) -> Changes:
     if None in (before.repository, after.repository) and before.images and after.images:
         before, after = before.whole_names(), after.whole_names()
     changed = {
-        name: found
-        for name, made in after.images.items()
+        name: differences_of_image
+        for name, image in after.images.items()
         if name in before.images
-        and (found := tuple(_differences(before.images[name], made, before, after)))
+        and (differences_of_image := tuple(_differences(before.images[name], image, before, after)))
     }
     added = tuple(name for name in after.images if name not in before.images)
     others = {name for name in changed if any(d.rebuilds for d in changed[name])} | set(added)
@@ -147,12 +147,12 @@ def compare_files(before: Texts | None, after: Texts) -> Changes:
     if old is None:
         what = "the old file was not a Cloud Build file"
         return Changes(added=tuple(new.images), whole=(Difference(what),))
-    found = compare(old, new)
+    changes = compare(old, new)
     before_number, after_number = str(len(old_texts)), str(len(new_texts))
     if before_number != after_number:
         number = Difference("build files", before_number, after_number)
-        return msgspec.structs.replace(found, whole=(*found.whole, number))
-    return found or Changes(whole=(Difference("only the formatting differs"),))
+        return msgspec.structs.replace(changes, whole=(*changes.whole, number))
+    return changes or Changes(whole=(Difference("only the formatting differs"),))
 
 
 def new_file(references: Sequence[str]) -> Changes:
@@ -184,9 +184,9 @@ def _differences(
     if before.files and after.files:
         for name in _united(dict.fromkeys(old.files), dict.fromkeys(new.files)):
             yield from _contents(name, before, after, rebuilds=True)
-    aliases = [dict.fromkeys(made.aliases, "yes") for made in (old, new)]
+    aliases = [dict.fromkeys(image.aliases, "yes") for image in (old, new)]
     yield from _mapping("alias ", *aliases)
-    tests = [", ".join(made.test) or None for made in (old, new)]
+    tests = [", ".join(image.test) or None for image in (old, new)]
     if tests[0] != tests[1]:
         yield Difference("test", tests[0], tests[1])
     for name in new.test if old.test == new.test and before.files and after.files else ():
@@ -221,8 +221,8 @@ def _united(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
 
 def _consequences(after: Inventory, others: set[str]) -> Iterator[tuple[str, str]]:
     """Images with the nearest image below them that is another one; those themselves are none."""
-    for name, made in after.images.items():
-        below, parent = {name}, made.parent
+    for name, image in after.images.items():
+        below, parent = {name}, image.parent
         while parent is not None and parent not in others | below:
             below.add(parent)
             parent = after.images[parent].parent if parent in after.images else None

@@ -64,11 +64,11 @@ class Inventory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         names = {short: f"{self.repository}:{short}" for short in self.images}
         images = {
             names[short]: msgspec.structs.replace(
-                made,
-                parent=names.get(made.parent or ""),
-                aliases=tuple(f"{self.repository}:{alias}" for alias in made.aliases),
+                image,
+                parent=names.get(image.parent or ""),
+                aliases=tuple(f"{self.repository}:{alias}" for alias in image.aliases),
             )
-            for short, made in self.images.items()
+            for short, image in self.images.items()
         }
         return msgspec.structs.replace(self, repository=None, images=images)
 
@@ -132,14 +132,14 @@ def short_names(references: Sequence[str]) -> tuple[str, ...]:
 def with_files(inventory: Inventory, tree: Tree) -> Inventory:
     """The same inventory with the hashes of source and test files."""
     images, hashes = {}, dict(inventory.files)
-    found: dict[tuple[str, str], dict[str, str]] = {}
-    for name, made in inventory.images.items():
-        key = made.dockerfile, (made.options or {}).get("context", ".")
-        if key not in found:
-            found[key] = made_of(tree, *key)
-            hashes |= found[key]
-        images[name] = msgspec.structs.replace(made, files=tuple(found[key]))
-    for name in sorted({name for made in inventory.images.values() for name in made.test}):
+    hashes_by_build: dict[tuple[str, str], dict[str, str]] = {}
+    for name, image in inventory.images.items():
+        key = image.dockerfile, (image.options or {}).get("context", ".")
+        if key not in hashes_by_build:
+            hashes_by_build[key] = made_of(tree, *key)
+            hashes |= hashes_by_build[key]
+        images[name] = msgspec.structs.replace(image, files=tuple(hashes_by_build[key]))
+    for name in sorted({name for image in inventory.images.values() for name in image.test}):
         path = inside(name)
         if path is not None and (hashed := tree.hash(path)) is not None:
             hashes[name] = hashed
@@ -147,10 +147,10 @@ def with_files(inventory: Inventory, tree: Tree) -> Inventory:
 
 
 def _document(text: str) -> dict[str, Any]:
-    found = _parsed(text)
-    if not isinstance(found["steps"], list):
+    document = _parsed(text)
+    if not isinstance(document["steps"], list):
         raise TypeError("'steps' is no list")
-    return dict(found)
+    return dict(document)
 
 
 def _parsed(text: str) -> Any:
@@ -194,14 +194,14 @@ def _of_document(document: Mapping[str, Any]) -> Inventory:
     images = _images(builds, [step for step, _ in steps], names, document)
     if repository is not None:
         images = _shortened(images, repository)
-    whole = dict(_flat({k: v for k, v in document.items() if k not in PARTS}))
+    options = dict(_flat({k: v for k, v in document.items() if k not in PARTS}))
     for number, fields in enumerate(raw):
         if id(fields) not in known:
-            whole[f"step {fields.get('id') or number + 1}"] = json.dumps(fields)
+            options[f"step {fields.get('id') or number + 1}"] = json.dumps(fields)
     return Inventory(
         repository=repository,
         images=_without_parents(images, repository),
-        options=dict(sorted(whole.items())),
+        options=dict(sorted(options.items())),
         sequence=_sequence(document, repository),
     )
 
@@ -359,10 +359,10 @@ def _flags(step: Step) -> Iterator[tuple[str, str]]:
 
 
 def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    found: dict[str, str] = {}
+    joined: dict[str, str] = {}
     for name, value in pairs:
-        found[name] = f"{found[name]}, {value}" if name in found else value
-    return found
+        joined[name] = f"{joined[name]}, {value}" if name in joined else value
+    return joined
 
 
 def _shortened(images: Mapping[str, ImageSpec], repository: str) -> dict[str, ImageSpec]:
@@ -371,11 +371,11 @@ def _shortened(images: Mapping[str, ImageSpec], repository: str) -> dict[str, Im
 
     return {
         short(name): msgspec.structs.replace(
-            made,
-            parent=short(made.parent) if made.parent else None,
-            aliases=tuple(map(short, made.aliases)),
+            image,
+            parent=short(image.parent) if image.parent else None,
+            aliases=tuple(map(short, image.aliases)),
         )
-        for name, made in images.items()
+        for name, image in images.items()
     }
 
 
@@ -385,13 +385,13 @@ def _without_parents(
     """Images without the parent in their build args; `parent` has it already."""
     return {
         name: msgspec.structs.replace(
-            made,
+            image,
             build_args={
                 arg: value
-                for arg, value in made.build_args.items()
-                if made.parent is None
-                or value != (f"{repository}:{made.parent}" if repository else made.parent)
+                for arg, value in image.build_args.items()
+                if image.parent is None
+                or value != (f"{repository}:{image.parent}" if repository else image.parent)
             },
         )
-        for name, made in images.items()
+        for name, image in images.items()
     }

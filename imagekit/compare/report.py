@@ -64,9 +64,9 @@ def nothing(before: str, after: str) -> str:
 
 def as_json(changes: Changes, before: str, after: str) -> str:
     """The changes as JSON; `build` has the differences outside the images."""
-    found = msgspec.to_builtins(changes)
-    found["build"] = found.pop("whole")
-    return json.dumps({"before": before, "after": after, **found}, indent=2, ensure_ascii=False)
+    values = msgspec.to_builtins(changes)
+    values["build"] = values.pop("whole")
+    return json.dumps({"before": before, "after": after, **values}, indent=2, ensure_ascii=False)
 
 
 def markdown(changes: Changes, before: str, after: str) -> str:
@@ -108,8 +108,8 @@ def _summary(changes: Changes) -> str:
         "changed": len(changes.changed),
         "rebuilt": len(changes.rebuilt),
     }
-    told = [f"{number} {kind}" for kind, number in numbers.items() if number]
-    return ", ".join(told) or "the build's options changed"
+    parts = [f"{number} {kind}" for kind, number in numbers.items() if number]
+    return ", ".join(parts) or "the build's options changed"
 
 
 def _text(text: str) -> str:

@@ -127,9 +127,9 @@ def merge(documents: Iterable[Document]) -> Document:
         for step in steps
         if step.get("id") not in pulled
     ]
-    whole = several[0] | {"steps": kept}
+    build = several[0] | {"steps": kept}
     if images := [name for document in several for name in document.get("images") or ()]:
-        whole["images"] = images
+        build["images"] = images
     # Each has only those that it uses.
     given = {k: v for one in several for k, v in (one.get("substitutions") or {}).items()}
-    return whole | ({"substitutions": given} if given else {})
+    return build | ({"substitutions": given} if given else {})

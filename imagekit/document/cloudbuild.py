@@ -30,9 +30,9 @@ def document(plan: Plan, options: CloudBuild) -> Document:
 
     Raises LimitError if Cloud Build would reject it.
     """
-    whole = assemble(plan, options)
-    validate(whole, options.limits)
-    return whole
+    build = assemble(plan, options)
+    validate(build, options.limits)
+    return build
 
 
 def assemble(plan: Plan, options: CloudBuild) -> Document:
@@ -42,11 +42,11 @@ def assemble(plan: Plan, options: CloudBuild) -> Document:
 
 def _around(plan: Plan, options: CloudBuild) -> Document:
     """Everything of the build but its steps."""
-    whole: Document = {"timeout": f"{options.timeout}s"}
+    build: Document = {"timeout": f"{options.timeout}s"}
     if options.publish == "provenance":
-        whole["images"] = [_name(plan.reference(name)) for name in plan.names()]
+        build["images"] = [_name(plan.reference(name)) for name in plan.names()]
     # The Dockerfiles mount caches and secrets, which only BuildKit can.
-    whole["options"] = {"env": ["DOCKER_BUILDKIT=1"], **_without_none(_options(options))}
+    build["options"] = {"env": ["DOCKER_BUILDKIT=1"], **_without_none(_options(options))}
     account = options.service_account
     more = {
         "serviceAccount": account_name(account) if account else None,
@@ -54,7 +54,7 @@ def _around(plan: Plan, options: CloudBuild) -> Document:
         "tags": list(options.tags) or None,
         "substitutions": _used_substitutions(plan, options) or None,
     }
-    return whole | _without_none(more)
+    return build | _without_none(more)
 
 
 def _options(options: CloudBuild) -> dict[str, Any]:

@@ -149,8 +149,8 @@ def _by_parent(plan: Plan, options: CloudBuild) -> Groups:
     """By depth, with children of one parent next to each other: short paths, few pulls."""
     depths = _depths(plan.images)
     places = {image.tag: place for place, image in enumerate(plan.images)}
-    found = sorted(plan.images, key=lambda i: (depths[i.tag], places.get(i.parent or "", -1)))
-    return [[image] for image in found]
+    images = sorted(plan.images, key=lambda i: (depths[i.tag], places.get(i.parent or "", -1)))
+    return [[image] for image in images]
 
 
 def _by_tree(plan: Plan, options: CloudBuild) -> Groups:
@@ -191,21 +191,21 @@ def _by_size(plan: Plan, options: CloudBuild) -> Groups:
 
     ready = [entry(image) for image in children.get(None, ())]
     heapq.heapify(ready)
-    found: Groups = []
+    groups: Groups = []
     while ready:
         image = by_tag[heapq.heappop(ready)[-1]]
-        found.append([image])
+        groups.append([image])
         for child in children.get(image.tag, ()):
             heapq.heappush(ready, entry(child))
-    return found
+    return groups
 
 
 def _children(plan: Plan) -> Mapping[str | None, list[Image]]:
     own = {image.tag for image in plan.images}
-    found: dict[str | None, list[Image]] = {}
+    children: dict[str | None, list[Image]] = {}
     for image in plan.images:
-        found.setdefault(image.parent if image.parent in own else None, []).append(image)
-    return found
+        children.setdefault(image.parent if image.parent in own else None, []).append(image)
+    return children
 
 
 # ---- filling

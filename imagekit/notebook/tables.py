@@ -135,12 +135,14 @@ def images(plan: Plan) -> Table:
     return Table(frame, f"{counted(len(plan.images), 'image')} in build order")
 
 
-def changes(found: Changes, against: str = "the existing file") -> Table:
+def changes(differences: Changes, against: str = "the existing file") -> Table:
     """The differences from another build, by image, including images rebuilt as a consequence."""
-    lines = [(row.mark, row.image, row.what, row.before, row.after) for row in report.rows(found)]
+    lines = [
+        (row.mark, row.image, row.what, row.before, row.after) for row in report.rows(differences)
+    ]
     columns = ["change", "image", "what", "before", "after"]
     frame = pd.DataFrame(lines, columns=columns).set_index("change")
-    return Table(frame, f"Compared with {against}: {found.summary()}")
+    return Table(frame, f"Compared with {against}: {differences.summary()}")
 
 
 def checks(path: str, plan: Plan, config: Config) -> Table:
@@ -149,8 +151,8 @@ def checks(path: str, plan: Plan, config: Config) -> Table:
     Raises LimitError if Cloud Build would reject one.
     """
     manifest = build_files.manifest_path(path)
-    whole = manifest if pathlib.Path(manifest).exists() else path
-    parts = api.parts_of(read_text(whole), whole) or [path]
+    shown = manifest if pathlib.Path(manifest).exists() else path
+    parts = api.parts_of(read_text(shown), shown) or [path]
     lines = [
         line
         for part in parts
@@ -161,11 +163,11 @@ def checks(path: str, plan: Plan, config: Config) -> Table:
     if not warnings:
         lines.append(("Dockerfiles", "✓ passed", "all found; every build arg is declared"))
     frame = pd.DataFrame(lines, columns=["check", "result", "details"]).set_index("check")
-    return Table(frame, f"{whole}: checks before the build")
+    return Table(frame, f"{shown}: checks before the build")
 
 
 def _rules(path: str, accepted: Limits, *, several: bool) -> list[tuple[str, str, str]]:
     build = json.loads(read_text(path))
-    found = limits.validate(build, accepted)
+    rules = limits.validate(build, accepted)
     begin = f"{pathlib.Path(path).name}: " if several else ""
-    return [(f"{begin}{rule}", "✓ passed", what) for rule, what in found.items()]
+    return [(f"{begin}{rule}", "✓ passed", what) for rule, what in rules.items()]

@@ -278,14 +278,14 @@ def _aliases(
         return {}
     built = {**listed, **{cell.combination: cell for cell in needed}}
     reasons: dict[Combination, str] | None = None
-    found: dict[Combination, list[str]] = {}
+    names_by_combination: dict[Combination, list[str]] = {}
     for name, alias in matrix.config.aliases.items():
         combination = combination_of(alias, matrix.recipes)
         at: Path = ("aliases", name)
         if cell := built.get(combination):
             repository = cell.variant.recipe.repository if cell.variant else ""
             short = f"{repository}:{name}" if repository else name
-            found.setdefault(combination, []).append(short)
+            names_by_combination.setdefault(combination, []).append(short)
             continue
         mask = matrix.recipes.mask(combination.values)
         variant = matrix.recipes.find(combination.recipe, mask)
@@ -298,7 +298,7 @@ def _aliases(
         message = f"alias {name!r} refers to {combination}, which is not built{why}"
         caused_by = (at, ("images",), ("exclude",))
         problems.append(Problem(message=message, path=at, on_key=True, caused_by=caused_by))
-    return found
+    return names_by_combination
 
 
 def _exist(matrix: Matrix, combination: Combination) -> bool:

@@ -288,20 +288,20 @@ def _defaults(
     variants: dict[str, dict[int, Variant]], with_values: set[str]
 ) -> dict[int, tuple[str, ...]]:
     """For each set of axes, the recipes to choose from: those that no other of them leads to."""
-    found: dict[int, list[Variant]] = {}
+    by_mask: dict[int, list[Variant]] = {}
     usable = {*with_values, "base_image"}
     for of_recipe in variants.values():
         for mask, variant in of_recipe.items():
             if not variant.recipe.parent_only:
-                found.setdefault(mask, []).append(variant)
+                by_mask.setdefault(mask, []).append(variant)
     # A recipe that reads an axis without values comes last: `gpu` in a config without GPUs.
     complete = {
         mask: [v for v in several if all({*above.recipe.axes} <= usable for above in v.line())]
-        for mask, several in found.items()
+        for mask, several in by_mask.items()
     }
     return {
         mask: tuple(v.name for v in complete[mask] or several if not _is_layer(v))
-        for mask, several in found.items()
+        for mask, several in by_mask.items()
     }
 
 

@@ -117,13 +117,13 @@ def _not_built(matrix: Matrix, cell: Cell) -> Row:
 def plain(rows: Iterable[Row], axes: Iterable[str]) -> list[dict[str, Any]]:
     """Return rows as plain values, with a key for each axis; null if a row does not have it."""
     names = list(axes)
-    found = []
+    plain_rows = []
     for row in rows:
         values = msgspec.structs.asdict(row)
         chosen = values.pop("values")
         first = {name: values.pop(name) for name in ("status", "tag")}
-        found.append({**first, **{axis: chosen.get(axis) for axis in names}, **values})
-    return found
+        plain_rows.append({**first, **{axis: chosen.get(axis) for axis in names}, **values})
+    return plain_rows
 
 
 def counts(lines: list[Row], more: int = 0) -> str:

@@ -216,3 +216,9 @@ def test_labels_and_other_options_are_read():
         "waits for": "everything before",
         "pushed": "no",
     }
+
+
+def test_a_cache_of_the_image_itself_is_named():
+    args = '[build, -t, "a/b:1", --cache-from, "a/b:1", .]'
+    text = f"steps: [{{name: gcr.io/cloud-builders/docker, args: {args}}}]"
+    assert inventory.read(text).images["1"].options["cache"] == "registry"

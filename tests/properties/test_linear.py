@@ -20,7 +20,7 @@ from imagekit.document.split import split
 from imagekit.planning.rows import counts, plain, rows
 from imagekit.planning.select import select_images
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 
 SMALL, LARGE = 500, 4_000
 FACTOR = LARGE / SMALL
