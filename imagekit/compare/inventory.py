@@ -169,13 +169,19 @@ def of_rows(document: Mapping[str, Any]) -> Inventory:
 
     Raises KeyError or TypeError if the document is something else.
     """
+    repository = str(document["repository"])
+    plan = Plan(repository=repository, images=())
     built = [row for row in document["rows"] if row["status"] == "built"]
     names = ("dockerfile", "build_args", "parent", "aliases", "test")
-    images = {
-        row["tag"]: msgspec.convert({name: row[name] for name in names}, ImageSpec) for row in built
-    }
-    repository = str(document["repository"])
-    return Inventory(repository=repository, images=_without_parents(images, repository))
+    images = {}
+    for row in built:
+        values = {name: row[name] for name in names}
+        values["aliases"] = [cloudbuild.written(plan.reference(a)) for a in row["aliases"]]
+        values["parent"] = row["parent"] and plan.reference(row["parent"])
+        images[plan.reference(row["tag"])] = msgspec.convert(values, ImageSpec)
+    common = _common([name for key, image in images.items() for name in (key, *image.aliases)])
+    shown = _shortened(images, common) if common is not None else images
+    return Inventory(repository=common, images=_without_parents(shown, common))
 
 
 def _of_document(document: Mapping[str, Any]) -> Inventory:
@@ -255,6 +261,9 @@ def _images(
         parent = _parent(step, order, by_id)
         options = _joined(_options(step, fields, parent, by_id))
         options |= {} if pushed & set(step.tags) else {"pushed": "no"}
+        passed = [arg for arg, value in step.build_args.items() if value == parent]
+        if passed not in ([], ["BASE_IMAGE"]):
+            options["parent passed as"] = ", ".join(passed)
         images[step.tags[0]] = ImageSpec(
             dockerfile=step.dockerfile,
             build_args=_own_args(step),
@@ -279,7 +288,8 @@ def _common(names: Collection[str]) -> str | None:
     return one if one not in names else None
 
 
-LAST_TAG = re.compile(r":[\w.-]+$")
+LAST_TAG = re.compile(r":[\w.${}-]+$")
+"""The tag of a reference; a substitution may be a part of it."""
 
 
 def _step(fields: Mapping[str, Any], number: int, values: Mapping[str, str]) -> Step:

@@ -45,6 +45,10 @@ def check(config: Config) -> Iterator[Problem]:
             at = ("exclude", index)
             yield Problem(message=message, path=at, caused_by=(at,))
     for name, alias in config.aliases.items():
+        if ":" in name:
+            message = f"{name!r} is not a tag: an alias is one in the repository of its image"
+            hint = f"; write {name.rpartition(':')[2]!r}"
+            yield Problem(message=message + hint, path=("aliases", name), on_key=True)
         yield from _check_names(config, known, alias, ("aliases", name))
     yield from check_cloudbuild.check(config.cloudbuild)
     yield from _check_unused_substitutions(config)

@@ -94,9 +94,9 @@ class RecipeChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """The directory that the image is built from, relative to the root of the build."""
     target: str | None = None
     """The stage of the Dockerfile to build."""
-    axes: tuple[str, ...] | None = None
+    axes: Words = None
     """The axes whose build args the Dockerfile gets; each image has a value of each."""
-    optional_axes: tuple[str, ...] | None = None
+    optional_axes: Words = None
     """Axes whose build args the Dockerfile gets as well, for the images that have them."""
     parent: Parents = UNSET
     """The recipes that the parent image can have; the one whose axes fit is used."""
@@ -110,7 +110,7 @@ class RecipeChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """The pattern of the tag, with axes in braces; a list of one for `tags`."""
     tags: Words = None
     """The patterns of the tags. The first identifies the image; the others are also pushed."""
-    omit: tuple[str, ...] | None = None
+    omit: Words = None
     """Build args of the axes that this recipe ignores."""
     build_args: BuildArgs = {}
     """The recipe's own build args; those of the axes override them."""
@@ -316,7 +316,12 @@ def _words(value: Any, path: Path, report: Report) -> tuple[str, ...] | None:
 
 
 def _parents(value: Any, path: Path, report: Report) -> tuple[str, ...]:
-    return _words(value, path, report) or ()
+    names = _words(value, path, report) or ()
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            message = f"{name!r} is listed twice; remove one"
+            report(Problem(message=message, path=(*path, index)))
+    return tuple(dict.fromkeys(names))
 
 
 def _chooser(

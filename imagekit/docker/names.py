@@ -48,6 +48,9 @@ def invalid_reason(url: str) -> str:
         "longer than 255 characters": len(url) > 255,
         "substitutions are not supported here": "$" in url,
         "remove the scheme": "://" in url,
+        "write it in lower case": "://" not in url
+        and url.partition("/")[2] != url.partition("/")[2].lower(),
+        "remove the tag": "://" not in url and ":" in url.rpartition("/")[2] and "/" in url,
         "the image name is missing": _too_short(url),
     }
     reason = next((f" ({why})" for why, holds in reasons.items() if holds), "")

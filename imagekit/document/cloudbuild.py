@@ -44,7 +44,7 @@ def _around(plan: Plan, options: CloudBuild) -> Document:
     """Everything of the build but its steps."""
     build: Document = {"timeout": f"{options.timeout}s"}
     if options.publish == "provenance":
-        build["images"] = [_name(plan.reference(name)) for name in plan.names()]
+        build["images"] = [written(plan.reference(name)) for name in plan.names()]
     # The Dockerfiles mount caches and secrets, which only BuildKit can.
     build["options"] = {"env": ["DOCKER_BUILDKIT=1"], **_without_none(_options(options))}
     account = options.service_account
@@ -154,7 +154,7 @@ AT_BUILD = {"{date}": "${_DATE}", "{commit}": "$SHORT_SHA"}
 trigger starts, and no date; `imagekit submit` and `imagekit build` give both."""
 
 
-def _name(reference: str) -> str:
+def written(reference: str) -> str:
     """An image reference as an argument of a step."""
     if "{" in reference:
         for placeholder, substitution in AT_BUILD.items():
@@ -178,7 +178,7 @@ def _build_step(plan: Plan, image: Image, options: CloudBuild, pulled: set[str])
     reference = plan.reference(image.tag)
     args = ["build", "-t", reference]
     for alias in image.aliases:
-        args += ("-t", _name(plan.reference(alias)))
+        args += ("-t", written(plan.reference(alias)))
     args += ("-f", escape(image.dockerfile))
     if image.target is not None:
         args += ("--target", escape(image.target))
@@ -239,6 +239,6 @@ def _push_step(plan: Plan, name: str, wait_for: list[str]) -> Step:
     return {
         "id": f"{reference}-push",
         "name": BUILDER,
-        "args": ["push", _name(reference)],
+        "args": ["push", written(reference)],
         "waitFor": wait_for,
     }

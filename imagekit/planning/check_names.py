@@ -23,10 +23,12 @@ LENGTHS = {"date": len("2026-01-31"), "commit": 7}
 def check(matrix: Matrix, plan: Plan) -> Iterator[Problem]:
     """Yield the problems of a plan's names and parents."""
     url = plan.repository
-    if not is_repository(url) and any(":" not in image.tag for image in plan.images):
+    without = next((image.recipe for image in plan.images if ":" not in image.tag), None)
+    if not is_repository(url) and without is not None:
         # A recipe with a repository of its own adds the image's name.
+        message = f"{url!r} {invalid_reason(url)}, or give recipe {without!r} a 'repository'"
         at: Path = ("base_url",)
-        yield Problem(message=f"{url!r} {invalid_reason(url)}", path=at, caused_by=(at,))
+        yield Problem(message=message, path=at, caused_by=(at,))
     yield from _check_names(matrix, plan)
     yield from _check_excluded(matrix, plan)
 

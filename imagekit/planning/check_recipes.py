@@ -39,6 +39,7 @@ def _check(name: str, recipes: Recipes, config: Config) -> Iterator[Problem]:
             at: Path = (*path, "parent", index)
             yield Problem(message=message, path=at, caused_by=(("recipes", parent),))
     yield from _check_axes(name, recipes, config)
+    yield from _check_omit(name, recipes, config)
     yield from _check_options(recipe, config, path)
     yield from _check_patterns(name, recipes, config)
 
@@ -57,6 +58,20 @@ def _check_axes(name: str, recipes: Recipes, config: Config) -> Iterator[Problem
                 yield Problem(message=message, path=at, caused_by=_recipe_paths(name, recipes))
 
 
+def _check_omit(name: str, recipes: Recipes, config: Config) -> Iterator[Problem]:
+    recipe = recipes.by_name[name]
+    axes = {*recipe.axes, *recipe.optional_axes}
+    args = {arg for axis in axes for values in config.axis(axis).values() for arg in values}
+    for index, arg in enumerate(config.recipes[name].omit or ()):
+        if arg not in args:
+            message = (
+                f"no axis that recipe {name!r} reads has a build arg {arg!r}"
+                f"{did_you_mean(arg, args) or '; remove it'}"
+            )
+            at: Path = ("recipes", name, "omit", index)
+            yield Problem(message=message, path=at, severity="warning")
+
+
 def _has(name: str, axis: str, recipes: Recipes) -> bool:
     """Whether a variant of a recipe has an axis."""
     index = recipes.axes.index(axis)
@@ -67,7 +82,9 @@ def _check_options(recipe: Recipe, config: Config, path: Path) -> Iterator[Probl
     if recipe.repository:
         url = resolve(config.repository, recipe.repository)
         if not is_repository(url):
-            yield Problem(message=f"{url!r} {invalid_reason(url)}", path=(*path, "repository"))
+            message = f"{url!r} {invalid_reason(url)}"
+            at: Path = (*path, "repository")
+            yield Problem(message=message, path=at, caused_by=(("base_url",),))
     for key in recipe.labels:
         if not key or "=" in key or not key.isprintable() or " " in key:
             message = f"{key!r} is not a valid label key: use letters, digits, '.', '_' and '-'"
@@ -152,8 +169,8 @@ def _check_placeholder(
             return
         for value in lacking:
             message = f"{value!r} has no build arg {arg!r}, which a tag of recipe {name!r} uses"
-            at = (*config.section(axis), value)
-            yield Problem(message=message, path=at, on_key=True, see=path)
+            at: Path = (*config.section(axis), value)
+            yield Problem(message=message, path=at, on_key=True, see=path, caused_by=(at,))
 
 
 def _recipe_paths(name: str, recipes: Recipes) -> tuple[Path, ...]:

@@ -3,10 +3,12 @@ import json
 import pytest
 
 import imagekit
+from imagekit import api
 from imagekit.compare import inventory
+from imagekit.compare.changes import compare
 from imagekit.compare.inventory import ImageSpec, Inventory, image_names
 from imagekit.document.cloudbuild import STRUCTURE_TEST
-from imagekit.planning.rows import rows
+from imagekit.planning.rows import plain, rows
 
 DOCKER = "gcr.io/cloud-builders/docker"
 
@@ -222,3 +224,41 @@ def test_a_cache_of_the_image_itself_is_named():
     args = '[build, -t, "a/b:1", --cache-from, "a/b:1", .]'
     text = f"steps: [{{name: gcr.io/cloud-builders/docker, args: {args}}}]"
     assert inventory.read(text).images["1"].options["cache"] == "registry"
+
+
+LAYERS = """
+base_url: example.com/p
+axes: {python: {py: {P: 1}}}
+recipes:
+  base: {dockerfile: D, axes: python, repository: base, tags: ["{python}", "{python}-{date}"]}
+  top: {dockerfile: D, parent: base, repository: top, tag: "{python}", parent_arg: PARENT}
+images: [{python: py, recipe: top}]
+"""
+
+
+def test_rows_of_several_repositories_are_those_of_the_plan(config_file):
+    checked = api.check(config_file(LAYERS))
+    lines = plain(rows(checked.matrix, checked.plan), checked.matrix.recipes.axes)
+    of_rows = inventory.of_rows({"repository": "example.com/p", "rows": lines})
+    of_plan = inventory.of_plan(checked.plan, checked.config.cloudbuild)
+    assert [*of_rows.images] == ["example.com/p/base:py", "example.com/p/top:py"]
+    assert not compare(of_rows, of_plan)
+
+
+def test_a_tag_with_a_date_is_in_the_repository_of_the_others(config_file):
+    text = LAYERS[: LAYERS.index("  top:")].replace("repository: base, ", "")
+    checked = api.check(config_file(text + "images: [{python: py}]"))
+    found = inventory.of_plan(checked.plan, checked.config.cloudbuild)
+    assert (found.repository, [*found.images]) == ("example.com/p", ["py"])
+
+
+def test_another_name_of_the_parent_s_build_arg_is_a_change(config_file):
+    before, after = (
+        api.check(config_file(LAYERS.replace("PARENT", name))) for name in ("PARENT", "OTHER")
+    )
+    found = compare(
+        *(inventory.of_plan(one.plan, one.config.cloudbuild) for one in (before, after))
+    )
+    (difference,) = found.changed["example.com/p/top:py"]
+    assert str(difference) == "parent passed as PARENT → OTHER"
+    assert difference.rebuilds
