@@ -11,6 +11,7 @@ import click
 
 from imagekit import api
 from imagekit.cli.problems import show
+from imagekit.document.steps import references
 from imagekit.errors import UsageError
 from imagekit.planning.load import Checked, select
 from imagekit.planning.plan import Plan
@@ -78,7 +79,7 @@ def known_substitutions(directory: pathlib.Path, texts: Iterable[str]) -> dict[s
     `texts` are build files. Raises UsageError if a tag in one has a commit and there is none.
     """
     commit = git.output(directory, "rev-parse", "HEAD") or ""
-    if not commit and any("$SHORT_SHA" in text for text in texts):
+    if not commit and any("SHORT_SHA" in references(text) for text in texts):
         raise UsageError(
             "the build file uses $SHORT_SHA, and there is no git commit here; commit first, or "
             "pass --substitution SHORT_SHA=VALUE"

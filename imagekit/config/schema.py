@@ -309,10 +309,17 @@ def _choice(value: Any, path: Path, report: Report) -> Choice | None:
 
 def _words(value: Any, path: Path, report: Report) -> tuple[str, ...] | None:
     if isinstance(value, list):
-        words = [scalar(child, at, report) for child, at in elements(value, path, report)]
+        words = [_word(child, at, report) for child, at in elements(value, path, report)]
         return tuple(word for word in words if word is not None)
     word = None if is_null(value) else scalar(value, path, report)
     return None if word is None else (word,)
+
+
+def _word(value: Any, path: Path, report: Report) -> str | None:
+    if is_null(value):
+        report(Problem(message="there is no value here; remove the element", path=path))
+        return None
+    return scalar(value, path, report)
 
 
 def _parents(value: Any, path: Path, report: Report) -> tuple[str, ...]:

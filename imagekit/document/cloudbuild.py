@@ -149,7 +149,7 @@ def _proofs(plan: Plan, image: Image, by_tag: dict[str, Image]) -> list[str]:
     return waits
 
 
-AT_BUILD = {"{date}": "${_DATE}", "{commit}": "$SHORT_SHA"}
+AT_BUILD = {"{date}": "${_DATE}", "{commit}": "${SHORT_SHA}"}
 """What only the build knows, as substitutions. Cloud Build knows the commit of a build that a
 trigger starts, and no date; `imagekit submit` and `imagekit build` give both."""
 

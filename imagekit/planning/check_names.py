@@ -41,7 +41,7 @@ def _check_names(matrix: Matrix, plan: Plan) -> Iterator[Problem]:
             # Another check reports it.
             continue
         for name in (image.tag, *image.aliases):
-            tag = name.rpartition(":")[2]
+            tag = _tag(matrix, name, image)
             # The first tag is the same in every build.
             if not is_tag(tag) and (name == image.tag or not is_tag(_at_build(tag))):
                 yield _invalid_tag(matrix, name, image)
@@ -77,6 +77,12 @@ def _shortest(plan: Plan, name: str) -> str:
     return plan.reference(name).removeprefix(f"{plan.repository}:")
 
 
+def _tag(matrix: Matrix, name: str, image: Image) -> str:
+    """Return the tag in a short name; a build arg in it may have a colon, which is invalid."""
+    repository = matrix.recipes.by_name[image.recipe].repository
+    return name.removeprefix(f"{repository}:") if repository else name
+
+
 def _place_of(matrix: Matrix, name: str, image: Image) -> tuple[Path, bool]:
     """Return the config path of a name: its alias, the pattern that it comes from, or the entry."""
     alias = name.rpartition(":")[2]
@@ -88,7 +94,7 @@ def _place_of(matrix: Matrix, name: str, image: Image) -> tuple[Path, bool]:
 
 
 def _invalid_tag(matrix: Matrix, name: str, image: Image) -> Problem:
-    tag = name.rpartition(":")[2]
+    tag = _tag(matrix, name, image)
     number = len(_at_build(tag))
     length = f" ({number} characters, the maximum is 128)" if number > 128 else ""
     path, on_key = _place_of(matrix, name, image)

@@ -27,7 +27,7 @@ def _check(name: str, recipes: Recipes, config: Config) -> Iterator[Problem]:
     tests = [("test", test) for test in recipe.test]
     for key, file in (("dockerfile", recipe.dockerfile), ("context", recipe.context), *tests):
         is_root = key == "context" and file in (".", "./")
-        if not is_root and not is_inside_context(file):
+        if "://" in file or (not is_root and not is_inside_context(file)):
             message = (
                 f"{file!r} is outside the build context; use a path below the "
                 "directory that the build is submitted from"

@@ -29,7 +29,7 @@ class Combination(msgspec.Struct, frozen=True, gc=False):
     """The name of the recipe."""
 
     def __str__(self) -> str:
-        return f"{' × '.join(v for v in self.values if v is not None)} ({self.recipe})"
+        return f"{' × '.join(v for v in self.values if v is not None)} ({self.recipe})".lstrip()
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -45,7 +45,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Whether the config lists the image; if not, it is built only as a parent."""
 
     def __str__(self) -> str:
-        return f"{' × '.join(self.values.values())} ({self.recipe})"
+        return f"{' × '.join(self.values.values())} ({self.recipe})".lstrip()
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -253,14 +253,17 @@ def _in_order(matrix: Matrix, images: list[tuple[Cell, Image]]) -> list[Image]:
         for axis in matrix.recipes.axes
     ]
 
-    def key(pair: tuple[Cell, Image]) -> tuple[int, list[int]]:
-        # Parents are sorted by the axes, so their order does not depend on the entries.
-        cell, _ = pair
+    order = {name: place for place, name in enumerate(matrix.recipes.by_name)}
+
+    def key(pair: tuple[Cell, Image]) -> tuple[int, list[int], int]:
+        # Parents are sorted by the axes and recipes, so their order does not depend on the entries.
+        cell, image = pair
         values = cell.combination.values
-        depth = cell.variant.depth if cell.variant else 0
-        return depth, [
-            r.get(v, -1) if v is not None else -1 for r, v in zip(ranks, values, strict=True)
+        places = [
+            rank.get(value, -1) if value is not None else -1
+            for rank, value in zip(ranks, values, strict=True)
         ]
+        return _variant(cell).depth, places, order[image.recipe]
 
     above = sorted((pair for pair in images if pair[1].tag in parents), key=key)
     others = (image for _, image in images if image.tag not in parents)

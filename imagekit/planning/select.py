@@ -52,11 +52,12 @@ def select_images(
         if (not only or image.tag in included) and image.tag not in skipped
     ]
     kept = _with_parents(plan, wanted)
-    for image in plan.images:
-        if image.tag in kept and image.tag in skipped:
-            child = next(name for name in wanted if image.tag in _with_parents(plan, [name]))
-            message = f"skip: {child} depends on {image.tag}; skip both"
-            problems.append(Problem(message=message))
+    if not skipped.isdisjoint(kept):
+        first = _first_children(plan, wanted)
+        for image in plan.images:
+            if image.tag in kept and image.tag in skipped:
+                message = f"skip: {first[image.tag]} depends on {image.tag}; skip both"
+                problems.append(Problem(message=message))
     if not wanted and not problems:
         problems.append(Problem(message="the selection contains no image"))
     if problems:
@@ -94,11 +95,16 @@ def _instead(plan: Plan, glob: str, missing: Mapping[str, str]) -> str:
 
 
 def _with_parents(plan: Plan, tags: Iterable[str]) -> set[str]:
+    return {*_first_children(plan, tags)}
+
+
+def _first_children(plan: Plan, tags: Iterable[str]) -> dict[str, str]:
+    """Return the images and their ancestors, each with the first image that needs it."""
     parents = {image.tag: image.parent for image in plan.images}
-    kept: set[str] = set()
+    first: dict[str, str] = {}
     for tag in tags:
         name: str | None = tag
-        while name is not None and name not in kept:
-            kept.add(name)
+        while name is not None and name not in first:
+            first[name] = tag
             name = parents.get(name)
-    return kept
+    return first

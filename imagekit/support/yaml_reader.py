@@ -9,7 +9,7 @@ from __future__ import annotations
 import bisect
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -51,7 +51,7 @@ class Unsupported(str):
 class Mapping(dict[str, Any]):
     """A mapping in YAML."""
 
-    problems: Sequence[tuple[str, str | None, Place]] = ()
+    problems: Any = ()
     """The invalid keys: for each a message, the key if it is text, and its position."""
 
 
@@ -103,6 +103,8 @@ class Source:
         if not path and self.text.lstrip()[:1] == "{":
             return len(self.text) - len(self.text.lstrip())
         node = self._nodes()
+        if node is None:
+            return 0
         mark = node.start_mark
         for part in path:
             key, child = self._step(node, part)
@@ -123,7 +125,8 @@ class Source:
                 try:
                     self._root = yaml.compose(self.text, Loader=loader)
                     break
-                except yaml.YAMLError:
+                except (yaml.YAMLError, RecursionError):
+                    # JSON allows what YAML does not: deep brackets, long keys, breaks before ':'.
                     continue
         return self._root
 
@@ -170,12 +173,16 @@ def parse(data: bytes, name: str) -> Source:
         raise _forbidden(name, text, forbidden.start())
     is_json = text.lstrip()[:1] in ("{", "[")
     value = _from_json(text) if is_json else None
-    if is_json:
-        # JSON allows tabs between tokens and YAML does not. A JSON string contains tabs only as
-        # the escape \t, so every literal tab is between tokens.
-        text = text.replace("\t", " ")
     if value is None:
-        value = _from_yaml(text, name, is_json=is_json)
+        try:
+            value = _from_yaml(text, name, is_json=is_json)
+        except ConfigError:
+            if not is_json or "\t" not in text:
+                raise
+            value = _from_yaml(text.replace("\t", " "), name, is_json=True)
+    if is_json:
+        # JSON allows tabs between tokens and YAML, which is asked for positions, does not.
+        text = text.replace("\t", " ")
     if value is None:
         raise _one_problem("the file is empty; a config must have 'images'", name, text)
     if not isinstance(value, dict):
@@ -204,7 +211,9 @@ def _from_json(text: str) -> Any:
     Numbers are the text in the file, so that 3.10 is not 3.1.
     """
     try:
-        return json.loads(text, object_pairs_hook=_object, parse_float=str, parse_int=str)
+        return json.loads(
+            text, object_pairs_hook=_object, parse_float=str, parse_int=str, parse_constant=str
+        )
     except (ValueError, RecursionError):
         return None
 
@@ -350,7 +359,9 @@ def _key(mapping: Mapping, value: Any, event: Any, name: str) -> Any:
             return key
         message, shown = f"duplicate key {key!r}; remove one", key
     place = Place(name, event.start_mark.line + 1, event.start_mark.column + 1)
-    mapping.problems = [*mapping.problems, (message, shown, place)]
+    if not mapping.problems:
+        mapping.problems = []
+    mapping.problems.append((message, shown, place))
     return _IGNORED
 
 

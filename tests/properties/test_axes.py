@@ -134,7 +134,7 @@ def test_build_args_are_those_of_parent_recipe_axes_and_entry_in_this_order(conf
 # ---- the document
 
 
-AT_BUILD = {"{date}": "${_DATE}", "{commit}": "$SHORT_SHA"}
+AT_BUILD = {"{date}": "${_DATE}", "{commit}": "${SHORT_SHA}"}
 
 
 def at_build(name):
