@@ -19,6 +19,9 @@ from imagekit.errors import ConfigError, LimitError
 from imagekit.support.yaml_reader import parse
 from tests.properties.strategies import as_json, configs, files, plain, texts, well_formed
 
+# Many examples take twice as long with coverage, and every line has a test of its own.
+pytestmark = pytest.mark.no_cover
+
 NAME = "images.yaml"
 
 
