@@ -6,12 +6,12 @@ cloud_scheduler_job. Syntax: developer.hashicorp.com/terraform/language/syntax/j
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from imagekit.config.cloudbuild import CloudBuild, trigger_region
+from imagekit.document.cloudbuild import text_of
 from imagekit.document.limits import Document
 from imagekit.document.trigger import project_of, scheduled_name, topic_of, trigger_of, webhook_of
 from imagekit.errors import UsageError
@@ -46,7 +46,7 @@ def render(plan: Plan, options: CloudBuild, triggers: Sequence[Document]) -> str
             variables = {name: {"sensitive": True} for name in (KEY, SECRET)}
             document = {"variable": variables} | document
         document["resource"] |= _schedule(plan, options, resources)
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return text_of(document)
 
 
 def _trigger(trigger: Document) -> dict[str, Any]:

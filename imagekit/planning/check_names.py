@@ -158,7 +158,7 @@ def _check_excluded(matrix: Matrix, plan: Plan) -> Iterator[Problem]:
     excludes = Excludes(matrix.config, matrix.recipes)
     cells = [cell for cell in matrix.cells if cell.status == "built"]
     hit: dict[tuple[object, str], int] = {}
-    for variant, values in ancestors(cells):
+    for _, variant, values in ancestors(cells):
         if bits := excludes.matching(values, variant.name):
             hit[values, variant.name] = bits
     for cell in cells if hit else ():

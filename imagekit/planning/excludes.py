@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from imagekit.config.schema import Config, Exclude
+from imagekit.config.schema import Config, Exclude, names_an_axis
 from imagekit.errors import Path, Problem
 from imagekit.planning.recipes import Recipes, Values
 
@@ -77,7 +77,7 @@ class Excludes:
         matched = self.matched
         every = (1 << len(self.rules)) - 1
         if matched != every:
-            for variant, values in ancestors(cells):
+            for _, variant, values in ancestors(cells):
                 matched |= self.matching(values, variant.name)
         covering = self._covering(cells) if self.matched & ~self.applied else {}
         for index, rule in enumerate(self.rules):
@@ -85,8 +85,7 @@ class Excludes:
             if not rule.reason.strip():
                 message = "'reason' must not be empty; it is shown in the matrix"
                 yield Problem(message=message, path=(*at, "reason"), caused_by=((*at, "reason"),))
-            named = bool(rule.axes) or rule.recipe is not None
-            if named and not matched >> index & 1:
+            if names_an_axis(rule) and not matched >> index & 1:
                 message = "this rule matches no combination in 'images'; fix or remove it"
                 axes: list[Path] = [(*at, name) for name in (*rule.axes, "recipe")]
                 sections = [self.config.section(axis) for axis in self.recipes.axes]
@@ -114,16 +113,17 @@ class Excludes:
         return covering
 
 
-def ancestors(cells: Iterable[Any]) -> Iterator[tuple[Any, Values]]:
-    """Yield the variant and the values of each ancestor of the cells' images once."""
-    seen: set[tuple[int, Values]] = set()
+def ancestors(cells: Iterable[Any]) -> Iterator[tuple[Any, Any, Values]]:
+    """Yield each ancestor of the cells' images once: the first cell, the variant, the values."""
+    seen: dict[int, set[Any]] = {}
     for cell in cells:
         variant = cell.variant
         above = variant.parent if variant else None
         while above is not None:
-            values = above.narrow(cell.combination.values)
-            if (id(above), values) in seen:
+            values = cell.combination.values
+            key, keys = above.pick(values), seen.setdefault(id(above), set())
+            if key in keys:
                 break
-            seen.add((id(above), values))
-            yield above, values
+            keys.add(key)
+            yield cell, above, above.narrow(values)
             above = above.parent

@@ -67,16 +67,21 @@ class Matrix(msgspec.Struct, frozen=True, kw_only=True):
 
     def not_listed(self) -> Iterator[Cell]:
         """Yield every combination that no entry names, however many there are."""
-        return _not_listed(self.config, self.recipes, self.cells)
+        shapes = _shapes(self.recipes, self.cells)
+        return _not_listed(
+            self.config, self.recipes, shapes, _seen(self.recipes, shapes, self.cells)
+        )
 
 
 def expand(config: Config, recipes: Recipes) -> tuple[Matrix, list[Problem]]:
     """Return the matrix of a config, and the problems of its combinations."""
     excludes = Excludes(config, recipes)
     cells = tuple(_listed(config, recipes, excludes))
-    number = sum(_count(config, recipes, cells))
+    shapes = _shapes(recipes, cells)
+    seen = _seen(recipes, shapes, cells)
+    number = sum(_count(config, recipes, seen))
     few = number <= MAX_NOT_LISTED
-    others = tuple(_not_listed(config, recipes, cells)) if few else ()
+    others = tuple(_not_listed(config, recipes, shapes, seen)) if few else ()
     matrix = Matrix(config=config, recipes=recipes, cells=cells + others, more=0 if few else number)
     return matrix, [*_check(matrix, cells), *excludes.check(cells)]
 
@@ -146,7 +151,7 @@ def _recipes(entry: Entry, recipes: Recipes, mask: int) -> tuple[str, ...]:
 # ---- combinations that no entry names
 
 
-def _shapes(config: Config, recipes: Recipes, cells: Iterable[Cell]) -> dict[int, str]:
+def _shapes(recipes: Recipes, cells: Iterable[Cell]) -> dict[int, str]:
     """The sets of axes whose combinations are shown, each with the recipe that is shown.
 
     They are those that the entries use. With built-in recipes, also those of `cpu` and `gpu`.
@@ -178,19 +183,18 @@ def _seen(
     return seen
 
 
-def _count(config: Config, recipes: Recipes, cells: Iterable[Cell]) -> Iterator[int]:
-    shapes = _shapes(config, recipes, cells)
-    for mask, seen in _seen(recipes, shapes, cells).items():
+def _count(config: Config, recipes: Recipes, seen: Mapping[int, set[Values]]) -> Iterator[int]:
+    for mask, known in seen.items():
         number = 1
         for axis in recipes.names(mask):
             number *= len(config.axis(axis))
         # A value that does not exist is an error, and counted as if it did.
-        yield max(0, number - len(seen))
+        yield max(0, number - len(known))
 
 
-def _not_listed(config: Config, recipes: Recipes, cells: Iterable[Cell]) -> Iterator[Cell]:
-    shapes = _shapes(config, recipes, cells)
-    seen = _seen(recipes, shapes, cells)
+def _not_listed(
+    config: Config, recipes: Recipes, shapes: Mapping[int, str], seen: Mapping[int, set[Values]]
+) -> Iterator[Cell]:
     # One set of axes after the other, since most combinations of all axes have none of these sets.
     for _, values, mask in heapq.merge(*(_of_shape(config, recipes, mask) for mask in shapes)):
         if values not in seen[mask]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, cast
+from typing import cast
 
 import msgspec
 
 from imagekit.docker.names import resolve
 from imagekit.errors import Path, Problem, show_path
+from imagekit.planning.excludes import ancestors
 from imagekit.planning.matrix import Cell, Combination, Matrix, combination_of
 from imagekit.planning.patterns import Pattern
 from imagekit.planning.recipes import Variant
@@ -104,19 +105,10 @@ def build_plan(matrix: Matrix) -> tuple[Plan, list[Problem]]:
 
 def _needed(listed: Mapping[Combination, Cell]) -> Iterator[Cell]:
     """Yield the parents that no entry lists, each with the entry that needs it first."""
-    seen: dict[int, set[Any]] = {}
-    for cell in listed.values():
-        variant = _variant(cell).parent
-        while variant is not None:
-            values = cell.combination.values
-            key, keys = variant.pick(values), seen.setdefault(id(variant), set())
-            if key in keys:
-                break
-            keys.add(key)
-            combination = Combination(variant.narrow(values), variant.name)
-            if combination not in listed:
-                yield Cell(combination=combination, status="built", variant=variant, path=cell.path)
-            variant = variant.parent
+    for cell, variant, values in ancestors(listed.values()):
+        combination = Combination(values, variant.name)
+        if combination not in listed:
+            yield Cell(combination=combination, status="built", variant=variant, path=cell.path)
 
 
 class _Shared(msgspec.Struct, eq=False):
@@ -161,8 +153,7 @@ class _Maker:
             args.update(table[values[index] or ""])
         if given:
             args.update(given)
-        others = variant.tags[1:] if len(variant.tags) > 1 else ()
-        names = tuple(pattern.fill(values) for pattern in others) if others else ()
+        names = tuple([pattern.fill(values) for pattern in variant.tags[1:]])
         if self.aliases and (own := self.aliases.get(cell.combination)):
             names = (*names, *own)
         chosen = variant.pick(values) if len(variant.axes) > 1 else (variant.pick(values),)
