@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import pathlib
 import warnings
@@ -213,7 +212,6 @@ def parts_of(text: str, path: str) -> list[str] | None:
         return None
     files = build_files.paths(path, names)
     for name, part in zip(names, files, strict=True):
-        digest = hashlib.sha256(read_text(part).encode()).hexdigest()
-        if digest != build_files.hash_listed(document, name):
+        if build_files.digest(read_text(part)) != build_files.hash_listed(document, name):
             raise UsageError(f"{part} is not the file that {path} names; generate them again")
     return files

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -222,7 +223,7 @@ SETTABLE = (*("REPO_NAME", "BRANCH_NAME", "TAG_NAME", "REVISION_ID", "COMMIT_SHA
 def _parse_substitutions(texts: Sequence[str]) -> dict[str, str]:
     pairs = [text.partition("=") for text in texts]
     for name, equals, _ in pairs:
-        if not equals or not (cloudbuild.SUBSTITUTION.fullmatch(name) or name in SETTABLE):
+        if not equals or not (re.fullmatch(cloudbuild.SUBSTITUTION, name) or name in SETTABLE):
             message = f"{name!r} is not a valid substitution; write _NAME=VALUE, in capitals"
             raise UsageError(f"--substitution: {message}")
     return {name: value for name, _, value in pairs}

@@ -11,11 +11,10 @@ import click
 
 from imagekit import api
 from imagekit.cli.problems import show
-from imagekit.document.steps import references
 from imagekit.errors import UsageError
 from imagekit.planning.load import Checked, select
 from imagekit.planning.plan import Plan
-from imagekit.support import git, workspace
+from imagekit.support import workspace
 from imagekit.support.workspace import DEFAULT_CONFIG
 
 if TYPE_CHECKING:
@@ -78,6 +77,10 @@ def known_substitutions(directory: pathlib.Path, texts: Iterable[str]) -> dict[s
 
     `texts` are build files. Raises UsageError if a tag in one has a commit and there is none.
     """
+    # Imported here because most commands use neither.
+    from imagekit.document.steps import references
+    from imagekit.support import git
+
     commit = git.output(directory, "rev-parse", "HEAD") or ""
     if not commit and any("SHORT_SHA" in references(text) for text in texts):
         raise UsageError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pathlib
 from typing import Any
 
@@ -17,6 +16,7 @@ from imagekit.runs import history
 from imagekit.runs.store import Store
 from imagekit.support import git
 from imagekit.support.checkout import Folder, Revision
+from imagekit.support.json_text import loads
 from imagekit.support.tree import Tree
 
 
@@ -121,7 +121,7 @@ def _inventory(data: bytes, name: str, tree: Tree) -> Inventory:
                 f"{name}: one of its files is not a Cloud Build file; generate them again"
             )
     else:
-        images = inventory.read(text)
+        images = inventory.read(text) if document is None else inventory.of_parsed(document)
     if images is None:
         images = _of_config(data, name)
     return with_files(images, tree)
@@ -144,6 +144,6 @@ def _parts(name: str, parts: list[str], tree: Tree) -> list[str]:
 
 def _json(text: str) -> Any:
     try:
-        return json.loads(text) if text.lstrip()[:1] == "{" else None
+        return loads(text) if text.lstrip()[:1] == "{" else None
     except (ValueError, RecursionError):
         return None

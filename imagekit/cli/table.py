@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -40,6 +42,9 @@ def show(
 
     With `fit`, no cell is wrapped on a terminal: columns are hidden or moved below the row instead.
     """
+    if not is_terminal():
+        _print_lines(columns, lines)
+        return
     # Imported here because rich takes a tenth of a second to load.
     from rich import box
     from rich.console import Console
@@ -47,14 +52,11 @@ def show(
     from rich.text import Text
 
     console = Console(highlight=False)
-    if fit is not None and console.is_terminal:
+    if fit is not None:
         _print_fitted(console, columns, [*lines], fit)
         return
     narrow = console.width < NARROW
     kept = [column for column in columns if not (narrow and column in wide_only)]
-    if not console.is_terminal:
-        _print_lines(columns, lines)
-        return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in kept:
         table.add_column(column, no_wrap=column == unbroken, overflow="fold")
@@ -65,17 +67,37 @@ def show(
     console.print(table)
 
 
+def is_terminal() -> bool:
+    """Whether tables are for a person: standard output is a terminal, or FORCE_COLOR is set."""
+    return sys.stdout.isatty() or bool(os.environ.get("FORCE_COLOR"))
+
+
 def _print_lines(columns: Sequence[str], lines: Iterable[tuple[Sequence[str], str]]) -> None:
     """Print one line per row without trailing spaces, for grep and diff."""
-    rows = [dict(zip(columns, map(one_line, values), strict=True)) for values, _ in lines]
-    widths = _widths(columns, rows)
-    head = dict(zip(columns, columns, strict=True))
-    printed = [
-        _joined(head, columns, widths),
-        " " + "─" * (_total(columns, widths) - 1),
-        *(_joined(row, columns, widths) for row in rows),
-    ]
-    click.echo("\n".join(line for line in printed if line.strip()))
+    rows = [columns, *(values for values, _ in lines)]
+    padded = [_padded(values) for values in zip(*rows, strict=True)]
+    printed = [f" {GAP.join(cells)}".rstrip() for cells in zip(*padded, strict=True)]
+    printed.insert(1, " " + "─" * _length(GAP.join(column[0] for column in padded)))
+    click.echo("\n".join(line for line in printed if line))
+
+
+def _padded(values: Sequence[str]) -> list[str]:
+    """The cells of a column, as wide as the widest."""
+    # Many cells of a column have the same text.
+    texts = {value: one_line(value) for value in dict.fromkeys(values)}
+    lengths = {value: _length(text) for value, text in texts.items()}
+    width = max(lengths.values())
+    cells = {value: text + " " * (width - lengths[value]) for value, text in texts.items()}
+    return [cells[value] for value in values]
+
+
+def _length(text: str) -> int:
+    """The columns that a text takes on a terminal."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
 
 
 def _print_fitted(
@@ -103,13 +125,10 @@ def _print_unwrapped(console: Any, text: Any) -> None:
 
 
 def _widths(columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> dict[str, int]:
-    from rich.cells import cell_len
-
-    widths = {column: cell_len(column) for column in columns}
+    widths = {column: _length(column) for column in columns}
     for row in rows:
         for column, text in row.items():
-            width = len(text) if text.isascii() else cell_len(text)
-            widths[column] = max(widths[column], width)
+            widths[column] = max(widths[column], _length(text))
     return widths
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from imagekit.compare.inventory import ImageSpec, Inventory, image_names, read, short_names
+from imagekit.docker.names import short_names
 from imagekit.errors import one_line
+
+if TYPE_CHECKING:
+    from imagekit.compare.inventory import ImageSpec, Inventory
 
 NOTHING = "(none)"
 
@@ -110,12 +114,14 @@ def compare(before: Inventory, after: Inventory) -> Changes:
     whole = list(_whole_changes(before, after))
     if None in (before.repository, after.repository) and before.images and after.images:
         before, after = before.whole_names(), after.whole_names()
-    changed = {
-        name: differences_of_image
-        for name, image in after.images.items()
-        if name in before.images
-        and (differences_of_image := tuple(_differences(before.images[name], image, before, after)))
-    }
+    same_files = before.files == after.files
+    changed = {}
+    for name, image in after.images.items():
+        old = before.images.get(name)
+        if old is None or (same_files and old == image):
+            continue
+        if differences_of_image := tuple(_differences(old, image, before, after)):
+            changed[name] = differences_of_image
     added = tuple(name for name in after.images if name not in before.images)
     others = {name for name in changed if any(d.rebuilds for d in changed[name])} | set(added)
     differences = Changes(
@@ -137,6 +143,9 @@ def compare_files(before: Texts | None, after: Texts) -> Changes:
 
     `before` is None if there was no file; it may be any text, also one of another generator.
     """
+    # Imported here because a new or unchanged file is not read.
+    from imagekit.compare.inventory import Inventory, image_names, read
+
     old_texts, new_texts = _listed(before), _listed(after)
     if old_texts == new_texts:
         return Changes()
@@ -223,7 +232,7 @@ def _consequences(after: Inventory, others: set[str]) -> Iterator[tuple[str, str
     """Images with the nearest image below them that is another one; those themselves are none."""
     for name, image in after.images.items():
         below, parent = {name}, image.parent
-        while parent is not None and parent not in others | below:
+        while parent is not None and parent not in others and parent not in below:
             below.add(parent)
             parent = after.images[parent].parent if parent in after.images else None
         if parent in others and name not in others:

@@ -8,19 +8,29 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from imagekit.config.cloudbuild import CloudBuild
 from imagekit.docker.context import inside, made_of
+from imagekit.docker.names import common_repository, short_names
 from imagekit.document import cloudbuild
 from imagekit.document.build_files import merge
 from imagekit.document.split import split
-from imagekit.document.steps import PROGRAMS, SWITCHES, Step
+from imagekit.document.steps import (
+    PROGRAMS,
+    BuildArguments,
+    Kind,
+    build_arguments,
+    kind_of,
+    named,
+    test_files,
+)
 from imagekit.errors import LimitError
 from imagekit.planning.plan import Plan
+from imagekit.support.json_text import loads
 from imagekit.support.tree import Tree
 
 
@@ -89,9 +99,21 @@ def read(*texts: str) -> Inventory | None:
     as far as their steps are understood.
     """
     try:
-        return _of_document(merge(map(_document, texts)))
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return _of_document(merge([_document(_parsed(text)) for text in texts]))
+    except INVALID:
         return None
+
+
+def of_parsed(document: Any) -> Inventory | None:
+    """Like `read`, for a file that is parsed already."""
+    try:
+        return _of_document(merge([_document(document)]))
+    except INVALID:
+        return None
+
+
+INVALID = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
+"""What reading something else than a Cloud Build file raises."""
 
 
 class _StepArgs(msgspec.Struct):
@@ -122,13 +144,6 @@ def image_names(*texts: str) -> tuple[str, ...]:
     return short_names([name for names in builds for name in names[:1]])
 
 
-def short_names(references: Sequence[str]) -> tuple[str, ...]:
-    """The names of images in an inventory: without the repository if they have it in common."""
-    repository = _common(references)
-    start = len(repository) + 1 if repository else 0
-    return tuple(dict.fromkeys(reference[start:] for reference in references))
-
-
 def with_files(inventory: Inventory, tree: Tree) -> Inventory:
     """The same inventory with the hashes of source and test files."""
     images, hashes = {}, dict(inventory.files)
@@ -146,16 +161,15 @@ def with_files(inventory: Inventory, tree: Tree) -> Inventory:
     return msgspec.structs.replace(inventory, images=images, files=hashes)
 
 
-def _document(text: str) -> dict[str, Any]:
-    document = _parsed(text)
-    if not isinstance(document["steps"], list):
+def _document(parsed: Any) -> dict[str, Any]:
+    if not isinstance(parsed["steps"], list):
         raise TypeError("'steps' is no list")
-    return dict(document)
+    return dict(parsed)
 
 
 def _parsed(text: str) -> Any:
     if text.lstrip()[:1] == "{":
-        return json.loads(text)
+        return loads(text)
     import yaml
 
     try:
@@ -179,37 +193,39 @@ def of_rows(document: Mapping[str, Any]) -> Inventory:
         values["aliases"] = [cloudbuild.written(plan.reference(a)) for a in row["aliases"]]
         values["parent"] = row["parent"] and plan.reference(row["parent"])
         images[plan.reference(row["tag"])] = msgspec.convert(values, ImageSpec)
-    common = _common([name for key, image in images.items() for name in (key, *image.aliases)])
-    shown = _shortened(images, common) if common is not None else images
-    return Inventory(repository=common, images=_without_parents(shown, common))
+    common = common_repository(
+        [name for key, image in images.items() for name in (key, *image.aliases)]
+    )
+    return Inventory(repository=common, images=_shortened(images, _prefix(common)))
 
 
 def _of_document(document: Mapping[str, Any]) -> Inventory:
     raw = document["steps"]
     values = {name: str(text) for name, text in (document.get("substitutions") or {}).items()}
     steps = [
-        (_step(fields, number, values), fields)
-        for number, fields in enumerate(raw)
-        if fields.get("args")
+        _step(fields, number, values) for number, fields in enumerate(raw) if fields.get("args")
     ]
-    builds = [(step, fields) for step, fields in steps if step.kind == "build" and step.tags]
-    names = {name: None for step, _ in builds for name in step.tags}
-    repository = _common(names)
-    known = {id(fields) for _, fields in builds}
-    known |= {id(fields) for step, fields in steps if _belongs(step, names)}
-    images = _images(builds, [step for step, _ in steps], names, document)
-    if repository is not None:
-        images = _shortened(images, repository)
+    builds = [step for step in steps if step.kind == "build" and step.tags]
+    names = {name: None for step in builds for name in step.tags}
+    repository = common_repository(names)
+    images = _images(builds, steps, _prefix(repository), document)
+    known = {id(step.fields) for step in builds}
+    known |= {id(step.fields) for step in steps if _belongs(step, names)}
     options = dict(_flat({k: v for k, v in document.items() if k not in PARTS}))
     for number, fields in enumerate(raw):
         if id(fields) not in known:
             options[f"step {fields.get('id') or number + 1}"] = json.dumps(fields)
     return Inventory(
         repository=repository,
-        images=_without_parents(images, repository),
+        images=images,
         options=dict(sorted(options.items())),
         sequence=_sequence(document, repository),
     )
+
+
+def _prefix(repository: str | None) -> str:
+    """What names have in front if they are whole and are shown without."""
+    return f"{repository}:" if repository is not None else ""
 
 
 def _flat(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -225,84 +241,121 @@ PARTS = ("steps", "images")
 """What of a build file is told image by image."""
 
 
-def _belongs(step: Step, names: Mapping[str, None]) -> bool:
+class _Step(msgspec.Struct, gc=False):
+    """What a step of any Cloud Build file does with images."""
+
+    fields: Mapping[str, Any]
+    """The step in the file."""
+    id: str
+    """Its id, or "step N"."""
+    builder: str
+    """The builder image, without its digest."""
+    kind: Kind
+    """What it does with an image."""
+    tags: Sequence[str]
+    """The images that it builds, pushes, pulls or tests."""
+    needs: Sequence[str]
+    """The steps that it waits for."""
+    args: Sequence[str]
+    """Its arguments, with the file's own substitutions."""
+    build: BuildArguments
+    """What its arguments say if it is a build."""
+
+
+def _step(fields: Mapping[str, Any], number: int, values: Mapping[str, str]) -> _Step:
+    args = [*map(str, fields["args"])]
+    if "$" in "".join(args):
+        args = [_substituted(text, values) for text in args]
+    builder = str(fields.get("name", "")).partition("@")[0]
+    kind = kind_of(builder, args, fields.get("entrypoint"))
+    build = build_arguments(args) if kind == "build" else NO_BUILD
+    return _Step(
+        fields=fields,
+        id=str(fields.get("id") or f"step {number + 1}"),
+        builder=builder,
+        kind=kind,
+        tags=build.tags if kind == "build" else named(kind, args),
+        needs=[*map(str, fields.get("waitFor") or ())],
+        args=args,
+        build=build,
+    )
+
+
+NO_BUILD = BuildArguments()
+"""For steps that build nothing."""
+
+
+def _belongs(step: _Step, names: Mapping[str, None]) -> bool:
     """Whether a step only pushes, pulls or tests images of the build.
 
     A step with its own entrypoint or another builder may do anything.
     """
-    plain = step.entrypoint is None and step.builder in PROGRAMS
-    only = plain and step.kind in ("push", "pull", "test")
-    return only and all(tag in names for tag in step.tags)
+    if step.kind not in ("push", "pull", "test") or step.builder not in PROGRAMS:
+        return False
+    return step.fields.get("entrypoint") is None and all(tag in names for tag in step.tags)
 
 
 def _sequence(document: Mapping[str, Any], repository: str | None) -> str:
-    text = json.dumps([document["steps"], document.get("images")], sort_keys=True)
+    steps = [document["steps"], document.get("images")]
+    text = msgspec.json.encode(steps, order="sorted")
     if repository is not None:
-        text = text.replace(f"{repository}:", "")
-    return hashlib.sha256(text.encode()).hexdigest()
+        text = text.replace(_prefix(repository).encode(), b"")
+    return hashlib.sha256(text).hexdigest()
 
 
 def _images(
-    builds: list[tuple[Step, Mapping[str, Any]]],
-    steps: list[Step],
-    names: Iterable[str],
-    document: Mapping[str, Any],
+    builds: Sequence[_Step], steps: Sequence[_Step], prefix: str, document: Mapping[str, Any]
 ) -> dict[str, ImageSpec]:
-    by_id = {step.id: step.tags[0] for step, _ in builds}
+    by_id = {step.id: step.tags[0] for step in builds}
     by_id |= {step.id: step.tags[0] for step in steps if step.kind == "pull"}
     pushed = _pushed(document, steps)
-    order = {name: place for place, name in enumerate(names)}
-    tests: dict[str, list[Step]] = {}
+    order = {name: place for place, step in enumerate(builds) for name in step.tags}
+    tests: dict[str, list[_Step]] = {}
     for step in steps:
         if step.kind == "test" and step.tags:
             tests.setdefault(step.tags[0], []).append(step)
     images: dict[str, ImageSpec] = {}
-    for step, fields in builds:
+    for step in builds:
+        tags = step.tags
         parent = _parent(step, order, by_id)
-        options = _joined(_options(step, fields, parent, by_id))
-        options |= {} if pushed & set(step.tags) else {"pushed": "no"}
-        passed = [arg for arg, value in step.build_args.items() if value == parent]
+        options = _joined(_options(step, parent, by_id))
+        if pushed.isdisjoint(tags):
+            options["pushed"] = "no"
+        build_args, passed = _own_args(step.build.build_args, parent)
         if passed not in ([], ["BASE_IMAGE"]):
             options["parent passed as"] = ", ".join(passed)
-        images[step.tags[0]] = ImageSpec(
-            dockerfile=step.dockerfile,
-            build_args=_own_args(step),
-            parent=parent,
-            aliases=step.tags[1:],
-            test=tuple(_tests(tests.get(step.tags[0], ()))),
+        images[tags[0].removeprefix(prefix)] = ImageSpec(
+            dockerfile=step.build.dockerfile_from(_directory(step)),
+            build_args=build_args,
+            parent=None if parent is None else parent.removeprefix(prefix),
+            aliases=tuple([tag.removeprefix(prefix) for tag in tags[1:]]),
+            test=tuple(_tests(tests[tags[0]])) if tags[0] in tests else (),
             options=options,
         )
     return images
 
 
-def _own_args(step: Step) -> dict[str, str]:
-    """The build args of a step, without the one that enables BuildKit's inline cache."""
-    name, _, value = cloudbuild.INLINE_CACHE.partition("=")
-    return {arg: text for arg, text in step.build_args.items() if (arg, text) != (name, value)}
+def _directory(step: _Step) -> str:
+    return str(step.fields.get("dir") or ".")
 
 
-def _common(names: Collection[str]) -> str | None:
-    """The common repository of all names; None if there are several, or a name has no tag."""
-    repositories = {LAST_TAG.sub("", name) for name in names}
-    one = repositories.pop() if len(repositories) == 1 else None
-    return one if one not in names else None
+def _own_args(
+    build_args: Mapping[str, str], parent: str | None
+) -> tuple[dict[str, str], list[str]]:
+    """The build args without the parent, and the names of those that are the parent.
+
+    The one that enables BuildKit's inline cache is left out.
+    """
+    own, passed = {}, []
+    for name, value in build_args.items():
+        if value == parent:
+            passed.append(name)
+        elif name != INLINE_CACHE or value != "1":
+            own[name] = value
+    return own, passed
 
 
-LAST_TAG = re.compile(r":[\w.${}-]+$")
-"""The tag of a reference; a substitution may be a part of it."""
-
-
-def _step(fields: Mapping[str, Any], number: int, values: Mapping[str, str]) -> Step:
-    texts = map(str, fields["args"])
-    args = tuple([_substituted(text, values) if "$" in text else text for text in texts])
-    return Step(
-        id=str(fields.get("id") or f"step {number + 1}"),
-        builder=str(fields.get("name", "")).partition("@")[0],
-        args=args,
-        entrypoint=fields.get("entrypoint"),
-        dir=str(fields.get("dir") or "."),
-        needs=tuple(str(name) for name in fields.get("waitFor") or ()),
-    )
+INLINE_CACHE = cloudbuild.INLINE_CACHE.partition("=")[0]
 
 
 def _substituted(text: str, values: Mapping[str, str]) -> str:
@@ -317,55 +370,51 @@ def _substituted(text: str, values: Mapping[str, str]) -> str:
 OWN_SUBSTITUTION = re.compile(r"\$(?:(\$)|(_[A-Z0-9_]+)|\{(_[A-Z0-9_]+)\})")
 
 
-def _parent(step: Step, order: Mapping[str, int], by_id: Mapping[str, str]) -> str | None:
+def _parent(step: _Step, order: Mapping[str, int], by_id: Mapping[str, str]) -> str | None:
     """The parent in the same build: an image in the build args, or one that the step waits for."""
-    named = [value for value in step.build_args.values() if value in order]
-    waited = (by_id[name] for name in step.needs if name in by_id)
-    return min(named, key=order.__getitem__) if named else next(waited, None)
+    named = [value for value in step.build.build_args.values() if value in order]
+    if len(named) > 1:
+        return min(named, key=order.__getitem__)
+    return named[0] if named else next((by_id[n] for n in step.needs if n in by_id), None)
 
 
-def _pushed(document: Mapping[str, Any], steps: Iterable[Step]) -> set[str]:
+def _pushed(document: Mapping[str, Any], steps: Iterable[_Step]) -> set[str]:
     named = {str(name) for name in document.get("images") or ()}
     return named | {name for step in steps if step.kind == "push" for name in step.tags}
 
 
-def _tests(tests: Iterable[Step]) -> Iterator[str]:
+def _tests(tests: Iterable[_Step]) -> Iterator[str]:
     for test in tests:
-        yield from test.test_files or (" ".join(test.args),)
+        yield from test_files(test.args) or (" ".join(test.args),)
 
 
 def _options(
-    step: Step, fields: Mapping[str, Any], parent: str | None, by_id: Mapping[str, str]
+    step: _Step, parent: str | None, by_id: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
     """The options of a build step other than tags, Dockerfile and build args."""
-    yield from _flags(step)
-    if step.context != ".":
-        yield "context", step.context
+    for flag, value in step.build.options:
+        if flag == "--label":
+            name, _, text = value.partition("=")
+            yield f"label {name}", text
+        elif flag == "--cache-from" and value in step.tags:
+            yield "cache", "registry"
+        else:
+            yield flag, value
+    context = step.build.context_from(_directory(step))
+    if context != ".":
+        yield "context", context
     if step.builder != cloudbuild.BUILDER:
         yield "builder", step.builder
     waits = [by_id.get(name, name) for name in step.needs]
     if waits != ["-" if parent is None else parent]:
         yield "waits for", ", ".join(waits) or "everything before"
-    for name in fields:
-        if name not in ("id", "name", "args", "waitFor", "dir"):
-            yield name, json.dumps(fields[name])
+    for name in step.fields:
+        if name not in KNOWN:
+            yield name, json.dumps(step.fields[name])
 
 
-def _flags(step: Step) -> Iterator[tuple[str, str]]:
-    args = iter(step.flags)
-    for arg in args:
-        flag, equals, value = arg.partition("=")
-        if flag in SWITCHES:
-            value = value or "yes"
-        elif arg.startswith("-") and not equals:
-            value = next(args, "")
-        if flag == "--label":
-            name, _, value = value.partition("=")
-            yield f"label {name}", value
-        elif flag == "--cache-from" and value in step.tags:
-            yield "cache", "registry"
-        elif flag not in ("-t", "--tag", "-f", "--file", "--build-arg"):
-            yield flag, value
+KNOWN = frozenset(("id", "name", "args", "waitFor", "dir"))
+"""The fields of a step that are read here; any other is an option as it stands."""
 
 
 def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -375,33 +424,14 @@ def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     return joined
 
 
-def _shortened(images: Mapping[str, ImageSpec], repository: str) -> dict[str, ImageSpec]:
-    def short(name: str) -> str:
-        return name.removeprefix(f"{repository}:")
-
+def _shortened(images: Mapping[str, ImageSpec], prefix: str) -> dict[str, ImageSpec]:
+    """Images by their short names, without the parent in their build args."""
     return {
-        short(name): msgspec.structs.replace(
+        name.removeprefix(prefix): msgspec.structs.replace(
             image,
-            parent=short(image.parent) if image.parent else None,
-            aliases=tuple(map(short, image.aliases)),
-        )
-        for name, image in images.items()
-    }
-
-
-def _without_parents(
-    images: Mapping[str, ImageSpec], repository: str | None
-) -> dict[str, ImageSpec]:
-    """Images without the parent in their build args; `parent` has it already."""
-    return {
-        name: msgspec.structs.replace(
-            image,
-            build_args={
-                arg: value
-                for arg, value in image.build_args.items()
-                if image.parent is None
-                or value != (f"{repository}:{image.parent}" if repository else image.parent)
-            },
+            build_args={k: v for k, v in image.build_args.items() if v != image.parent},
+            parent=image.parent.removeprefix(prefix) if image.parent else None,
+            aliases=tuple(alias.removeprefix(prefix) for alias in image.aliases),
         )
         for name, image in images.items()
     }

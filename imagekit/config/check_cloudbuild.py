@@ -29,7 +29,7 @@ def check(options: CloudBuild) -> Iterator[Problem]:
     """Yield the options that Cloud Build would reject when the build is submitted."""
     at: Path = ("cloudbuild",)
     yield from _check_names(options)
-    pool = POOL.fullmatch(options.worker_pool or "")
+    pool = re.fullmatch(POOL, options.worker_pool or "")
     if options.region and pool and options.region != pool["region"]:
         message = f"the worker pool is in {pool['region']}, not {options.region!r}; remove 'region'"
         yield Problem(message=message, path=(*at, "region"), see=(*at, "worker_pool"))
@@ -60,7 +60,7 @@ def _check_names(options: CloudBuild) -> Iterator[Problem]:
     forms = {
         "project": (r"[a-z0-9.:-]+", "my-project"),
         "region": (r"global|[a-z]+(-[a-z]+)+\d+", "europe-west1, or global"),
-        "worker_pool": (POOL.pattern, "projects/P/locations/REGION/workerPools/POOL"),
+        "worker_pool": (POOL, "projects/P/locations/REGION/workerPools/POOL"),
         "logs_bucket": (r"gs://[a-z0-9][a-z0-9._-]+(/.*)?", "gs://my-bucket"),
     }
     for name, (pattern, example) in forms.items():
@@ -93,7 +93,7 @@ def _check_substitutions(given: Mapping[str, str], limits: Limits) -> Iterator[P
         message = f"{len(given)} substitutions are more than {limits.substitutions}"
         yield Problem(message=message, path=at)
     for name, value in given.items():
-        if not SUBSTITUTION.fullmatch(name) or len(name) > limits.name_length:
+        if not re.fullmatch(SUBSTITUTION, name) or len(name) > limits.name_length:
             message = f"{name!r} is not a valid substitution: use '_', then A-Z, 0-9 and '_'"
             yield Problem(message=message, path=(*at, name), on_key=True)
         if len(value) > limits.substitution_length:
@@ -102,7 +102,7 @@ def _check_substitutions(given: Mapping[str, str], limits: Limits) -> Iterator[P
             yield Problem(message=message, path=(*at, name))
 
 
-SECRET = re.compile(r"projects/[^/]+/secrets/[^/]+/versions/[^/]+")
+SECRET_VERSION = r"projects/[^/]+/secrets/[^/]+/versions/[^/]+"  # noqa: S105 -- a pattern
 
 
 def _check_trigger(trigger: Trigger) -> Iterator[Problem]:
@@ -139,13 +139,13 @@ def _check_schedule(trigger: Trigger) -> Iterator[Problem]:
         if getattr(trigger, name) != getattr(blank, name) and not trigger.schedule:
             message = f"{name!r} requires 'schedule'; set 'schedule' or remove {name!r}"
             yield Problem(message=message, path=(*at, name))
-    if trigger.secret and not SECRET.fullmatch(trigger.secret):
+    if trigger.secret and not re.fullmatch(SECRET_VERSION, trigger.secret):
         message = (
             f"{trigger.secret!r} is not a valid secret version: write "
             "projects/PROJECT/secrets/NAME/versions/VERSION"
         )
         yield Problem(message=message, path=(*at, "secret"))
-    if trigger.schedule and LINKED.fullmatch(trigger.repository):
+    if trigger.schedule and re.fullmatch(LINKED, trigger.repository):
         message = (
             "a schedule is not supported for a Developer Connect repository; use a repository that "
             "is connected to Cloud Build itself, or its URL"
@@ -182,15 +182,15 @@ def _is_cron(text: str) -> bool:
 def _check_repository(trigger: Trigger) -> Iterator[Problem]:
     at: Path = ("cloudbuild", "trigger")
     address, config = trigger.repository, trigger.host_config
-    if config is not None and not HOST_CONFIG.fullmatch(config):
+    if config is not None and not re.fullmatch(HOST_CONFIG, config):
         message = (
             f"{config!r} is not a valid host configuration: write "
             "projects/PROJECT/locations/REGION/githubEnterpriseConfigs/ID, or …/gitLabConfigs/ID"
         )
         yield Problem(message=message, path=(*at, "host_config"))
-    if any(form.fullmatch(address) for form in (CONNECTED, LINKED, SOURCE)):
+    if any(re.fullmatch(form, address) for form in (CONNECTED, LINKED, SOURCE)):
         return
-    hosted = HOSTED.fullmatch(address)
+    hosted = re.fullmatch(HOSTED, address)
     if hosted is None:
         message = (
             f"{address!r} is not a valid trigger repository: write https://github.com/OWNER/NAME, "

@@ -202,28 +202,28 @@ def account_name(account: str) -> str | None:
 # ---- patterns of valid values
 
 
-POOL = re.compile(r"projects/[^/]+/locations/(?P<region>[^/]+)/workerPools/[^/]+")
-SUBSTITUTION = re.compile(r"_[A-Z0-9_]+")
+POOL = r"projects/[^/]+/locations/(?P<region>[^/]+)/workerPools/[^/]+"
+SUBSTITUTION = r"_[A-Z0-9_]+"
 
 
 def trigger_region(options: CloudBuild) -> str | None:
     """Return the region of a trigger: that of the connected repository, or of the build."""
     repository = options.trigger.repository if options.trigger else ""
-    connected = CONNECTED.fullmatch(repository) or LINKED.fullmatch(repository)
+    connected = re.fullmatch(CONNECTED, repository) or re.fullmatch(LINKED, repository)
     return connected["region"] if connected else region_of(options)
 
 
 def region_of(options: CloudBuild) -> str | None:
     """Return the region of a build: the configured one, or the worker pool's."""
-    pool = POOL.fullmatch(options.worker_pool or "")
+    pool = re.fullmatch(POOL, options.worker_pool or "")
     return options.region or (pool["region"] if pool else None)
 
 
 CONNECTION = r"projects/[^/]+/locations/(?P<region>[^/]+)/connections/[^/]+"
-CONNECTED = re.compile(rf"{CONNECTION}/repositories/[^/]+")
-LINKED = re.compile(rf"{CONNECTION}/gitRepositoryLinks/[^/]+")
-SOURCE = re.compile(r"https://source\.developers\.google\.com/p/(?P<project>[^/]+)/r/(?P<name>.+)")
-HOSTED = re.compile(r"https://(?P<host>[^/@]+)/(?P<owner>.+)/(?P<name>[^/]+?)(?:\.git)?/?")
-HOST_CONFIG = re.compile(
+CONNECTED = rf"{CONNECTION}/repositories/[^/]+"
+LINKED = rf"{CONNECTION}/gitRepositoryLinks/[^/]+"
+SOURCE = r"https://source\.developers\.google\.com/p/(?P<project>[^/]+)/r/(?P<name>.+)"
+HOSTED = r"https://(?P<host>[^/@]+)/(?P<owner>.+)/(?P<name>[^/]+?)(?:\.git)?/?"
+HOST_CONFIG = (
     r"projects/[^/]+/locations/[^/]+/(?P<kind>githubEnterpriseConfigs|gitLabConfigs)/[^/]+"
 )

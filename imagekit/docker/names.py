@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -10,7 +11,7 @@ INVALID_TAG = (
     "is not a valid tag: use letters, digits, '_', '.' and '-', and do not start with '.' or '-'"
 )
 
-ARTIFACT_REGISTRY = re.compile(r"(?P<location>[a-z0-9-]+)-docker\.pkg\.dev(?:/(?P<path>.*))?")
+ARTIFACT_REGISTRY = r"(?P<location>[a-z0-9-]+)-docker\.pkg\.dev(?:/(?P<path>.*))?"
 GCR_LOCATIONS = {
     "gcr.io": "us",
     "us.gcr.io": "us",
@@ -64,7 +65,7 @@ def _too_short(url: str) -> bool:
     """Whether the path of a Google registry has no image name."""
     host, _, path = url.partition("/")
     parts = _path_of(path)
-    needed = 3 if ARTIFACT_REGISTRY.fullmatch(host) else 2 if host in GCR_LOCATIONS else 0
+    needed = 3 if re.fullmatch(ARTIFACT_REGISTRY, host) else 2 if host in GCR_LOCATIONS else 0
     return len(parts) < needed
 
 
@@ -129,8 +130,26 @@ def registry_of(url: str) -> Registry | None:
     """
     host, _, path = url.partition("/")
     project, *rest = _path_of(path)
-    if match := ARTIFACT_REGISTRY.fullmatch(host):
+    if match := re.fullmatch(ARTIFACT_REGISTRY, host):
         return Registry(project, match["location"], rest[0] if rest else "")
     if host in GCR_LOCATIONS:
         return Registry(project, GCR_LOCATIONS[host], host)
     return None
+
+
+def common_repository(references: Collection[str]) -> str | None:
+    """The repository of all references; None if there are several, or a reference has no tag."""
+    repositories = {LAST_TAG.sub("", reference) for reference in references}
+    one = repositories.pop() if len(repositories) == 1 else None
+    return one if one not in references else None
+
+
+LAST_TAG = re.compile(r":[\w.${}-]+$")
+"""The tag of a reference; a substitution may be a part of it."""
+
+
+def short_names(references: Sequence[str]) -> tuple[str, ...]:
+    """References without the repository that they have in common, each once."""
+    repository = common_repository(references)
+    start = len(repository) + 1 if repository else 0
+    return tuple(dict.fromkeys(reference[start:] for reference in references))

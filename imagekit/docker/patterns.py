@@ -15,7 +15,7 @@ import msgspec
 Parts = tuple[str, ...]
 
 CLASS = r"\[\^?(?:\\.|[^\]\\])+\]"
-TOKEN = re.compile(rf"\*\*/?|\*|\?|\\.|{CLASS}|.", re.DOTALL)
+TOKEN = rf"(?s:\*\*/?|\*|\?|\\.|{CLASS}|.)"
 """The tokens of a pattern: a wildcard, an escaped character, a class, any other character."""
 
 WITHIN = {"*": "[^/]*", "**": "[^/]*", "?": "[^/]"}
@@ -94,7 +94,7 @@ def _clean(path: str) -> str:
 
 
 def _pattern(glob: str, wildcards: dict[str, str]) -> re.Pattern[str] | None:
-    pieces = TOKEN.findall(glob)
+    pieces = re.findall(TOKEN, glob)
     # An unclosed class, or a trailing backslash.
     if "[" in pieces or "\\" in pieces:
         return None

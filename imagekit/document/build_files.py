@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import posixpath
 import re
 from collections.abc import Iterable, Mapping
@@ -44,7 +43,7 @@ def files(plan: Plan, config: Config, path: str) -> Files:
         texts[name] = text
         entry = {
             "file": posixpath.basename(name),
-            "sha256": hashlib.sha256(text.encode()).hexdigest(),
+            "sha256": digest(text),
             "images": [image.tag for image in part.images],
             "pulls": list(part.pulled),
             "steps": len(part.pulled) + sum(step_count(options, image) for image in part.images),
@@ -62,6 +61,13 @@ def _files(texts: dict[str, str], plan: Plan) -> Files:
     files = Files(texts)
     files.references = tuple(plan.reference(image.tag) for image in plan.images)
     return files
+
+
+def digest(text: str) -> str:
+    """The SHA-256 of a build file, as in a manifest."""
+    import hashlib  # Not at the top: a single file has no manifest.
+
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def manifest_path(path: str) -> str:
@@ -113,21 +119,18 @@ def merge(documents: Iterable[Document]) -> Document:
     """
     several = list(documents)
     steps = [step for document in several for step in document["steps"]]
-    builds = {step.get("id") for step in steps}
-    pulled = {
-        step["id"]: step["id"].removesuffix("-pull")
-        for step in steps
-        if step.get("args", [])[:1] == ["pull"]
-        and str(step.get("id")).removesuffix("-pull") in builds
-    }
-    kept = [
-        {**step, "waitFor": [pulled.get(name, name) for name in step["waitFor"]]}
-        if "waitFor" in step
-        else step
-        for step in steps
-        if step.get("id") not in pulled
-    ]
-    build = several[0] | {"steps": kept}
+    pulls = {step.get("id") for step in steps if step.get("args", [])[:1] == ["pull"]}
+    builds = {step.get("id") for step in steps} if pulls else set()
+    pulled = {name: built for name in pulls if (built := str(name).removesuffix("-pull")) in builds}
+    if pulled:
+        steps = [
+            {**step, "waitFor": [pulled.get(name, name) for name in step["waitFor"]]}
+            if "waitFor" in step
+            else step
+            for step in steps
+            if step.get("id") not in pulled
+        ]
+    build = several[0] | {"steps": steps}
     if images := [name for document in several for name in document.get("images") or ()]:
         build["images"] = images
     # Each has only those that it uses.

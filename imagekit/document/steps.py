@@ -6,9 +6,10 @@ Schema: cloud.google.com/build/docs/build-config-file-schema.
 from __future__ import annotations
 
 import functools
+import itertools
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -23,6 +24,9 @@ SWITCHES = {
     *("--push", "--load", "--disable-content-trust"),
 }
 """Options of `docker build` without a value (docs.docker.com/reference/cli/docker/image/build)."""
+
+WITH_VALUE = {"-t", "--tag", "-f", "--file", "--build-arg", "--label"}
+"""Options of `docker build` whose value may begin with a dash."""
 
 PROGRAMS = {BUILDER: "docker", STRUCTURE_TEST: "container-structure-test"}
 """The builders that can run locally, each with its program."""
@@ -67,74 +71,137 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @functools.cached_property
     def kind(self) -> Kind:
         """The kind of the step: what it does with an image."""
-        verb = self.args[0] if self.args and self.entrypoint is None else ""
-        if self.builder == STRUCTURE_TEST:
-            return "test"
-        kinds: dict[str, Kind] = {"build": "build", "push": "push", "pull": "pull"}
-        return kinds.get(verb, "other")
+        return kind_of(self.builder, self.args, self.entrypoint)
 
     @functools.cached_property
     def tags(self) -> tuple[str, ...]:
         """The images that a step builds, pushes, pulls or tests."""
-        flags = {"build": ("-t", "--tag"), "test": ("--image", "-i")}.get(self.kind, ())
-        values = self.options(*flags)
-        return values or (self.args[1:2] if self.kind in ("push", "pull") else ())
+        if self.kind == "build":
+            return tuple(self.docker_build.tags)
+        return named(self.kind, self.args)
 
     @functools.cached_property
-    def _values(self) -> dict[str, list[tuple[int, str]]]:
-        """The values that may belong to each flag, with the index of the flag."""
-        values: dict[str, list[tuple[int, str]]] = {}
-        for index, arg in enumerate(self.args):
-            if arg.startswith("-"):
-                flag, equals, value = arg.partition("=")
-                if equals:
-                    values.setdefault(flag, []).append((index, value))
-                elif index + 1 < len(self.args):
-                    values.setdefault(arg, []).append((index, self.args[index + 1]))
-        return values
-
-    def options(self, *flags: str) -> tuple[str, ...]:
-        """The values of the arguments with one of these flags, `--flag value` or `--flag=value`."""
-        values = [self._values[flag] for flag in flags if flag in self._values]
-        pairs = sorted(pair for pairs in values for pair in pairs) if len(values) > 1 else None
-        return tuple([value for _, value in pairs or (values[0] if values else ())])
+    def docker_build(self) -> BuildArguments:
+        """What the arguments of a build step say."""
+        return build_arguments(self.args)
 
     @property
     def test_files(self) -> tuple[str, ...]:
         """The configuration files of a test step, relative to the step's directory."""
-        return self.options("--config", "-c")
+        return test_files(self.args)
 
-    @functools.cached_property
+    @property
     def build_args(self) -> dict[str, str]:
         """The build args of a build step."""
-        pairs = (text.partition("=") for text in self.options("--build-arg"))
-        return {name: value for name, _, value in pairs}
+        return self.docker_build.build_args
 
     @property
     def context(self) -> str:
         """The build context of a build step, relative to the root of the build."""
-        path = self.args[self._context_index] if self.args else "."
-        return _joined(self.dir, path)
-
-    @property
-    def flags(self) -> tuple[str, ...]:
-        """The arguments of a build step, without `build` and the context."""
-        return (*self.args[1 : self._context_index], *self.args[self._context_index + 1 :])
-
-    @functools.cached_property
-    def _context_index(self) -> int:
-        """The index of the context; docker accepts options after it, too."""
-        at = 1
-        while at < len(self.args) and self.args[at].startswith("-") and self.args[at] != "-":
-            is_complete = "=" in self.args[at] or self.args[at] in SWITCHES
-            at += 1 if is_complete else 2
-        return min(at, len(self.args) - 1)
+        return self.docker_build.context_from(self.dir)
 
     @property
     def dockerfile(self) -> str:
         """The Dockerfile of a build step: the value of `-f`, or `Dockerfile` in the context."""
-        paths = self.options("-f", "--file")
-        return _joined(self.dir, paths[-1]) if paths else _joined(self.context, "Dockerfile")
+        return self.docker_build.dockerfile_from(self.dir)
+
+
+KINDS: Mapping[str, Kind] = {"build": "build", "push": "push", "pull": "pull"}
+
+
+def kind_of(builder: str, args: Sequence[str], entrypoint: str | None) -> Kind:
+    """The kind of a step with this builder (without tag and digest) and these arguments."""
+    if builder == STRUCTURE_TEST:
+        return "test"
+    return KINDS.get(args[0], "other") if args and entrypoint is None else "other"
+
+
+def named(kind: Kind, args: Sequence[str]) -> tuple[str, ...]:
+    """The images that the arguments of a step other than a build name."""
+    if kind == "test":
+        return _values(args, "--image", "-i")
+    return tuple(args[1:2]) if kind in ("push", "pull") else ()
+
+
+def test_files(args: Sequence[str]) -> tuple[str, ...]:
+    """The configuration files in the arguments of container-structure-test."""
+    return _values(args, "--config", "-c")
+
+
+def _values(args: Sequence[str], *flags: str) -> tuple[str, ...]:
+    """The values of the arguments with one of these flags, `--flag value` or `--flag=value`."""
+    values = []
+    for arg, following in itertools.pairwise((*args, "")):
+        flag, equals, value = arg.partition("=")
+        if flag in flags and (equals or following):
+            values.append(value if equals else following)
+    return tuple(values)
+
+
+class BuildArguments(msgspec.Struct, gc=False):
+    """What the arguments of `docker build` say."""
+
+    tags: list[str] = []
+    """The names of the image."""
+    dockerfile: str | None = None
+    """The path of the Dockerfile; None for the one in the context."""
+    build_args: dict[str, str] = {}
+    """The build args."""
+    options: list[tuple[str, str]] = []
+    """Every other option with its value, "yes" for a switch."""
+    context: str = "."
+    """The build context."""
+
+    def context_from(self, directory: str) -> str:
+        """The path of the context, for a step that runs in this directory."""
+        return _joined(directory, self.context)
+
+    def dockerfile_from(self, directory: str) -> str:
+        """The path of the Dockerfile, for a step that runs in this directory."""
+        if self.dockerfile is None:
+            return _joined(self.context_from(directory), "Dockerfile")
+        return _joined(directory, self.dockerfile)
+
+
+TAGS, DOCKERFILE = ("-t", "--tag"), ("-f", "--file")
+
+
+def build_arguments(args: Sequence[str]) -> BuildArguments:
+    """Read the arguments of `docker build`, the first of which is `build`.
+
+    Docker accepts options before and after the context. An unknown option has a value unless
+    another option follows.
+    """
+    read = BuildArguments()
+    at, end = 1, len(args)
+    while at < end:
+        flag = args[at]
+        at += 1
+        if flag in WITH_VALUE:
+            if at == end:
+                break
+            value = args[at]
+            at += 1
+        elif not flag.startswith("-") or flag == "-":
+            read.context = flag
+            continue
+        elif "=" in flag:
+            flag, _, value = flag.partition("=")
+        elif flag in SWITCHES or at == end or args[at].startswith("-"):
+            value = "yes"
+        else:
+            value = args[at]
+            at += 1
+        if flag == "--build-arg":
+            name, _, text = value.partition("=")
+            read.build_args[name] = text
+        elif flag in TAGS:
+            read.tags.append(value)
+        elif flag in DOCKERFILE:
+            read.dockerfile = value
+        else:
+            read.options.append((flag, value))
+    return read
 
 
 @functools.lru_cache(maxsize=1_000)

@@ -165,11 +165,11 @@ def _schedule(plan: Plan, options: CloudBuild, where: list[str]) -> list[list[st
 def _event(trigger: Trigger) -> Document:
     """The event that starts a build, by the kind of repository."""
     push = {"push": {"branch": f"^{re.escape(trigger.branch)}$"}}
-    if CONNECTED.fullmatch(trigger.repository):
+    if re.fullmatch(CONNECTED, trigger.repository):
         return {"repositoryEventConfig": {"repository": trigger.repository, **push}}
-    if LINKED.fullmatch(trigger.repository):
+    if re.fullmatch(LINKED, trigger.repository):
         return {"developerConnectEventConfig": {"gitRepositoryLink": trigger.repository, **push}}
-    if source := SOURCE.fullmatch(trigger.repository):
+    if source := re.fullmatch(SOURCE, trigger.repository):
         branch = push["push"]["branch"]
         template = {
             "projectId": source["project"],
@@ -183,7 +183,7 @@ def _event(trigger: Trigger) -> Document:
 def _host_event(trigger: Trigger, push: Document) -> Document:
     path = trigger.repository.removeprefix("https://").partition("/")[2]
     owner, _, name = path.rstrip("/").removesuffix(".git").rpartition("/")
-    host = HOST_CONFIG.fullmatch(trigger.host_config or "")
+    host = re.fullmatch(HOST_CONFIG, trigger.host_config or "")
     if host and host["kind"] == "gitLabConfigs":
         namespace = {"projectNamespace": f"{owner}/{name}"}
         config = {"gitlabConfigResource": trigger.host_config, **namespace}
@@ -196,11 +196,11 @@ def _host_event(trigger: Trigger, push: Document) -> Document:
 
 def _source(trigger: Trigger) -> Document:
     """The source repository of a scheduled build."""
-    if CONNECTED.fullmatch(trigger.repository):
+    if re.fullmatch(CONNECTED, trigger.repository):
         return {"repository": trigger.repository}
-    host = HOST_CONFIG.fullmatch(trigger.host_config or "")
+    host = re.fullmatch(HOST_CONFIG, trigger.host_config or "")
     kind = "GITLAB" if host and host["kind"] == "gitLabConfigs" else "GITHUB"
-    if SOURCE.fullmatch(trigger.repository):
+    if re.fullmatch(SOURCE, trigger.repository):
         kind = "CLOUD_SOURCE_REPOSITORIES"
     github = {"githubEnterpriseConfig": trigger.host_config} if host and kind == "GITHUB" else {}
     return {"uri": trigger.repository, "repoType": kind, **github}

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import pathlib
-import secrets
 from collections.abc import Iterator
 
 from imagekit.errors import UsageError
@@ -20,7 +18,7 @@ def replace_file(path: pathlib.Path, data: bytes) -> None:
     written.
     """
     target = pathlib.Path(os.path.realpath(path))
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    temporary = target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
     try:
         if is_special(target):
             target.write_bytes(data)
@@ -83,6 +81,8 @@ def read_utf8(path: str) -> str:
 
 def sha256(path: str | pathlib.Path) -> str | None:
     """Return a file's SHA-256 in hexadecimal, or None if it cannot be read."""
+    import hashlib
+
     try:
         return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
     except OSError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pathlib
-import subprocess
 
 
 def output(directory: pathlib.Path, *args: str) -> str | None:
@@ -18,6 +17,8 @@ def blob(directory: pathlib.Path, name: str) -> bytes | None:
 
 
 def _run(directory: pathlib.Path, *args: str) -> bytes | None:
+    import subprocess  # Not at the top: most commands run no program.
+
     command = ["git", "-C", str(directory), *args]
     try:
         return subprocess.run(command, capture_output=True, check=True, timeout=60).stdout

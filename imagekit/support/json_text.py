@@ -1,7 +1,8 @@
-"""JSON as imagekit writes it: indented, in UTF-8, the same bytes as `json.dumps(indent=2)`."""
+"""JSON, read and written by msgspec with the results of Python's `json`."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
@@ -13,3 +14,15 @@ def dumps(value: Any) -> str:
     The bytes are those of `json.dumps(value, indent=2, ensure_ascii=False)`, several times faster.
     """
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+
+
+def loads(text: str) -> Any:
+    """Return the value of a JSON text, as `json.loads` does, in half the time.
+
+    Raises ValueError if it is not JSON, and RecursionError if it is nested too deeply.
+    """
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        # Python accepts more, such as NaN and half of a surrogate pair.
+        return json.loads(text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from typing import Literal, Protocol
 
@@ -24,4 +23,6 @@ class Tree(Protocol):
 
 def content_hash(data: bytes, *, executable: bool) -> str:
     """Return "x" (executable) or "-", then the SHA-256 in hexadecimal."""
+    import hashlib  # Not at the top: only a few commands compare files.
+
     return ("x" if executable else "-") + hashlib.sha256(data).hexdigest()

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from imagekit.errors import ConfigError, Path, Place, Problem
+from imagekit.support.json_positions import positions
 
 YAML = "tag:yaml.org,2002:"
 PLAIN_TAGS = {YAML + kind for kind in ("str", "int", "float", "bool", "timestamp", "value")}
@@ -100,8 +101,6 @@ class Source:
 
     def _mark(self, path: Path, on_key: bool) -> int:
         """The index of the first character of a key or value."""
-        if not path and self.text.lstrip()[:1] == "{":
-            return len(self.text) - len(self.text.lstrip())
         node = self._nodes()
         if node is None:
             return 0
@@ -126,7 +125,6 @@ class Source:
                     self._root = yaml.compose(self.text, Loader=loader)
                     break
                 except (yaml.YAMLError, RecursionError):
-                    # JSON allows what YAML does not: deep brackets, long keys, breaks before ':'.
                     continue
         return self._root
 
@@ -160,6 +158,27 @@ class Source:
         return Place(self.name, line, index - starts[line - 1] + 1)
 
 
+class JsonSource(Source):
+    """A parsed JSON file."""
+
+    def _mark(self, path: Path, on_key: bool) -> int:
+        if self._root is None:
+            self._root = positions(self.text)
+        node = self._root
+        index: int = node.start
+        for part in path:
+            key = part if part in node.keys else self.renamed.get(str(part), part)
+            if key in node.keys:
+                at, node = node.keys[key]
+                index = at if on_key and part == path[-1] else node.start
+            elif isinstance(part, int) and part < len(node.items):
+                node = node.items[part]
+                index = node.start
+            else:
+                break
+        return index
+
+
 def parse(data: bytes, name: str) -> Source:
     """Parse a YAML or JSON file; `name` is its name in messages.
 
@@ -173,24 +192,23 @@ def parse(data: bytes, name: str) -> Source:
         raise _forbidden(name, text, forbidden.start())
     is_json = text.lstrip()[:1] in ("{", "[")
     value = _from_json(text) if is_json else None
+    kind = Source if value is None else JsonSource
     if value is None:
         try:
             value = _from_yaml(text, name, is_json=is_json)
         except ConfigError:
             if not is_json or "\t" not in text:
                 raise
-            value = _from_yaml(text.replace("\t", " "), name, is_json=True)
-    if is_json:
-        # JSON allows tabs between tokens and YAML, which is asked for positions, does not.
-        text = text.replace("\t", " ")
+            # JSON allows tabs between tokens, and YAML does not.
+            text = text.replace("\t", " ")
+            value = _from_yaml(text, name, is_json=True)
     if value is None:
         raise _one_problem("the file is empty; a config must have 'images'", name, text)
     if not isinstance(value, dict):
         what = "a list" if isinstance(value, list) else "text"
         message = f"a config must be a mapping, not {what}"
-        source = Source(name, text, {})
-        raise ConfigError([source.locate(Problem(message=message))])
-    return Source(name, text, value)
+        raise ConfigError([kind(name, text, {}).locate(Problem(message=message))])
+    return kind(name, text, value)
 
 
 def _decode_utf8(data: bytes, name: str) -> str:
