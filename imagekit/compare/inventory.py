@@ -219,7 +219,7 @@ def _of_document(document: Mapping[str, Any]) -> Inventory:
         repository=repository,
         images=images,
         options=dict(sorted(options.items())),
-        sequence=_sequence(document, repository),
+        sequence=_sequence(document),
     )
 
 
@@ -295,12 +295,10 @@ def _belongs(step: _Step, names: Mapping[str, None]) -> bool:
     return step.fields.get("entrypoint") is None and all(tag in names for tag in step.tags)
 
 
-def _sequence(document: Mapping[str, Any], repository: str | None) -> str:
+def _sequence(document: Mapping[str, Any]) -> str:
+    """A hash of the steps; it is compared only where the repository is the same."""
     steps = [document["steps"], document.get("images")]
-    text = msgspec.json.encode(steps, order="sorted")
-    if repository is not None:
-        text = text.replace(_prefix(repository).encode(), b"")
-    return hashlib.sha256(text).hexdigest()
+    return hashlib.sha256(msgspec.json.encode(steps, order="sorted")).hexdigest()
 
 
 def _images(
