@@ -214,11 +214,28 @@ def row_of_bake(bench: Bench, source: pathlib.Path, row: Any) -> None:
 
 
 def config_of_the_original() -> dict[str, Any]:
-    """Eight images, as many as the first published config had."""
-    whole = config(100, each=True)
-    images = [{"base_image": "os0", "python": f"py{n % 4}"} for n in range(4)]
-    images += [{"base_image": "os0", "python": f"py{n % 4}", "gpu": "cuda0"} for n in range(4)]
-    return {**whole, "images": images}
+    """The versions and the eight images of the original's published config."""
+    bases = {"ubuntu1804": "18.04", "ubuntu2004": "20.04"}
+    pythons = {"py37": "3.7", "py38": "3.8"}
+    gpus = {"cuda100": "10.0", "cuda101": "10.1", "cuda110": "11.0"}
+    cpu = [{"base_image": base, "python": python} for base in bases for python in pythons]
+    gpu = [
+        {"base_image": "ubuntu1804", "python": python, "gpu": cuda}
+        for python in pythons
+        for cuda in ("cuda100", "cuda101")
+    ]
+    return {
+        "base_images": {
+            name: {"BASE_IMAGE": f"ubuntu:{version}", "UBUNTU_VERSION": version}
+            for name, version in bases.items()
+        },
+        "python_versions": {
+            name: {"PYTHON_VERSION": version, "MINICONDA_VERSION": f"{name}_4.8.2"}
+            for name, version in pythons.items()
+        },
+        "gpu_versions": {name: {"CUDA": version} for name, version in gpus.items()},
+        "images": [*cpu, *gpu],
+    }
 
 
 def table(rows: Sequence[tuple[str, str, str, str]]) -> str:

@@ -120,32 +120,33 @@ def _steps(plan: Plan, options: CloudBuild) -> Iterator[Step]:
         yield _pull_step(plan, tag)
     together = options.publish == "together"
     for image in plan.images:
-        yield _build_step(plan, image, options, pulled)
+        reference = plan.reference(image.tag)
+        yield _build_step(plan, image, reference, options, pulled)
         if image.test:
-            yield _test_step(plan, image)
+            yield _test_step(image, reference)
         if options.publish == "each":
-            waits = _proofs(plan, image, by_tag)
-            for name in (image.tag, *image.aliases):
-                yield _push_step(plan, name, waits)
+            waits = _proofs(plan, image, reference, by_tag)
+            yield _push_step(reference, waits)
+            for name in image.aliases:
+                yield _push_step(plan.reference(name), waits)
     if together:
-        ready = [_ready(plan, image) for image in plan.images]
+        ready = [_ready(image, plan.reference(image.tag)) for image in plan.images]
         for name in plan.names():
-            yield _push_step(plan, name, ready)
+            yield _push_step(plan.reference(name), ready)
 
 
-def _ready(plan: Plan, image: Image) -> str:
+def _ready(image: Image, reference: str) -> str:
     """The step after which an image can be pushed."""
-    reference = plan.reference(image.tag)
     return f"{reference}-test" if image.test else reference
 
 
-def _proofs(plan: Plan, image: Image, by_tag: dict[str, Image]) -> list[str]:
+def _proofs(plan: Plan, image: Image, reference: str, by_tag: dict[str, Image]) -> list[str]:
     """What a push waits for: its image, and the tests of the image's ancestors."""
-    waits = [_ready(plan, image)]
+    waits = [_ready(image, reference)]
     while image.parent is not None and image.parent in by_tag:
         image = by_tag[image.parent]
         if image.test:
-            waits.append(_ready(plan, image))
+            waits.append(_ready(image, plan.reference(image.tag)))
     return waits
 
 
@@ -173,9 +174,10 @@ def _pull_step(plan: Plan, tag: str) -> Step:
     }
 
 
-def _build_step(plan: Plan, image: Image, options: CloudBuild, pulled: set[str]) -> Step:
+def _build_step(
+    plan: Plan, image: Image, reference: str, options: CloudBuild, pulled: set[str]
+) -> Step:
     live = options.substitutions
-    reference = plan.reference(image.tag)
     args = ["build", "-t", reference]
     for alias in image.aliases:
         args += ("-t", written(plan.reference(alias)))
@@ -183,8 +185,9 @@ def _build_step(plan: Plan, image: Image, options: CloudBuild, pulled: set[str])
     if image.target is not None:
         args += ("--target", escape(image.target))
     for name, value in image.build_args.items():
-        text = f"{name}={value}"
-        args += ("--build-arg", escape(text, live) if "$" in text else text)
+        args += ("--build-arg", f"{name}={value}")
+        if "$" in args[-1]:
+            args[-1] = escape(args[-1], live)
     if options.cache is not None:
         # BuildKit reuses unchanged layers of the previous image.
         args += ("--cache-from", reference, "--build-arg", INLINE_CACHE)
@@ -222,9 +225,8 @@ def _labels(plan: Plan, image: Image) -> list[str]:
     return [part for label in labels for part in ("--label", label)]
 
 
-def _test_step(plan: Plan, image: Image) -> Step:
+def _test_step(image: Image, reference: str) -> Step:
     """The test step that must pass before the image is pushed."""
-    reference = plan.reference(image.tag)
     files = [part for name in image.test for part in ("--config", escape(name))]
     return {
         "id": f"{reference}-test",
@@ -234,8 +236,7 @@ def _test_step(plan: Plan, image: Image) -> Step:
     }
 
 
-def _push_step(plan: Plan, name: str, wait_for: list[str]) -> Step:
-    reference = plan.reference(name)
+def _push_step(reference: str, wait_for: list[str]) -> Step:
     return {
         "id": f"{reference}-push",
         "name": BUILDER,

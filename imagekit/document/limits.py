@@ -6,6 +6,7 @@ validate/validate.go.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -64,23 +65,24 @@ class Figures:
 
     def add(self, steps: list[dict[str, Any]]) -> None:
         """Add steps, in their order."""
-        most, longest, longest_id, ids = self.most, self.longest, self.longest_id, self._ids
+        ids = self._ids
         self.steps += len(steps)
         for step in steps:
-            args, name = step["args"], step["id"]
-            most = len(args) if len(args) > most else most
-            length = max(map(len, args), default=0)
-            longest = length if length > longest else longest
-            longest_id = len(name) if len(name) > longest_id else longest_id
+            name = step["id"]
             for other in step["waitFor"]:
                 if other not in ids:
                     self.is_sound = False
-            if not name or name in ids:
+            if name in ids:
                 self.is_sound = False
             ids.add(name)
-            if "env" in step:
-                self.has_env = True
-        self.most, self.longest, self.longest_id = most, longest, longest_id
+        given = [step["args"] for step in steps]
+        self.most = max([self.most, *map(len, given)])
+        longest = max(map(len, itertools.chain.from_iterable(given)), default=0)
+        self.longest = max(self.longest, longest)
+        names = [step["id"] for step in steps]
+        self.longest_id = max([self.longest_id, *map(len, names)])
+        self.is_sound = self.is_sound and "" not in ids
+        self.has_env = self.has_env or any("env" in step for step in steps)
 
     def fit(self, around: Document, limits: Limits) -> bool:
         """Whether the steps, and everything around them, certainly break no rule."""

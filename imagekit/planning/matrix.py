@@ -98,13 +98,13 @@ def _listed(config: Config, recipes: Recipes, excludes: Excludes) -> Iterator[Ce
     for index, entry in enumerate(config.images):
         path: Path = ("images", index)
         names_exist = _names_exist(entry, known)
-        for values, names, mask in _product(entry, recipes):
-            for recipe in names:
-                rule = excludes.first(values, recipe)
+        for values, variants in _product(entry, recipes):
+            for recipe, variant in variants:
+                rule = excludes.first(values, recipe) if excludes.rules else None
                 yield Cell(
                     combination=Combination(values, recipe),
                     status="built" if rule is None else "excluded",
-                    variant=recipes.find(recipe, mask) if names_exist else None,
+                    variant=variant if names_exist else None,
                     reason="" if rule is None else rule.reason,
                     path=path,
                     build_args=entry.build_args,
@@ -120,8 +120,12 @@ def _names_exist(entry: Entry, known: Mapping[str, Mapping[str, object]]) -> boo
     return True
 
 
-def _product(entry: Entry, recipes: Recipes) -> Iterator[tuple[Values, tuple[str, ...], int]]:
-    """Yield each combination of an entry's values with its recipes and its axes as bits."""
+Variants = list[tuple[str, Variant | None]]
+"""Recipes by name, each with its variant for a set of axes."""
+
+
+def _product(entry: Entry, recipes: Recipes) -> Iterator[tuple[Values, Variants]]:
+    """Yield each combination of an entry's values with its recipes."""
     choices: list[Choice] = []
     mask, is_mixed = 0, False
     for index, axis in enumerate(recipes.axes):
@@ -131,12 +135,13 @@ def _product(entry: Entry, recipes: Recipes) -> Iterator[tuple[Values, tuple[str
             is_mixed = True
         elif choice[0] is not None:
             mask |= 1 << index
-    names = _recipes(entry, recipes, mask)
+    found = _variants(entry, recipes, mask)
     for values in itertools.product(*choices):
-        if is_mixed:
-            mask = recipes.mask(values)
-            names = _recipes(entry, recipes, mask)
-        yield values, names, mask
+        yield values, _variants(entry, recipes, recipes.mask(values)) if is_mixed else found
+
+
+def _variants(entry: Entry, recipes: Recipes, mask: int) -> Variants:
+    return [(name, recipes.find(name, mask)) for name in _recipes(entry, recipes, mask)]
 
 
 WITHOUT: Choice = (None,)

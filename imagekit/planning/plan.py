@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 
@@ -12,7 +12,7 @@ from imagekit.errors import Path, Problem, show_path
 from imagekit.planning.excludes import ancestors
 from imagekit.planning.matrix import Cell, Combination, Matrix, combination_of
 from imagekit.planning.patterns import Pattern
-from imagekit.planning.recipes import Variant
+from imagekit.planning.recipes import Values, Variant
 
 
 class Image(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -114,14 +114,27 @@ def _needed(listed: Mapping[Combination, Cell]) -> Iterator[Cell]:
 class _Shared(msgspec.Struct, eq=False):
     """What all images of a variant have in common."""
 
+    variant: Variant
+    """The variant."""
     tables: list[tuple[int, dict[str, dict[str, str]]]]
     """For each axis that the recipe reads, its index and the build args of its values."""
     is_distinct: bool
     """Whether no build arg can be set twice."""
-    parent: Pattern | None
+    parent: Pattern | None = None
     """The short name of the parent."""
-    parent_reference: Pattern | None
+    parent_reference: Pattern | None = None
     """The full reference of the parent."""
+    parents: dict[Any, tuple[str, str]] = {}
+    """Both names of each parent, by the parent's values. A parent has many images."""
+
+    def parent_of(self, values: Values) -> tuple[str | None, str]:
+        """Return the short name of the parent of an image with these values, and its reference."""
+        if self.variant.parent is None or self.parent is None or self.parent_reference is None:
+            return None, ""
+        key = self.variant.parent.pick(values)
+        if key not in self.parents:
+            self.parents[key] = self.parent.fill(values), self.parent_reference.fill(values)
+        return self.parents[key]
 
 
 class _Maker:
@@ -137,34 +150,31 @@ class _Maker:
         self.shared: dict[int, _Shared] = {}
 
     def image(self, cell: Cell, *, listed: bool) -> Image:
-        variant, values = _variant(cell), cell.combination.values
+        variant, values = cast("Variant", cell.variant), cell.combination.values
         recipe = variant.recipe
         shared = self.shared.get(id(variant)) or self._share(variant)
         given = cell.build_args if listed else NO_ARGS
         if not shared.is_distinct or (given and recipe.parent_arg in given):
             self._check_args(cell, given)
-        args: dict[str, str] = {}
-        parent = None
-        if shared.parent is not None and shared.parent_reference is not None:
-            parent = shared.parent.fill(values)
-            args[recipe.parent_arg] = shared.parent_reference.fill(values)
+        parent, reference = shared.parent_of(values)
+        args = {} if parent is None else {recipe.parent_arg: reference}
         args.update(recipe.build_args)
         for index, table in shared.tables:
             args.update(table[values[index] or ""])
         if given:
             args.update(given)
-        names = tuple([pattern.fill(values) for pattern in variant.tags[1:]])
+        tag, *names = [pattern.fill(values) for pattern in variant.tags] or [""]
         if self.aliases and (own := self.aliases.get(cell.combination)):
-            names = (*names, *own)
+            names += own
         chosen = variant.pick(values) if len(variant.axes) > 1 else (variant.pick(values),)
         return Image(
-            tag=variant.tags[0].fill(values) if variant.tags else "",
+            tag=tag,
             values=dict(zip(variant.axes, chosen, strict=False)),
             recipe=variant.name,
             dockerfile=recipe.dockerfile,
             build_args=args,
             parent=parent,
-            aliases=names,
+            aliases=tuple(names),
             context=recipe.context,
             target=recipe.target,
             labels=recipe.labels,
@@ -189,7 +199,7 @@ class _Maker:
             is_distinct = is_distinct and not names & seen
             seen |= names
             tables.append((index, table))
-        shared = _Shared(tables, is_distinct, None, None)
+        shared = _Shared(variant, tables, is_distinct)
         if above is not None and above.tags:
             base = resolve(self.matrix.config.repository, above.recipe.repository)
             shared.parent = above.tags[0]
@@ -243,7 +253,6 @@ def _in_order(matrix: Matrix, images: list[tuple[Cell, Image]]) -> list[Image]:
         {value: rank for rank, value in enumerate(matrix.config.axis(axis))}
         for axis in matrix.recipes.axes
     ]
-
     order = {name: place for place, name in enumerate(matrix.recipes.by_name)}
 
     def key(pair: tuple[Cell, Image]) -> tuple[int, list[int], int]:
@@ -257,7 +266,7 @@ def _in_order(matrix: Matrix, images: list[tuple[Cell, Image]]) -> list[Image]:
         return _variant(cell).depth, places, order[image.recipe]
 
     above = sorted((pair for pair in images if pair[1].tag in parents), key=key)
-    others = (image for _, image in images if image.tag not in parents)
+    others = [image for _, image in images if image.tag not in parents]
     return [*(image for _, image in above), *others]
 
 
