@@ -190,7 +190,20 @@ def recipes_of(config: Config) -> tuple[Recipes, list[Problem]]:
         else:
             by_name[name] = Recipe(**values)
     first = frozenset(("cpu", "gpu")) if has_sections else frozenset()
-    return _with_variants(config, axes, by_name, first), problems
+    recipes = _with_variants(config, axes, by_name, first)
+    for name, of_recipe in recipes.variants.items():
+        if len(of_recipe) == MAX_VARIANTS:
+            message = (
+                f"recipe {name!r} can be built for {MAX_VARIANTS:,} or more sets of axes, which is "
+                "too many; give fewer of the recipes that it is built upon several parents"
+            )
+            problems.append(Problem(message=message, path=("recipes", name), on_key=True))
+            break
+    return recipes, problems
+
+
+MAX_VARIANTS = 1_000
+"""The most sets of axes of a recipe. They can double with each level of recipes."""
 
 
 def _uses_built_in(config: Config, originals: dict[str, Recipe]) -> bool:
@@ -235,6 +248,8 @@ def _with_variants(
             above for parent in parents for above in variants[parent].values()
         ]
         for above in choices or [None]:
+            if len(variants[name]) == MAX_VARIANTS:
+                break
             mask = own | (above.mask if above else 0)
             if mask in variants[name]:
                 other = variants[name][mask].parent

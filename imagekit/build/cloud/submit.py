@@ -227,7 +227,10 @@ class Submission:
         builds = self.report.builds
         submitted = [build for build in builds if build.status]
         left = any(not build.id for build in builds)
-        if all(build.status == "SUCCESS" for build in builds):
+        if not submitted:
+            # It was interrupted before Cloud Build had taken the first build.
+            self.report.outcome = "interrupted"
+        elif all(build.status == "SUCCESS" for build in builds):
             self.report.outcome = "succeeded"
         elif submitted[-1].status == "CANCELLED" or (submitted[-1].status == "SUCCESS" and left):
             self.report.outcome = "interrupted"

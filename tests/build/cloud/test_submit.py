@@ -116,6 +116,16 @@ def test_a_build_is_followed_to_its_end(submitted, tmp_path):
     assert (tmp_path / "log-1.txt").read_bytes().startswith(b"starting\nStep #0")
 
 
+def test_an_interrupt_before_anything_is_submitted(submitted, tmp_path):
+    class Interrupted(Script):
+        def submit(self, file, needed):
+            raise KeyboardInterrupt
+
+    found = submitted(Interrupted(), FIRST)
+    assert found.outcome == "interrupted"
+    assert report.read(tmp_path / report.NAME) == found
+
+
 def test_a_file_is_submitted_when_the_one_before_has_succeeded(submitted):
     service = Script(
         build("WORKING"),
