@@ -15,6 +15,7 @@ from imagekit.cli.problems import show
 from imagekit.errors import INTERRUPTED, ImagekitError, ProblemsError
 
 COMMANDS = {
+    "init": "imagekit.cli.init:init",
     "generate": "imagekit.cli.generate:generate",
     "matrix": "imagekit.cli.matrix:matrix",
     "build": "imagekit.cli.build:build",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 import subprocess
+import tempfile
 
 
 def output(directory: pathlib.Path, *args: str) -> str | None:
@@ -35,3 +36,29 @@ def commit(directory: pathlib.Path) -> str | None:
         return None
     changed = output(directory, "status", "--porcelain", "--untracked-files=no")
     return f"{head}-dirty" if changed else head
+
+
+def merge(mine: bytes, base: bytes, theirs: bytes, labels: tuple[str, str, str]) -> Merged | None:
+    """Merge the changes from `base` to `theirs` into `mine`, like `git merge`.
+
+    Return the text, with marks around each conflict, and the number of conflicts; None if git is
+    not installed or the texts cannot be merged, such as binary files.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [pathlib.Path(folder, name) for name in ("mine", "base", "theirs")]
+        for path, text in zip(paths, (mine, base, theirs), strict=True):
+            path.write_bytes(text)
+        named = [word for label in labels for word in ("-L", label)]
+        command = ["git", "merge-file", "-p", *named, *map(str, paths)]
+        try:
+            done = subprocess.run(command, capture_output=True, check=False, timeout=60)
+        except (OSError, subprocess.SubprocessError):
+            return None
+    # A larger exit code is an error, not a number of conflicts.
+    return (done.stdout, done.returncode) if 0 <= done.returncode <= MAX_CONFLICTS else None
+
+
+Merged = tuple[bytes, int]
+"""A merged text and the number of its conflicts."""
+MAX_CONFLICTS = 127
+"""The highest number of conflicts that `git merge-file` reports."""

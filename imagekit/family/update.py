@@ -1,0 +1,128 @@
+"""Update the files of a family after an upgrade of imagekit: `imagekit init --update`."""
+
+from __future__ import annotations
+
+import pathlib
+
+import msgspec
+from packaging.version import InvalidVersion, Version
+
+import imagekit
+from imagekit.errors import UsageError
+from imagekit.family import changes, notebooks, record, template
+from imagekit.family.changes import Change
+from imagekit.family.start import Family
+from imagekit.family.template import Ci
+from imagekit.support import git
+from imagekit.support.workspace import DEFAULT_CONFIG, FAMILY_RECORD
+
+ONCE = (DEFAULT_CONFIG,)
+"""Files that are the user's from the start: a new version never changes which images are built."""
+
+
+def update(root: pathlib.Path, *, ci: Ci | None = None) -> tuple[Family, str]:
+    """Plan the update of the family in `root` to this version; return it and the version before.
+
+    `ci` changes that option. Raises UsageError if there is no family or a newer version wrote it.
+    """
+    before = record.read(root)
+    if before is None:
+        raise UsageError(f"{root}: no {FAMILY_RECORD} is here; start a family with imagekit init")
+    _refuse_older(before.imagekit)
+    options = before.options if ci is None else msgspec.structs.replace(before.options, ci=ci)
+    new = template.files(options)
+    decided, written = [], {}
+    for path in sorted(before.files.keys() | new.keys()):
+        old, mine = before.text(path), changes.present(root, path)
+        change = _once(path, new) if path in ONCE else _decide(path, old, mine, new.get(path))
+        decided.append(change)
+        base = _base(change, old, mine, new.get(path))
+        if base is not None:
+            written[path] = base
+    changes.check_places(root, [*(c.written for c in decided if c.written), FAMILY_RECORD])
+    family = Family(root, options, tuple(decided), record.encoded(options, written, before))
+    return family, before.imagekit
+
+
+def _refuse_older(version: str) -> None:
+    try:
+        newer = Version(version) > Version(imagekit.__version__)
+    except InvalidVersion:
+        newer = False
+    if newer:
+        raise UsageError(
+            f"imagekit {version} wrote this family, and this is {imagekit.__version__}; "
+            f"run pip install 'imagekit>={version}'"
+        )
+
+
+def _once(path: str, new: dict[str, bytes]) -> Change:
+    return Change(path=path, action="keep", after=new[path])
+
+
+def _decide(path: str, old: bytes | None, mine: bytes | None, new: bytes | None) -> Change:
+    """What happens to a file, from its text as written before, as it is now, and the new one."""
+    if mine is None:
+        gone = Change(path=path, action="keep", why="you removed it" if new else "")
+        return Change(path=path, action="add", after=new) if old is None else gone
+    own = _without_outputs(path, mine)
+    if new is None:
+        changed = Change(path=path, action="keep", why="imagekit has it no more; you changed it")
+        return Change(path=path, action="remove", before=mine) if own == old else changed
+    if new in (own, old):
+        return Change(path=path, action="keep")
+    if old is None:
+        return Change(path=path, action="keep", why="was there before")
+    if own == old:
+        return Change(path=path, action="replace", before=mine, after=_with_outputs(new, mine, own))
+    return _merged(path, own, old, mine, new)
+
+
+def _merged(path: str, own: bytes, old: bytes, mine: bytes, new: bytes) -> Change:
+    """The user's changes and those of the new version. `own` is `mine` without outputs."""
+    label = f"imagekit {imagekit.__version__}"
+    merged = git.merge(own, old, new, ("yours", "before", label))
+    if merged is None:
+        beside = _beside(path, new, "git, which would merge it, is not installed")
+        return msgspec.structs.replace(beside, again=True)
+    text, conflicts = merged
+    if path.endswith(".ipynb") and (conflicts or _without_outputs(path, text) is text):
+        # Marks of a conflict would make it unreadable.
+        return _beside(path, new, "your changes and the new ones are to the same lines")
+    after = _with_outputs(text, mine, own)
+    if conflicts:
+        why = f"{conflicts} conflict{'s' if conflicts > 1 else ''}, marked with <<<<<<< and >>>>>>>"
+        return Change(path=path, action="conflict", why=why, before=mine, after=after)
+    return Change(path=path, action="merge", why="merged with yours", before=mine, after=after)
+
+
+def _beside(path: str, new: bytes, reason: str) -> Change:
+    target = f"{path}.imagekit-{imagekit.__version__}"
+    why = f"{reason}; the new text is in {target}"
+    return Change(path=path, action="beside", why=why, after=new, target=target)
+
+
+def _base(change: Change, old: bytes | None, mine: bytes | None, new: bytes | None) -> bytes | None:
+    """The text that the next update takes for the one that was written; None for none.
+
+    A file of the user's own is none of ours. One whose merge failed for want of git keeps the
+    text of before, so that another update can merge it.
+    """
+    if old is None and mine is not None and mine != new:
+        return None
+    return old if change.again else new
+
+
+def _without_outputs(path: str, text: bytes) -> bytes:
+    """A notebook without its outputs, which are not the user's changes; else the same text."""
+    if not path.endswith(".ipynb"):
+        return text
+    try:
+        return notebooks.cleared(text)
+    except ValueError:
+        return text
+
+
+def _with_outputs(new: bytes, mine: bytes, own: bytes) -> bytes:
+    """The new text; of a notebook with outputs, with those of the cells that stay the same."""
+    return new if own is mine or own == mine else notebooks.with_outputs(new, mine)
