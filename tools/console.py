@@ -44,6 +44,10 @@ def played(text: str, folder: pathlib.Path) -> Iterator[tuple[str, str, str]]:
             if command == "echo $?":
                 yield command, shown, f"{status}\n"
                 continue
+            if command.startswith("cd "):
+                folder /= command.removeprefix("cd ")
+                yield command, shown, ""
+                continue
             done = subprocess.run(
                 ["bash", "-c", command],
                 cwd=folder,

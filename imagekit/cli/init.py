@@ -10,10 +10,10 @@ import click
 
 import imagekit
 from imagekit.errors import MergeError, UsageError, counted
-from imagekit.family import start as starting
-from imagekit.family import update as updating
-from imagekit.family.start import Family
-from imagekit.family.template import CI_FILES, RENAMED, Options
+from imagekit.scaffold import start as starting
+from imagekit.scaffold import update as updating
+from imagekit.scaffold.start import Family
+from imagekit.scaffold.template import CI_FILES, RENAMED, Options
 
 
 @click.command()

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import pathlib
+import shutil
 import subprocess
 import tempfile
+
+
+def installed() -> bool:
+    """Whether git is installed. The other functions treat its absence like that of a repository."""
+    return shutil.which("git") is not None
 
 
 def output(directory: pathlib.Path, *args: str) -> str | None:

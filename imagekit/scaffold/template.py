@@ -9,8 +9,8 @@ from typing import Literal
 import msgspec
 
 import imagekit
-from imagekit.family import notebooks
 from imagekit.planning import load
+from imagekit.scaffold import notebooks
 from imagekit.support import shipped
 from imagekit.support.workspace import DEFAULT_CONFIG
 

@@ -9,10 +9,10 @@ from packaging.version import InvalidVersion, Version
 
 import imagekit
 from imagekit.errors import UsageError
-from imagekit.family import changes, notebooks, record, template
-from imagekit.family.changes import Change
-from imagekit.family.start import Family
-from imagekit.family.template import Ci
+from imagekit.scaffold import changes, notebooks, record, template
+from imagekit.scaffold.changes import Change
+from imagekit.scaffold.start import Family
+from imagekit.scaffold.template import Ci
 from imagekit.support import git
 from imagekit.support.workspace import DEFAULT_CONFIG, FAMILY_RECORD
 
@@ -63,7 +63,9 @@ def _once(path: str, new: dict[str, bytes]) -> Change:
 def _decide(path: str, old: bytes | None, mine: bytes | None, new: bytes | None) -> Change:
     """What happens to a file, from its text as written before, as it is now, and the new one."""
     if mine is None:
-        gone = Change(path=path, action="keep", why="you removed it" if new else "")
+        gone = Change(
+            path=path, action="keep", why="you removed it" if new not in (old, None) else ""
+        )
         return Change(path=path, action="add", after=new) if old is None else gone
     own = _without_outputs(path, mine)
     if new is None:

@@ -8,9 +8,9 @@ import pathlib
 import msgspec
 
 from imagekit.errors import UsageError
-from imagekit.family import changes, record, template
-from imagekit.family.changes import Change
-from imagekit.family.template import RENAMED, Options
+from imagekit.scaffold import changes, record, template
+from imagekit.scaffold.changes import Change
+from imagekit.scaffold.template import RENAMED, Options
 from imagekit.support.workspace import FAMILY_RECORD
 
 

@@ -15,7 +15,7 @@ import msgspec
 
 import imagekit
 from imagekit.errors import UsageError
-from imagekit.family.template import Options
+from imagekit.scaffold.template import Options
 from imagekit.support.workspace import FAMILY_RECORD
 
 
