@@ -157,6 +157,9 @@ def test_the_tutorial(shell, tmp_path, wheels, docker, bases):
     assert record.read(family).imagekit == imagekit.__version__
     assert shell.run("git status --porcelain") == ""
     assert f"imagekit, version {imagekit.__version__}" in shell.run(".venv/bin/imagekit --version")
+    hooks = [pathlib.Path(sys.executable).with_name("pre-commit"), "run", "--all-files"]
+    done = subprocess.run(hooks, cwd=family, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.count("Passed")) == (0, 4), done.stdout + done.stderr
     # The README's two commands are those of the tutorial, and its table is that of the config.
     readme = (family / "README.md").read_text()
     assert re.findall(r"^(make \w+)  ", readme, re.MULTILINE) == ["make generate", "make test"]
