@@ -68,9 +68,12 @@ def _lines(text: bytes | None) -> list[str]:
 
 def present(root: pathlib.Path, path: str) -> bytes | None:
     """The text of a file; None if it does not exist. Raises UsageError if it cannot be read."""
+    place = root / path
     try:
-        return (root / path).read_bytes()
+        return place.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
+        if place.is_symlink():
+            raise UsageError(f"{place}: is a link to nothing; move it away") from None
         return None
     except OSError as error:
         raise UsageError(f"{root / path}: cannot be read: {error.strerror}") from None

@@ -13,6 +13,12 @@ from imagekit.scaffold.changes import Change
 from imagekit.scaffold.template import RENAMED, Options
 from imagekit.support.workspace import FAMILY_RECORD
 
+HINTS = {
+    ".gitignore": "add /.venv/ and /runs/ to it",
+    ".gitattributes": "add *.ipynb filter=imagekit to it",
+}
+"""What a family needs of files that are kept."""
+
 
 class Family(msgspec.Struct, frozen=True):
     """The files of a family as they will be, before anything is written."""
@@ -60,7 +66,8 @@ def _new(path: str, text: bytes, before: bytes | None, force: bool) -> Change:
         return Change(path=path, action="keep", before=before, after=text)
     if force:
         return Change(path=path, action="replace", before=before, after=text)
-    return Change(path=path, action="keep", why="was there before", before=before)
+    hint = f"; {HINTS[path]}" if path in HINTS else ""
+    return Change(path=path, action="keep", why=f"was there before{hint}", before=before)
 
 
 def _is_ours(path: str, text: bytes, decided: list[Change]) -> bool:

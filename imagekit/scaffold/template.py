@@ -10,7 +10,7 @@ import msgspec
 
 import imagekit
 from imagekit.planning import load
-from imagekit.scaffold import notebooks
+from imagekit.scaffold import generated
 from imagekit.support import shipped
 from imagekit.support.workspace import DEFAULT_CONFIG
 
@@ -72,7 +72,7 @@ def files(options: Options) -> dict[str, bytes]:
     dockerfiles = {name for image in images for name in (image.dockerfile, *image.test)}
     written = {name: (own / name).read_bytes() for name in dockerfiles}
     written |= {
-        f"notebooks/{path.name}": notebooks.cleared(path.read_bytes())
+        f"notebooks/{path.name}": generated.cleared(path.read_bytes())
         for path in (own / "notebooks").glob("*.ipynb")
     }
     templates = {**PLAIN, **CI_FILES[options.ci]}

@@ -9,7 +9,7 @@ from packaging.version import InvalidVersion, Version
 
 import imagekit
 from imagekit.errors import UsageError
-from imagekit.scaffold import changes, notebooks, record, template
+from imagekit.scaffold import changes, generated, record, template
 from imagekit.scaffold.changes import Change
 from imagekit.scaffold.start import Family
 from imagekit.scaffold.template import Ci
@@ -67,7 +67,7 @@ def _decide(path: str, old: bytes | None, mine: bytes | None, new: bytes | None)
             path=path, action="keep", why="you removed it" if new not in (old, None) else ""
         )
         return Change(path=path, action="add", after=new) if old is None else gone
-    own = _without_outputs(path, mine)
+    own = generated.without(path, mine)
     if new is None:
         changed = Change(path=path, action="keep", why="imagekit has it no more; you changed it")
         return Change(path=path, action="remove", before=mine) if own == old else changed
@@ -76,22 +76,24 @@ def _decide(path: str, old: bytes | None, mine: bytes | None, new: bytes | None)
     if old is None:
         return Change(path=path, action="keep", why="was there before")
     if own == old:
-        return Change(path=path, action="replace", before=mine, after=_with_outputs(new, mine, own))
+        return Change(
+            path=path, action="replace", before=mine, after=generated.restored(path, new, mine)
+        )
     return _merged(path, own, old, mine, new)
 
 
 def _merged(path: str, own: bytes, old: bytes, mine: bytes, new: bytes) -> Change:
-    """The user's changes and those of the new version. `own` is `mine` without outputs."""
+    """The user's changes and the new version's. `own` is `mine` without what commands add."""
     label = f"imagekit {imagekit.__version__}"
     merged = git.merge(own, old, new, ("yours", "before", label))
     if merged is None:
         beside = _beside(path, new, "git, which would merge it, is not installed")
         return msgspec.structs.replace(beside, again=True)
     text, conflicts = merged
-    if path.endswith(".ipynb") and (conflicts or _without_outputs(path, text) is text):
+    if path.endswith(".ipynb") and (conflicts or not generated.is_notebook(text)):
         # Marks of a conflict would make it unreadable.
         return _beside(path, new, "your changes and the new ones are to the same lines")
-    after = _with_outputs(text, mine, own)
+    after = generated.restored(path, text, mine)
     if conflicts:
         why = f"{conflicts} conflict{'s' if conflicts > 1 else ''}, marked with <<<<<<< and >>>>>>>"
         return Change(path=path, action="conflict", why=why, before=mine, after=after)
@@ -113,18 +115,3 @@ def _base(change: Change, old: bytes | None, mine: bytes | None, new: bytes | No
     if old is None and mine is not None and mine != new:
         return None
     return old if change.again else new
-
-
-def _without_outputs(path: str, text: bytes) -> bytes:
-    """A notebook without its outputs, which are not the user's changes; else the same text."""
-    if not path.endswith(".ipynb"):
-        return text
-    try:
-        return notebooks.cleared(text)
-    except ValueError:
-        return text
-
-
-def _with_outputs(new: bytes, mine: bytes, own: bytes) -> bytes:
-    """The new text; of a notebook with outputs, with those of the cells that stay the same."""
-    return new if own is mine or own == mine else notebooks.with_outputs(new, mine)

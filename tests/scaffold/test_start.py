@@ -151,7 +151,8 @@ def test_files_that_exist_are_kept(folder, capsys):
     assert ran("init") == 0
     assert {name: (folder / name).read_bytes() for name in own} == own
     said = capsys.readouterr().out
-    assert "= .gitignore: was there before\n= dockerfiles/Dockerfile: was there before\n" in said
+    assert "= .gitignore: was there before; add /.venv/ and /runs/ to it\n" in said
+    assert "= dockerfiles/Dockerfile: was there before\n" in said
     assert own.keys().isdisjoint(record.read(folder).files)
 
 
@@ -232,6 +233,13 @@ def test_a_folder_where_a_file_belongs_is_named(folder):
         f"{folder}/config: is not a folder; move it away",
         f"{folder}/dockerfiles/Dockerfile: is a folder; move it away",
     ]
+
+
+def test_a_link_to_nothing_is_not_written_through(folder, capsys):
+    (folder / ".gitignore").symlink_to("nowhere")
+    assert ran("init") == 2
+    assert capsys.readouterr().err == ".gitignore: is a link to nothing; move it away\n"
+    assert texts(folder) == {}
 
 
 def test_dir_that_is_a_file_is_refused(folder, capsys):

@@ -11,7 +11,7 @@ import pytest
 
 import imagekit
 from imagekit.cli.app import main
-from imagekit.scaffold import notebooks, record, template
+from imagekit.scaffold import generated, record, template
 from imagekit.support import git
 
 OLD = b"one\ntwo\nthree\nfour\nfive\n"
@@ -267,7 +267,7 @@ def notebook(*sources, outputs=False, **metadata):
 
 
 def clean(*sources):
-    return notebooks.cleared(notebook(*sources))
+    return generated.cleared(notebook(*sources))
 
 
 def outputs(path):
@@ -281,8 +281,9 @@ def test_outputs_are_not_the_user_s_changes_and_are_kept_where_the_cell_is(famil
     path.write_bytes(notebook("a", "b", "c", outputs=True, kernelspec={"name": "mine"}))
     version("1.1", a_ipynb=clean("a", "B", "c"))
     assert ran("init", "--update") == 0
-    assert notebooks.cleared(path.read_bytes()) == clean("a", "B", "c")
+    assert generated.cleared(path.read_bytes()) == clean("a", "B", "c")
     assert outputs(path) == ["output 0", "output 2"]
+    assert json.loads(path.read_text())["metadata"] == {"kernelspec": {"name": "mine"}}
 
 
 @pytest.mark.edge
@@ -292,7 +293,7 @@ def test_changed_notebooks_are_merged(family, version):
     path.write_bytes(notebook("A", "b", "c", outputs=True))
     version("1.1", a_ipynb=clean("a", "b", "C"))
     assert ran("init", "--update") == 0
-    assert notebooks.cleared(path.read_bytes()) == clean("A", "b", "C")
+    assert generated.cleared(path.read_bytes()) == clean("A", "b", "C")
     assert outputs(path) == ["output 0", "output 1"]
 
 
@@ -308,10 +309,23 @@ def test_a_conflict_does_not_make_a_notebook_unreadable(family, version):
     assert (folder / "a.ipynb.imagekit-1.1").read_bytes() == clean("other")
 
 
-@pytest.mark.parametrize("text", [b"{", b"[]", b'{"cells": 1}', b'{"cells": [1]}', b"\xff"])
+README = b"# T\n\n<!-- begin: imagekit readme -->\n%b<!-- end: imagekit readme -->\n%b"
+
+
+def test_the_table_in_the_readme_is_no_change_of_the_user_s_and_stays(family, version):
+    folder = family(a_md=README % (b"", b"old\n"))
+    (folder / "a.md").write_bytes(README % (b"| mine |\n", b"old\n"))
+    version("1.1", a_md=README % (b"", b"new\n"))
+    assert ran("init", "--update") == 0
+    assert (folder / "a.md").read_bytes() == README % (b"| mine |\n", b"new\n")
+
+
+@pytest.mark.parametrize(
+    "text", [b"{", b"[]", b'{"cells": []}', b'{"cells": 1, "metadata": {}}', b"\xff"]
+)
 def test_what_is_no_notebook_is_said_to_be_none(text):
     with pytest.raises(ValueError, match=r"."):
-        notebooks.cleared(text)
+        generated.cleared(text)
 
 
 @pytest.mark.edge
