@@ -99,6 +99,19 @@ def _what_next(family: Family, folder: str) -> None:
     options = family.options
     for name in options.renamed:
         click.echo(f"{name} was there before; imagekit's is {RENAMED[name]}")
+    if options.ci == "github" and (top := _repository_above(family.root.resolve())):
+        inside = family.root.resolve().relative_to(top)
+        click.echo(
+            f"GitHub reads workflows at the top of a repository: move .github to {top} and set "
+            f"defaults.run.working-directory to {inside} in images.yml"
+        )
     make = "make" if "Makefile" not in options.renamed else f"make -f {RENAMED['Makefile']}"
     place = "" if family.root.samefile(".") else f"cd {shlex.quote(folder)} && "
     click.echo(f"Next: {place}{make} generate")
+
+
+def _repository_above(root: pathlib.Path) -> pathlib.Path | None:
+    """The top of the git repository that a folder lies in; None if that is the folder itself."""
+    if (root / ".git").exists():
+        return None
+    return next((above for above in root.parents if (above / ".git").exists()), None)

@@ -171,6 +171,17 @@ def test_common_files_that_exist_get_a_neighbour_so_that_the_family_works(folder
     assert said.endswith("Next: make -f images.mk generate\n")
 
 
+def test_a_workflow_below_the_top_of_a_repository_is_not_left_unread(folder, capsys):
+    (folder / ".git").mkdir()
+    assert ran("init", "images/ml") == 0
+    assert (
+        f"move .github to {folder} and set defaults.run.working-directory to images/ml in "
+        "images.yml\n"
+    ) in capsys.readouterr().out
+    assert ran("init") == 0
+    assert "working-directory" not in capsys.readouterr().out
+
+
 def test_force_replaces_files(folder, capsys):
     (folder / "Makefile").write_text("mine\n")
     assert ran("init", "--force") == 0

@@ -275,21 +275,18 @@ def test_the_wheel_has_what_a_family_starts_with(wheels):
     assert {f"imagekit/shipped/{name}" for name in listed.splitlines()} <= names
 
 
-def test_notebooks_run_from_the_wheel(wheels, tmp_path):
+def test_uvx_runs_it_and_its_notebooks(wheels, tmp_path):
     """In a folder that has a config and nothing else, and that git does not know."""
-    python = tmp_path / "venv/bin/python"
-    ran(str(UV), "venv", "-q", "--python", sys.executable, str(tmp_path / "venv"))
-    wheel = f"imagekit[run] @ file://{wheels['new']}"
-    pins = str(ROOT / "constraints.txt")
-    ran(str(UV), "pip", "install", "-q", "--python", str(python), "-c", pins, wheel)
+    source = f"imagekit[run] @ file://{wheels['new']}"
+    uvx = [UV, "tool", "run", "-q", "--python", sys.executable, "--from", source]
+    uvx += ["--constraints", ROOT / "constraints.txt", "imagekit"]
     folder = tmp_path / "any/where"
     (folder / "config").mkdir(parents=True)
     (folder / "below").mkdir()
     shutil.copy(ROOT / "config/caliban.json", folder / "config/images.yaml")
     for name in ("explore", "generate", "history", "build", "start"):
-        asked = [python, "-m", "imagekit", "run", name]
         done = subprocess.run(
-            asked, cwd=folder / "below", capture_output=True, text=True, check=False
+            [*uvx, "run", name], cwd=folder / "below", capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
     assert {path.name for path in folder.iterdir()} == {
