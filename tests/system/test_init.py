@@ -123,8 +123,9 @@ class Shell:
         raise AssertionError(f"{command}: bash has ended\n{''.join(said)}")
 
     def close(self):
-        self.process.stdin.close()
-        self.process.wait(60)
+        with self.process:
+            self.process.stdin.close()
+            self.process.wait(60)
 
 
 @pytest.fixture
