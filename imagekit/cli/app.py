@@ -25,6 +25,7 @@ COMMANDS = {
     "submit": "imagekit.cli.cloud:submit",
     "trigger": "imagekit.cli.cloud:trigger",
     "diff": "imagekit.cli.diff:diff",
+    "readme": "imagekit.cli.readme:readme",
     "runs": "imagekit.cli.runs:runs",
 }
 """The location of each command; a module is imported only when its command is used."""

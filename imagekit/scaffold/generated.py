@@ -32,11 +32,16 @@ def without(path: str, text: bytes) -> bytes:
 
 def restored(path: str, text: bytes, mine: bytes) -> bytes:
     """Return a text with what commands have written into the user's, where it still belongs."""
-    if path.endswith(".md") and (table := TABLE.search(mine)):
-        return TABLE.sub(lambda _: table[0], text, count=1)
+    if table := TABLE.search(mine):
+        return with_table(path, text, table[0])
     if path.endswith(".ipynb") and is_notebook(mine):
         return with_outputs(text, mine)
     return text
+
+
+def with_table(path: str, text: bytes, table: bytes) -> bytes:
+    """Return a README with a table between its marks; any other text as it is."""
+    return TABLE.sub(lambda _: table, text, count=1) if path.endswith(".md") else text
 
 
 def cleared(data: bytes) -> bytes:

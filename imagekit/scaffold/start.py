@@ -8,10 +8,10 @@ import pathlib
 import msgspec
 
 from imagekit.errors import UsageError
-from imagekit.scaffold import changes, record, template
+from imagekit.scaffold import changes, generated, record, template
 from imagekit.scaffold.changes import Change
 from imagekit.scaffold.template import RENAMED, Options
-from imagekit.support.workspace import FAMILY_RECORD
+from imagekit.support.workspace import DEFAULT_CONFIG, FAMILY_RECORD
 
 HINTS = {
     ".gitignore": "add /.venv/ and /runs/ to it",
@@ -53,7 +53,13 @@ def start(root: pathlib.Path, options: Options, *, force: bool = False) -> Famil
         taken = tuple(name for name in RENAMED if os.path.lexists(root / name))
         options = msgspec.structs.replace(options, renamed=taken)
     texts = template.files(options)
-    decided = [_new(path, text, changes.present(root, path), force) for path, text in texts.items()]
+    own = None if force else changes.present(root, DEFAULT_CONFIG)
+    readme = options.path("README.md")
+    table = template.with_table(readme, texts[readme], own or texts[DEFAULT_CONFIG])
+    decided = [
+        _new(path, text, changes.present(root, path), force)
+        for path, text in {**texts, readme: table}.items()
+    ]
     changes.check_places(root, [*(c.written for c in decided if c.written), FAMILY_RECORD])
     written = {path: text for path, text in texts.items() if _is_ours(path, text, decided)}
     return Family(root, options, tuple(decided), record.encoded(options, written, None))
@@ -72,4 +78,5 @@ def _new(path: str, text: bytes, before: bytes | None, force: bool) -> Change:
 
 def _is_ours(path: str, text: bytes, decided: list[Change]) -> bool:
     """Whether a file has the text of the template, and is not the user's own of the same name."""
-    return any(change.path == path and change.after == text for change in decided)
+    after = next(change.after for change in decided if change.path == path)
+    return after is not None and generated.without(path, after) == generated.without(path, text)

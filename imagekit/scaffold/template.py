@@ -9,7 +9,9 @@ from typing import Literal
 import msgspec
 
 import imagekit
+from imagekit.errors import ConfigError
 from imagekit.planning import load
+from imagekit.planning.grid import as_markdown, grid
 from imagekit.scaffold import generated
 from imagekit.support import shipped
 from imagekit.support.workspace import DEFAULT_CONFIG
@@ -83,6 +85,19 @@ def files(options: Options) -> dict[str, bytes]:
     }
     written[DEFAULT_CONFIG] = _with_base_url(config, options.base_url)
     return dict(sorted(written.items()))
+
+
+def with_table(path: str, text: bytes, config: bytes) -> bytes:
+    """Return a README with the table that `imagekit readme` would write for the config.
+
+    Other files stay as they are, and so does everything if the config is invalid.
+    """
+    try:
+        checked = load.check_text(config, DEFAULT_CONFIG)
+    except ConfigError:
+        return text
+    table = as_markdown(grid(checked.matrix, checked.plan, versions=True))
+    return generated.with_table(path, text, f"\n{table}\n".encode())
 
 
 def _filled(text: str, options: Options) -> str:

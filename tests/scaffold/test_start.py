@@ -1,5 +1,6 @@
 """What `imagekit init` writes, and what it leaves alone."""
 
+import contextlib
 import json
 import pathlib
 import re
@@ -180,6 +181,23 @@ def test_a_workflow_below_the_top_of_a_repository_is_not_left_unread(folder, cap
     ) in capsys.readouterr().out
     assert ran("init") == 0
     assert "working-directory" not in capsys.readouterr().out
+
+
+def test_the_readme_has_the_table_of_the_config(folder, capsys):
+    assert ran("init", "a") == 0
+    (folder / "b/config").mkdir(parents=True)
+    (folder / "b/config/images.yaml").write_text((ROOT / "config/images.yaml").read_text())
+    assert ran("init", "b") == 0
+    for name, version in (("a", "cuda130 (13.0.3)"), ("b", "cuda134 (13.4.2)")):
+        with contextlib.chdir(folder / name):
+            assert version in pathlib.Path("README.md").read_text()
+            assert ran("readme", "--check") == 0
+            # It is no change that an update would have to merge.
+            assert b"(13." not in record.read(folder / name).text("README.md")
+            assert ran("init", "--update") == 0
+    (folder / "c/config").mkdir(parents=True)
+    (folder / "c/config/images.yaml").write_text("nonsense")
+    assert ran("init", "c") == 0
 
 
 def test_force_replaces_files(folder, capsys):

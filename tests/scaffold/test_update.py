@@ -33,6 +33,7 @@ def version(monkeypatch):
     def become(number, **files):
         monkeypatch.setattr(imagekit, "__version__", number)
         texts = {name.replace("_", "."): text for name, text in files.items()}
+        texts["README.md"] = b"# A family\n"
         monkeypatch.setattr(template, "files", lambda _: texts | {"config/images.yaml": b"c\n"})
 
     return become
