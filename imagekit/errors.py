@@ -238,6 +238,12 @@ class DriftError(ImagekitError):
     exit_code = 4
 
 
+class MergeError(ImagekitError):
+    """Some files of an update could not be merged and need a person."""
+
+    exit_code = 5
+
+
 class LimitError(ProblemsError):
     """A preflight check found something that the builder would reject."""
 

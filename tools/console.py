@@ -44,6 +44,10 @@ def played(text: str, folder: pathlib.Path) -> Iterator[tuple[str, str, str]]:
             if command == "echo $?":
                 yield command, shown, f"{status}\n"
                 continue
+            if command.startswith("cd "):
+                folder /= command.removeprefix("cd ")
+                yield command, shown, ""
+                continue
             done = subprocess.run(
                 ["bash", "-c", command],
                 cwd=folder,
@@ -60,9 +64,14 @@ def played(text: str, folder: pathlib.Path) -> Iterator[tuple[str, str, str]]:
 def rewrite_page(page: pathlib.Path) -> None:
     """Put what a page's commands print into the page."""
     text = page.read_text(encoding="utf-8")
+    done = 0
     with tempfile.TemporaryDirectory() as folder:
         for command, shown, now in list(played(text, pathlib.Path(folder))):
-            text = text.replace(f"$ {command}\n{shown}", f"$ {command}\n{now}", 1)
+            # The same command may be on the page again.
+            done = text.index(f"$ {command}\n{shown}", done)
+            end = done + len(f"$ {command}\n{shown}")
+            text = f"{text[:done]}$ {command}\n{now}{text[end:]}"
+            done += len(f"$ {command}\n{now}")
     page.write_text(text, encoding="utf-8")
 
 

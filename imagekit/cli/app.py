@@ -15,6 +15,7 @@ from imagekit.cli.problems import show
 from imagekit.errors import INTERRUPTED, ImagekitError, ProblemsError
 
 COMMANDS = {
+    "init": "imagekit.cli.init:init",
     "generate": "imagekit.cli.generate:generate",
     "matrix": "imagekit.cli.matrix:matrix",
     "build": "imagekit.cli.build:build",
@@ -24,6 +25,7 @@ COMMANDS = {
     "submit": "imagekit.cli.cloud:submit",
     "trigger": "imagekit.cli.cloud:trigger",
     "diff": "imagekit.cli.diff:diff",
+    "readme": "imagekit.cli.readme:readme",
     "runs": "imagekit.cli.runs:runs",
 }
 """The location of each command; a module is imported only when its command is used."""

@@ -23,6 +23,16 @@ if TYPE_CHECKING:
 Command = Callable[..., Any]
 
 
+config_option = click.option(
+    "--config",
+    "-c",
+    default=DEFAULT_CONFIG,
+    show_default=True,
+    metavar="FILE",
+    help="The configuration, in YAML or JSON.",
+)
+
+
 def config_options(command: Command) -> Command:
     """Add the options that select the config and the images to build."""
     for option in (
@@ -44,17 +54,26 @@ def config_options(command: Command) -> Command:
             metavar="URL",
             help="Repository to push to, instead of the config's.",
         ),
-        click.option(
-            "--config",
-            "-c",
-            default=DEFAULT_CONFIG,
-            show_default=True,
-            metavar="FILE",
-            help="The configuration, in YAML or JSON.",
-        ),
+        config_option,
     ):
         command = option(command)
     return command
+
+
+def grid_options(command: Command) -> Command:
+    """Add the options that choose the axes of a grid."""
+    for side, where in (("columns", "across"), ("rows", "down")):
+        command = click.option(
+            f"--{side}",
+            metavar="AXIS,…",
+            callback=_names,
+            help=f"The axes of the grid that go {where}; `recipe` can be among them.",
+        )(command)
+    return command
+
+
+def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...]:
+    return tuple(filter(None, (name.strip() for name in (value or "").split(","))))
 
 
 def planned(

@@ -34,8 +34,9 @@ def run(
 ) -> None:
     """Run a notebook and record how it ended.
 
-    NOTEBOOK is a path, or a name in notebooks/ such as "generate". The exit code is 0 if it
-    succeeded, that of the error or of the sys.exit that it ended with, or else 1.
+    NOTEBOOK is a path, or a name such as "generate": a notebook in notebooks/, or else one that
+    imagekit brings along. The exit code is 0 if it succeeded, that of the error or of the sys.exit
+    that it ended with, or else 1.
     """
     # Imported here because papermill takes a second to load.
     with extras.needed("imagekit run", "run"):

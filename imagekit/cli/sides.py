@@ -98,6 +98,8 @@ def _run(name: str, store: Store, inside: str) -> Side:
     try:
         return of_run(runs, path.name if path.is_file() else name)
     except UnknownRunError as error:
+        if inside and not git.installed():
+            raise UsageError(f"{name}: program 'git' not found; install git") from None
         where = "no such file in that git revision" if inside else "no such file"
         raise UsageError(f"{name}: {where}, and {error}") from None
 

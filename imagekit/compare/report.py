@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import html
 import json
 from collections.abc import Iterator
 
 import msgspec
 
 from imagekit.compare.changes import NOTHING, Changes, Difference
-from imagekit.errors import counted, one_line
+from imagekit.errors import counted
+from imagekit.support.markdown import text as _text
 
 MARKS = {"added": "+", "removed": "-", "changed": "~", "rebuilt": "↻", "build": "~"}
 """A glyph for each kind of change, so that nothing is told by colour alone."""
@@ -110,10 +110,6 @@ def _summary(changes: Changes) -> str:
     }
     parts = [f"{number} {kind}" for kind, number in numbers.items() if number]
     return ", ".join(parts) or "the build's options changed"
-
-
-def _text(text: str) -> str:
-    return html.escape(one_line(text), quote=False).replace("|", "\\|")
 
 
 def _code(text: str) -> str:

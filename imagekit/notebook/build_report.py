@@ -19,6 +19,7 @@ from imagekit.build.report import Report, StepReport
 from imagekit.errors import BuildError, UsageError, counted, error_of
 from imagekit.notebook.display import CHARACTER, Picture, Result, Table, svg
 from imagekit.notebook.session import progress
+from imagekit.support import shipped
 
 ROW, BAR, PAD, PLOT = 22, 14, 8, 560
 """Height of a row, height of a bar, padding and width of the timeline, in pixels."""
@@ -33,11 +34,13 @@ DEFAULT_REPORT = pathlib.Path("runs/build/report.json")
 def report_of(path: str, *, run: bool, config: str, options: list[str]) -> Report:
     """The report at a path, or with `run`, the report of a new build.
 
+    The example that imagekit brings along need not be in the project.
+
     The new build is `imagekit build --config CONFIG` with the options; its output is displayed.
     Raises UsageError if there is no report, and an error with the exit code of the new build if
     it writes none.
     """
-    source = pathlib.Path(path)
+    source = shipped.found(path)
     if run:
         source = DEFAULT_REPORT
         command = [sys.executable, "-m", "imagekit", "build", "--config", config, *options]

@@ -22,6 +22,7 @@ from imagekit.runs.formatting import changed, parameters_text, short_commit, tal
 from imagekit.runs.history import Filter, History
 from imagekit.runs.record import RUN_VARIABLE
 from imagekit.runs.store import Store, existing
+from imagekit.support import shipped
 
 DEFAULT = "runs"
 """The run store of a project, relative to its root."""
@@ -81,9 +82,10 @@ def read(
     runs = history.read(_open(store, recorded_in), _with_progress)
     others = (entry for entry in runs.entries if entry.run != this_run)
     runs = History(runs.store, runs.index, others, _with_progress)
-    if runs.entries or not _is_default(runs.store) or not pathlib.Path(EXAMPLE).is_dir():
+    example = shipped.found(EXAMPLE)
+    if runs.entries or not _is_default(runs.store) or not example.is_dir():
         return Selection(runs, run_filter)
-    return Selection(history.read(Store(EXAMPLE), _with_progress), run_filter, instead_of=DEFAULT)
+    return Selection(history.read(Store(example), _with_progress), run_filter, instead_of=DEFAULT)
 
 
 def _open(store: str, recorded_in: str) -> Store:

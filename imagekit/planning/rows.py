@@ -26,6 +26,9 @@ WORDS: dict[Status, str] = {
 }
 """The displayed word of each status; JSON keeps the status itself."""
 
+LEFT_OUT = "left out by --only or --skip"
+"""Why an image is not selected."""
+
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One combination of the matrix."""
@@ -67,7 +70,7 @@ def rows(matrix: Matrix, plan: Plan, *, every: bool = False) -> list[Row]:
     not_built = (cell for cell in matrix.cells if cell.status != "built")
     return [
         *(_row(image, "built", why) for image, why in _with_reasons(plan)),
-        *(_row(i, "not selected", "left out by --only or --skip") for i in _left_out(matrix, plan)),
+        *(_row(i, "not selected", LEFT_OUT) for i in _left_out(matrix, plan)),
         *(_not_built(matrix, cell) for cell in itertools.chain(not_built, others)),
     ]
 
@@ -136,10 +139,16 @@ def counts(lines: list[Row], more: int = 0) -> str:
     return ", ".join(f"{number[status]} {WORDS[status]}" for status in MARKS if number[status])
 
 
-def without(axis: str) -> str:
-    """The words for a combination that does not have an axis: `no GPU`, `no torch`."""
+def named(axis: str) -> str:
+    """The word for an axis: `GPU`, `base image`."""
     # A name of up to three letters is an abbreviation.
-    return f"no {axis.upper() if len(axis) <= MAX_ABBREVIATION else axis.replace('_', ' ')}"
+    return axis.upper() if len(axis) <= MAX_ABBREVIATION else axis.replace("_", " ")
+
+
+def without(*axes: str) -> str:
+    """The words for a combination that has none of some axes: `no GPU`, `no torch`."""
+    return f"no {'/'.join(map(named, axes))}"
 
 
 MAX_ABBREVIATION = 3
+"""The most letters of an axis that is an abbreviation."""

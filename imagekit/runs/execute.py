@@ -28,7 +28,7 @@ from imagekit.runs import record
 from imagekit.runs.parameters import unformatted
 from imagekit.runs.record import RESULT_TYPE, RUN_VARIABLE, CellError, Outcome, Record
 from imagekit.runs.store import Store
-from imagekit.support import git, workspace
+from imagekit.support import git, shipped, workspace
 from imagekit.support.files import replace_file, sha256
 
 SCHEME = "imagekit-run://"
@@ -49,17 +49,19 @@ class Run(msgspec.Struct, frozen=True):
 
 
 def find(name: str, root: pathlib.Path) -> pathlib.Path:
-    """The path of a notebook, from its path or its name in the project's `notebooks/`.
+    """The path of a notebook, from its path, or its name in the project's `notebooks/`.
 
+    A name that the project does not have is one of the notebooks that imagekit brings along.
     Raises UsageError if there is none.
     """
-    folder = root / "notebooks"
-    known = sorted(path.stem for path in folder.glob("*.ipynb"))
-    for path in (pathlib.Path(name), folder / f"{name}.ipynb", folder / name):
+    folders = (root / "notebooks", shipped.root() / "notebooks")
+    named = [folder / file for folder in folders for file in (f"{name}.ipynb", name)]
+    for path in (pathlib.Path(name), *named):
         if path.suffix == ".ipynb" and path.is_file():
             return path.resolve()
-    near = did_you_mean(name, known) or f"; available: {', '.join(known) or 'none'}"
-    raise UsageError(f"notebook {name!r} not found in {folder}{near}")
+    known = sorted({path.stem for folder in folders for path in folder.glob("*.ipynb")})
+    near = did_you_mean(name, known) or f"; available: {', '.join(known)}"
+    raise UsageError(f"notebook {name!r} not found in {folders[0]}{near}")
 
 
 def execute(
@@ -79,7 +81,7 @@ def execute(
     name = record.new_run(notebook, started)
     running = Record(
         run=name,
-        notebook=os.path.relpath(notebook, root),
+        notebook=_name(notebook, root),
         outcome="running",
         started=started.isoformat(),
         parameters=parameters,
@@ -96,6 +98,12 @@ def execute(
         variables = {RUN_VARIABLE: f"{store.address.rstrip('/')}/{name}"}
         outcome, cell = _outcome(notebook, path, root, engine, variables)
         return _finish(running, outcome, cell, store, _read(path))
+
+
+def _name(notebook: pathlib.Path, root: pathlib.Path) -> str:
+    """The path of a notebook as it is on record: one that imagekit brings along has no other."""
+    own = shipped.root()
+    return os.path.relpath(notebook, own if notebook.is_relative_to(own / "notebooks") else root)
 
 
 def _finish(

@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 import pathlib
+import shutil
+import subprocess
+import tempfile
+
+
+def installed() -> bool:
+    """Whether git is installed. The other functions treat its absence like that of a repository."""
+    return shutil.which("git") is not None
 
 
 def output(directory: pathlib.Path, *args: str) -> str | None:
@@ -17,8 +25,6 @@ def blob(directory: pathlib.Path, name: str) -> bytes | None:
 
 
 def _run(directory: pathlib.Path, *args: str) -> bytes | None:
-    import subprocess  # Not at the top: most commands run no program.
-
     command = ["git", "-C", str(directory), *args]
     try:
         return subprocess.run(command, capture_output=True, check=True, timeout=60).stdout
@@ -36,3 +42,29 @@ def commit(directory: pathlib.Path) -> str | None:
         return None
     changed = output(directory, "status", "--porcelain", "--untracked-files=no")
     return f"{head}-dirty" if changed else head
+
+
+def merge(mine: bytes, base: bytes, theirs: bytes, labels: tuple[str, str, str]) -> Merged | None:
+    """Merge the changes from `base` to `theirs` into `mine`, like `git merge`.
+
+    Return the text, with marks around each conflict, and the number of conflicts; None if git is
+    not installed or the texts cannot be merged, such as binary files.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [pathlib.Path(folder, name) for name in ("mine", "base", "theirs")]
+        for path, text in zip(paths, (mine, base, theirs), strict=True):
+            path.write_bytes(text)
+        named = [word for label in labels for word in ("-L", label)]
+        command = ["git", "merge-file", "-p", *named, *map(str, paths)]
+        try:
+            done = subprocess.run(command, capture_output=True, check=False, timeout=60)
+        except (OSError, subprocess.SubprocessError):
+            return None
+    # A larger exit code is an error, not a number of conflicts.
+    return (done.stdout, done.returncode) if 0 <= done.returncode <= MAX_CONFLICTS else None
+
+
+Merged = tuple[bytes, int]
+"""A merged text and the number of its conflicts."""
+MAX_CONFLICTS = 127
+"""The highest number of conflicts that `git merge-file` reports."""

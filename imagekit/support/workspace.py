@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import pathlib
 
-MARKERS = (".git", "pyproject.toml")
-"""Files and folders that mark the root of a project."""
-
 DEFAULT_CONFIG = "config/images.yaml"
 DEFAULT_BUILD_FILE = "cloudbuild.json"
 """The default input and output of commands."""
+
+FAMILY_RECORD = ".imagekit.json"
+"""What `imagekit init` wrote, and with which version."""
+
+MARKERS = (".git", "pyproject.toml", FAMILY_RECORD, DEFAULT_CONFIG)
+"""Files and folders that mark the root of a project."""
 
 
 def root(start: pathlib.Path | None = None) -> pathlib.Path:

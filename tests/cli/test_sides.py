@@ -149,3 +149,10 @@ def test_a_pipe_is_as_good_as_a_file(project):
     done = subprocess.run(command, input=config, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("no change")
+
+
+def test_a_revision_without_git_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(UsageError, match="program 'git' not found; install git"):
+        sides.read("HEAD:config/images.yaml", Store("runs"))

@@ -5,6 +5,7 @@ import re
 import pytest
 import yaml
 
+import imagekit
 from imagekit.cli.app import main
 from tools import console
 
@@ -31,6 +32,13 @@ def test_the_messages_are_the_real_ones(blocks, config_file, capsys):
         main(["generate", "--config", name])
     assert stop.value.code == 3
     assert shown.split("\n", 1)[1] == capsys.readouterr().err
+
+
+def test_examples_name_the_present_version(root):
+    named = re.compile(r"(?:imagekit@|rev: )v(\d+\.\d+\.\d+)")
+    for page in ("README.md", "docs/howto/ci.md"):
+        found = named.findall((root / page).read_text(encoding="utf-8"))
+        assert set(found) == {imagekit.__version__}, page
 
 
 def test_every_key_is_in_the_reference(root):
@@ -62,9 +70,8 @@ def test_the_examples_of_the_reference_are_well_formed(root):
     assert examples
 
 
-def test_the_table_of_combinations_is_that_of_the_config(root):
-    from tools import readme
-
-    text = (root / "README.md").read_text(encoding="utf-8")
-    assert readme.table() in text
-    assert readme.rewritten(text) == text, "run `make goldens`"
+def test_the_grid_is_that_of_the_config(root, monkeypatch):
+    monkeypatch.chdir(root)
+    with pytest.raises(SystemExit) as stop:
+        main(["readme", "--check"])
+    assert stop.value.code == 0

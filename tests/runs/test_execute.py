@@ -241,3 +241,24 @@ def test_a_bucket_gets_the_same_two_files():
     (entry,) = history.read(store).entries
     assert (entry.outcome, entry.cell.error) == ("failed", "ZeroDivisionError")
     fsspec.filesystem("memory").store.clear()
+
+
+def test_a_name_is_a_notebook_of_the_project_or_else_a_shipped_one(tmp_path):
+    from tests.conftest import ROOT
+
+    assert runner.find("explore", tmp_path) == ROOT / "notebooks/explore.ipynb"
+    own = tmp_path / "notebooks/explore.ipynb"
+    own.parent.mkdir()
+    own.write_text("{}")
+    assert runner.find("explore", tmp_path) == own
+    with pytest.raises(UsageError, match="did you mean 'generate'") as error:
+        runner.find("genrate", tmp_path)
+    assert f"not found in {tmp_path}/notebooks" in str(error.value)
+
+
+def test_a_shipped_notebook_has_its_own_name_on_record(tmp_path):
+    from imagekit.support import shipped
+
+    shipped_one = shipped.root() / "notebooks/explore.ipynb"
+    assert runner._name(shipped_one, tmp_path) == "notebooks/explore.ipynb"
+    assert runner._name(tmp_path / "mine.ipynb", tmp_path) == "mine.ipynb"

@@ -3,10 +3,13 @@ import pytest
 from imagekit.support.workspace import root, runs
 
 
-@pytest.mark.parametrize("marker", ["pyproject.toml", ".git"])
+@pytest.mark.parametrize(
+    "marker", ["pyproject.toml", ".git", ".imagekit.json", "config/images.yaml"]
+)
 def test_the_root_is_the_nearest_folder_with_a_marker(tmp_path, marker):
     below = tmp_path / "a/b"
     below.mkdir(parents=True)
+    (tmp_path / marker).parent.mkdir(exist_ok=True)
     (tmp_path / marker).touch()
     assert root(below) == tmp_path
 

