@@ -34,7 +34,7 @@ COLUMNS = (
     *("parameters", "commit", "config", "why"),
 )
 FIT = table.Fit(
-    below="why",
+    below=("why",),
     # The name of a run has its start and its notebook, too.
     drop=("config", "notebook", "began (UTC)", "parameters", "commit", "took", "images", "changes"),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import click
@@ -17,17 +17,29 @@ GAP, INDENT = "   ", "     "
 """The text between two columns, and before the lines below a row."""
 MINIMUM_WIDTH = 20
 """The smallest width of the lines below a row."""
-NARROW = 120
-"""Terminals with fewer columns hide the `wide_only` columns of a table."""
 
 
 class Fit(msgspec.Struct, frozen=True):
     """How a table is shortened if the terminal is too narrow."""
 
-    below: str
-    """The column that is moved first, to lines of its own below each row."""
-    drop: tuple[str, ...]
+    below: tuple[str, ...]
+    """The columns that are moved first, in this order, to lines of their own below each row."""
+    drop: tuple[str, ...] = ()
     """The columns that are hidden next, in this order, until the rest fits."""
+
+
+class Styled(str):
+    """A cell with a rich style of its own."""
+
+    __slots__ = ("style",)
+
+    def __new__(cls, text: str, style: str = "") -> Styled:
+        """A text in a style."""
+        cell = super().__new__(cls, text)
+        cell.style = style
+        return cell
+
+    style: str
 
 
 def show(
@@ -35,35 +47,68 @@ def show(
     lines: Iterable[tuple[Sequence[str], str]],
     *,
     unbroken: str = "",
-    wide_only: Sequence[str] = (),
     fit: Fit | None = None,
+    repeated: int = 0,
 ) -> None:
     """Print lines of cells, each with a rich style. The `unbroken` column is never wrapped.
 
     With `fit`, no cell is wrapped on a terminal: columns are hidden or moved below the row instead.
+    With `repeated`, a table that is too wide is printed in parts, each with so many columns of the
+    beginning, and only heads are wrapped.
     """
     if not is_terminal():
         _print_lines(columns, lines)
         return
     # Imported here because rich takes a tenth of a second to load.
-    from rich import box
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
     console = Console(highlight=False)
     if fit is not None:
         _print_fitted(console, columns, [*lines], fit)
         return
-    narrow = console.width < NARROW
-    kept = [column for column in columns if not (narrow and column in wide_only)]
+    if not repeated:
+        _print_wrapped(console, columns, lines, [0 if c != unbroken else None for c in columns])
+        return
+    rows = [*lines]
+    widths = [
+        max(*map(_length, head.split()), *(_length(one_line(values[n])) for values, _ in rows), 0)
+        for n, head in enumerate(columns)
+    ]
+    for part in _parts(widths, repeated, console.width):
+        some = [([values[n] for n in part], style) for values, style in rows]
+        _print_wrapped(console, [columns[n] for n in part], some, [widths[n] for n in part])
+
+
+def _parts(widths: Sequence[int], repeated: int, width: int) -> Iterator[list[int]]:
+    """The columns of each part: the repeated ones, and as many others as fit."""
+    part = first = [*range(repeated)]
+    for column in range(repeated, len(widths)):
+        total = 1 + sum(widths[n] + len(GAP) for n in (*part, column))
+        if total > width and part != first:
+            yield part
+            part = first
+        part = [*part, column]
+    yield part
+
+
+def _print_wrapped(
+    console: Any,
+    columns: Sequence[str],
+    lines: Iterable[tuple[Sequence[str], str]],
+    widths: Sequence[int | None],
+) -> None:
+    """Print a table whose columns have at least these widths; None for one that is not wrapped."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in kept:
-        table.add_column(column, no_wrap=column == unbroken, overflow="fold")
+    for column, width in zip(columns, widths, strict=True):
+        table.add_column(column, no_wrap=width is None, min_width=width, overflow="fold")
     for values, style in lines:
-        named: Mapping[str, str] = dict(zip(columns, values, strict=True))
         # rich would interpret brackets and colons in a str as markup.
-        table.add_row(*(Text(one_line(named[column])) for column in kept), style=style)
+        cells = (Text(one_line(v), v.style if isinstance(v, Styled) else "") for v in values)
+        table.add_row(*cells, style=style)
     console.print(table)
 
 
@@ -111,13 +156,16 @@ def _print_fitted(
     head = dict(zip(columns, columns, strict=True))
     _print_unwrapped(console, Text(_joined(head, kept, widths), "bold"))
     _print_unwrapped(console, Text(" " + "─" * (_total(kept, widths) - 1)))
+    width = max(console.width - len(INDENT), MINIMUM_WIDTH)
     for row, (_, style) in zip(rows, lines, strict=True):
         _print_unwrapped(console, Text(_joined(row, kept, widths), style))
-        text = "" if fit.below in kept else row[fit.below]
-        width = max(console.width - len(INDENT), MINIMUM_WIDTH)
-        # Long words are wrapped by the terminal, so that paths can be copied.
-        for line in textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False):
-            _print_unwrapped(console, Text(INDENT + line, style))
+        for column in fit.below:
+            text = "" if column in kept else row[column]
+            # Of several columns, a line has to tell which it is of.
+            text = f"{column}: {text}" if text and len(fit.below) > 1 else text
+            # Long words are wrapped by the terminal, so that paths can be copied.
+            for line in textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False):
+                _print_unwrapped(console, Text(INDENT + line, style))
 
 
 def _print_unwrapped(console: Any, text: Any) -> None:
@@ -135,7 +183,7 @@ def _widths(columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> dict[s
 def _fitting(widths: Mapping[str, int], fit: Fit, width: int) -> list[str]:
     """The columns to show: all of them, or as many as fit."""
     kept = [*widths]
-    for column in (fit.below, *fit.drop):
+    for column in (*fit.below, *fit.drop):
         if _total(kept, widths) <= width:
             break
         kept.remove(column)

@@ -44,9 +44,12 @@ class Place(msgspec.Struct, frozen=True):
     """The short tag that it has or would have."""
     note: int = 0
     """The number of the reason in the grid's notes, starting at 1; 0 for an image."""
+    aliases: tuple[str, ...] = ()
+    """The additional tags, without those that only the build knows."""
 
     def __str__(self) -> str:
-        return MARKS[self.status] + (f" ({self.note})" if self.note else "")
+        words = [MARKS[self.status], *self.aliases]
+        return " ".join([*words, f"({self.note})"] if self.note else words)
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -127,7 +130,8 @@ class _Maker:
         ]
         self.cells = [((*c.combination.values, c.combination.recipe), c) for c in matrix.cells]
         self.layout = self._layout(rows, columns)
-        self.selected = {image.tag for image in plan.images}
+        self.aliases = {image.tag: image.aliases for image in plan.images}
+        """Those of the selected images."""
         self.notes: dict[str, int] = {}
 
     def grid(self) -> Grid:
@@ -244,8 +248,9 @@ class _Maker:
             return None
         status: Status = cell.status
         tag, reason = tag_of(self.matrix, cell), cell.reason
-        if status == "built" and tag in self.selected:
-            return Place(status, tag)
+        if status == "built" and tag in self.aliases:
+            aliases = (a.rpartition(":")[2] for a in self.aliases[tag] if "{" not in a)
+            return Place(status, tag, aliases=tuple(aliases))
         if status == "built":
             status, reason = "not selected", LEFT_OUT
         return Place(status, tag, self.notes.setdefault(reason, len(self.notes) + 1))

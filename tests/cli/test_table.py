@@ -106,7 +106,7 @@ def test_where_there_is_room_why_is_a_column(shown):
 
 def test_columns_go_in_the_order_in_which_they_are_missed_least():
     widths = {"a": 10, "b": 10, "c": 10, "why": 10}
-    fit = table.Fit(below="why", drop=("b", "a"))
+    fit = table.Fit(below=("why",), drop=("b", "a"))
     assert table._fitting(widths, fit, 50) == ["a", "b", "c", "why"]
     assert table._fitting(widths, fit, 49) == ["a", "b", "c"]
     assert table._fitting(widths, fit, 30) == ["a", "c"]
