@@ -19,19 +19,23 @@ test: .venv/test lint  ## Run all tests
 check: .venv/test lint  ## Run the fast checks: lint, types, contracts, unit tests
 	$(BIN)/pytest -q -n 2 --dist worksteal -m "not edge and not slow" --ignore tests/system
 
-lint: .venv/test  ## Check style, types and which folder imports which
+lint: .venv/test  ## Check style, types, which folder imports which, and notebooks' metadata
 	$(BIN)/ruff check --quiet
 	$(BIN)/ruff format --check --quiet
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/imagekit clean-notebooks --check
 
 # JupyterLab would ask other hosts for news and for newer versions of itself.
 OFFLINE := --LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
 NEWS := @jupyterlab/apputils-extension:announcements
 
+# Development containers run as root, for which JupyterLab asks to be told.
+AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
+
 lab: .venv/lab  ## Open JupyterLab on the start notebook
 	@$(BIN)/jupyter labextension disable --level=sys_prefix $(NEWS) 2>/dev/null
-	$(BIN)/jupyter lab $(OFFLINE) notebooks/start.ipynb
+	$(BIN)/jupyter lab $(OFFLINE) $(AS_ROOT) notebooks/start.ipynb
 
 docs: .venv/docs  ## Build the site from the notebooks and the pages of docs/
 	@$(BIN)/python docs/build.py

@@ -226,6 +226,12 @@ class ParametersError(ProblemsError, UsageError):
     exit_code = 2
 
 
+class NotebookError(ProblemsError, UsageError):
+    """A file is not a notebook."""
+
+    exit_code = 2
+
+
 class ConfigError(ProblemsError):
     """The config, or a selection from it, is invalid."""
 

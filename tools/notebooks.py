@@ -16,6 +16,7 @@ import papermill
 from traitlets.config import Config as Traits
 
 from imagekit.runs.record import RESULT_TYPE
+from imagekit.support import notebooks
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -36,16 +37,12 @@ def executed(notebook: pathlib.Path) -> str:
 
 def cleaned(notebook) -> str:
     """A notebook's text without times, machine, and the commit that it ran on."""
-    notebook.metadata.pop("papermill", None)
-    notebook.metadata["language_info"] = {"name": "python"}
     for cell in notebook.cells:
-        cell.metadata.pop("papermill", None)
-        cell.metadata.pop("execution", None)
-        if not cell.metadata.get("tags"):
-            cell.metadata.pop("tags", None)
         for output in cell.get("outputs", ()):
             _without_commit(output.get("data", {}))
-    return nbformat.writes(notebook) + "\n"
+    plain = notebooks.read(nbformat.writes(notebook).encode())
+    notebooks.clean(plain)
+    return notebooks.text(plain).decode()
 
 
 def _without_commit(data) -> None:

@@ -26,6 +26,7 @@ COMMANDS = {
     "trigger": "imagekit.cli.cloud:trigger",
     "diff": "imagekit.cli.diff:diff",
     "readme": "imagekit.cli.readme:readme",
+    "clean-notebooks": "imagekit.cli.notebooks:clean_notebooks",
     "runs": "imagekit.cli.runs:runs",
 }
 """The location of each command; a module is imported only when its command is used."""

@@ -22,6 +22,7 @@ import urllib.request
 
 import pytest
 
+from imagekit.support import notebooks
 from tests.system.conftest import missing
 from tools import site
 from tools.notebooks import copied
@@ -125,12 +126,13 @@ def lab(tmp_path_factory):
     address = f"http://127.0.0.1:{port}"
     try:
         wait_for(f"{address}/api?token={token}", server, log)
-        # Each page has a workspace of its own: what another left open would open again.
-        yield (
-            lambda path: (
-                f"{address}/lab/workspaces/{secrets.token_hex(4)}/tree/{path}?token={token}"
-            )
-        )
+
+        def page(path):
+            # Each has a workspace of its own: what another left open would open again.
+            return f"{address}/lab/workspaces/{secrets.token_hex(4)}/tree/{path}?token={token}"
+
+        page.project = project
+        yield page
     finally:
         server.terminate()
         server.wait(30)
@@ -178,6 +180,28 @@ def test_the_start_notebook_says_where_to_go(lab, browser):
         page.locator(".jp-Notebook a", has_text="explore").first.click()
         page.get_by_role("tab", name="explore.ipynb").wait_for()
         assert elsewhere(asked) == []
+
+
+def test_a_saved_notebook_is_clean_again(lab, browser):
+    file = lab.project / "notebooks/generate.ipynb"
+    committed = file.read_bytes()
+    with page_of(browser, height=3000) as (page, _):
+        open_notebook(page, lab, "generate")
+        run_all(page)
+        choose(page, "File", "docmanager:save")
+        deadline = time.monotonic() + 60
+        while file.read_bytes() == committed and time.monotonic() < deadline:
+            time.sleep(0.2)
+    saved = file.read_bytes()
+    assert saved != committed, "JupyterLab saves what it executed, with versions and times"
+    notebook, before = notebooks.read(saved), notebooks.read(committed)
+    notebooks.clean(notebook)
+    assert notebook["metadata"] == before["metadata"]
+    kept = ("id", "metadata", "source", "execution_count")
+    shown = [
+        [{key: cell.get(key) for key in kept} for cell in n["cells"]] for n in (notebook, before)
+    ]
+    assert shown[0] == shown[1]
 
 
 def test_a_person_explores_the_matrix(lab, browser):

@@ -16,7 +16,6 @@ import pytest
 import yaml
 
 import imagekit
-from imagekit.cli.app import COMMANDS
 from imagekit.scaffold import record
 from tests.conftest import ROOT
 from tests.system.conftest import CA_BUNDLE
@@ -25,10 +24,6 @@ from tools import console
 
 UV = pathlib.Path(sys.executable).with_name("uv")
 OLDER = "0.0.1"
-with_all_commands = pytest.mark.skipif(
-    not {"readme", "clean-notebooks"} <= COMMANDS.keys(),
-    reason="a family's Makefile needs imagekit readme and imagekit clean-notebooks",
-)
 LINE = "# A Python virtual environment that contains only pip.\n"
 OLD_LINE = "# A Python virtual environment.\n"
 """The first line of the Dockerfile, now and in the older version."""
@@ -136,7 +131,6 @@ def shell(tmp_path, environment):
     opened.close()
 
 
-@with_all_commands
 def test_the_tutorial(shell, tmp_path, wheels, docker, bases):
     family = tmp_path / "work/my-images"
     page = (ROOT / "docs/tutorial.md").read_text(encoding="utf-8")
@@ -310,7 +304,6 @@ def repository(tmp_path):
     return family
 
 
-@with_all_commands
 def test_the_hooks(repository, tmp_path):
     """The real pre-commit installs imagekit from this repository and runs each hook."""
     # A copy, so that the hooks are those of the files as they are, committed or not.
