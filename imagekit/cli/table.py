@@ -9,6 +9,7 @@ from typing import Any
 import click
 import msgspec
 
+from imagekit.cli import color
 from imagekit.errors import one_line
 
 GAP, INDENT = "   ", "     "
@@ -40,20 +41,19 @@ def show(
 
     With `fit`, no cell is wrapped on a terminal: columns are hidden or moved below the row instead.
     """
+    console = color.console()
     # Imported here because rich takes a tenth of a second to load.
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False)
     if fit is not None and console.is_terminal:
         _print_fitted(console, columns, [*lines], fit)
         return
     narrow = console.width < NARROW
     kept = [column for column in columns if not (narrow and column in wide_only)]
     if not console.is_terminal:
-        _print_lines(columns, lines)
+        _print_lines(console, columns, lines)
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in kept:
@@ -65,8 +65,11 @@ def show(
     console.print(table)
 
 
-def _print_lines(columns: Sequence[str], lines: Iterable[tuple[Sequence[str], str]]) -> None:
+def _print_lines(
+    console: Any, columns: Sequence[str], lines: Iterable[tuple[Sequence[str], str]]
+) -> None:
     """Print one line per row without trailing spaces, for grep and diff."""
+    lines = [*lines]
     rows = [dict(zip(columns, map(one_line, values), strict=True)) for values, _ in lines]
     widths = _widths(columns, rows)
     head = dict(zip(columns, columns, strict=True))
@@ -75,7 +78,13 @@ def _print_lines(columns: Sequence[str], lines: Iterable[tuple[Sequence[str], st
         " " + "─" * (_total(columns, widths) - 1),
         *(_joined(row, columns, widths) for row in rows),
     ]
-    click.echo("\n".join(line for line in printed if line.strip()))
+    if console.color_system is None:
+        click.echo("\n".join(line for line in printed if line.strip()))
+        return
+    from rich.text import Text
+
+    for line, style in zip(printed, ["bold", "", *(style for _, style in lines)], strict=True):
+        _print_unwrapped(console, Text(line, style))
 
 
 def _print_fitted(

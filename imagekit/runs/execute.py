@@ -54,12 +54,17 @@ def find(name: str, root: pathlib.Path) -> pathlib.Path:
     Raises UsageError if there is none.
     """
     folder = root / "notebooks"
-    known = sorted(path.stem for path in folder.glob("*.ipynb"))
+    known = [path.stem for path in available(root)]
     for path in (pathlib.Path(name), folder / f"{name}.ipynb", folder / name):
         if path.suffix == ".ipynb" and path.is_file():
             return path.resolve()
     near = did_you_mean(name, known) or f"; available: {', '.join(known) or 'none'}"
     raise UsageError(f"notebook {name!r} not found in {folder}{near}")
+
+
+def available(root: pathlib.Path) -> list[pathlib.Path]:
+    """The notebooks that have a name: those in the project's `notebooks/`, sorted."""
+    return sorted((root / "notebooks").glob("*.ipynb"))
 
 
 def execute(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import pathlib
 import secrets
 from collections.abc import Iterator
 
 from imagekit.errors import UsageError
+
+LOGGER = logging.getLogger(__name__)
 
 
 def replace_file(path: pathlib.Path, data: bytes) -> None:
@@ -21,6 +24,7 @@ def replace_file(path: pathlib.Path, data: bytes) -> None:
     """
     target = pathlib.Path(os.path.realpath(path))
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    LOGGER.debug("writing %s", path)
     try:
         if is_special(target):
             target.write_bytes(data)
@@ -67,6 +71,7 @@ def read_if_there(path: pathlib.Path) -> str | None:
     if is_special(path) and not path.is_dir():
         # A device or a pipe has no content to compare a new document with.
         return None
+    LOGGER.debug("reading %s", path)
     try:
         # A file that is not UTF-8 was not generated here; it only has to differ.
         return path.read_bytes().decode(errors="replace")
@@ -78,6 +83,7 @@ def read_if_there(path: pathlib.Path) -> str | None:
 
 def read_utf8(path: str) -> str:
     """Return a file's text. Raises OSError or UnicodeDecodeError if it cannot be read."""
+    LOGGER.debug("reading %s", path)
     return pathlib.Path(path).read_text(encoding="utf-8")
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import pathlib
+import shlex
 import subprocess
+
+LOGGER = logging.getLogger(__name__)
 
 
 def output(directory: pathlib.Path, *args: str) -> str | None:
@@ -19,6 +23,7 @@ def blob(directory: pathlib.Path, name: str) -> bytes | None:
 
 def _run(directory: pathlib.Path, *args: str) -> bytes | None:
     command = ["git", "-C", str(directory), *args]
+    LOGGER.debug("running %s", shlex.join(command))
     try:
         return subprocess.run(command, capture_output=True, check=True, timeout=60).stdout
     except (OSError, subprocess.SubprocessError):
