@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
 
@@ -11,6 +12,7 @@ import msgspec
 
 from imagekit.compare.changes import Changes, Difference, compare_files, new_file
 from imagekit.config.schema import Config
+from imagekit.docker.names import short_names
 from imagekit.document import build_files, cloudbuild
 from imagekit.document.build_files import Files
 from imagekit.document.targets import TARGETS
@@ -20,10 +22,12 @@ from imagekit.errors import (
     DriftError,
     Problem,
     UsageError,
+    counted,
 )
 from imagekit.planning.load import Checked, check_text, derive, select
 from imagekit.planning.matrix import Matrix
 from imagekit.planning.plan import Plan
+from imagekit.support import log
 from imagekit.support.files import is_special, read_if_there, read_text, replace_file
 from imagekit.support.workspace import DEFAULT_BUILD_FILE
 
@@ -47,8 +51,16 @@ def load(
 def check(
     path: str | pathlib.Path, *, base_url: str | None = None, timeout: int | None = None
 ) -> Checked:
-    """Like `load`, but also return the matrix, the plan and the warnings."""
-    return check_text(_read(path), str(path), base_url=base_url, timeout=timeout)
+    """Like `load`, but also return the matrix, the plan and the warnings.
+
+    The path "-" is standard input.
+    """
+    name = STDIN if path == "-" else str(path)
+    return check_text(_read(path), name, base_url=base_url, timeout=timeout)
+
+
+STDIN = "<stdin>"
+"""The name of standard input in messages."""
 
 
 def matrix(config: Config) -> Matrix:
@@ -88,36 +100,38 @@ def files(
 def _read(path: str | pathlib.Path) -> bytes:
     if not isinstance(path, str | pathlib.Path):
         raise UsageError(f"{path!r} is not a path; write it in quotes")
+    log.debug("reading %s", STDIN if path == "-" else path)
     try:
-        return pathlib.Path(path).read_bytes()
+        return sys.stdin.buffer.read() if path == "-" else pathlib.Path(path).read_bytes()
     except OSError as error:
         message = f"{path}: cannot be read: {error.strerror}"
         raise ConfigError([Problem(message=message)]) from None
 
 
 def write(
-    document: str | Mapping[str, str], path: str | pathlib.Path, *, check: bool = False
+    document: str | Mapping[str, str],
+    path: str | pathlib.Path,
+    *,
+    check: bool = False,
+    replace: bool = False,
 ) -> Changes:
     """Write a build file, or a set of build files, and return what changed.
 
     A set is the result of `imagekit.files` for `path`; extra files of an earlier set are removed.
     With `check`, nothing is written, and DriftError is raised if the files are out of date.
-    Raises UsageError if a file cannot be read or written.
+    Raises UsageError if a file cannot be read or written, and, unless `replace` is given, if the
+    plan is a selection and the files have images of the config that it leaves out.
     """
     target = pathlib.Path(path)
     new = {str(path): document} if isinstance(document, str) else document
     if {str(path), build_files.manifest_path(str(path))}.isdisjoint(new):
         raise UsageError(f"{path}: these build files are for {next(iter(new))}; use that path")
-    if target.is_dir():
-        raise UsageError(f"{path}: cannot be written: it is a folder")
-    if is_special(target) and len(new) > 1:
-        message = (
-            f"{path}: {len(new) - 1} build files and their manifest need a folder; name a file"
-        )
-        raise UsageError(message)
+    _check_target(target, len(new))
     old = _standing(str(path))
     if old == new:
         return Changes()
+    if not check and not replace:
+        _check_kept(old, new, str(path))
     changes = _changes(old, new, str(path))
     name = list(new)[-1]
     if check and not old:
@@ -134,6 +148,39 @@ def write(
     for name in old.keys() - new.keys():
         pathlib.Path(name).unlink(missing_ok=True)
     return changes
+
+
+def _check_target(path: pathlib.Path, number: int) -> None:
+    """Raise UsageError if this number of files cannot be written at a path."""
+    if path.is_dir():
+        raise UsageError(f"{path}: cannot be written: it is a folder")
+    if is_special(path) and number > 1:
+        raise UsageError(
+            f"{path}: {number - 1} build files and their manifest need a folder; name a file"
+        )
+
+
+def _check_kept(old: Mapping[str, str], new: Mapping[str, str], path: str) -> None:
+    """Raise UsageError if the old files have images that a selection leaves out."""
+    if not old or not isinstance(new, Files) or not new.left_out:
+        return
+    from imagekit.compare.inventory import reference_names  # Not at the top: it is rarely needed.
+
+    references = reference_names(*_builds(old, path))
+    # The short names, too: the repository may be another one, or contain a substitution.
+    held = {*references, *short_names(references)}
+    lost = [name for name, reference in new.left_out.items() if {name, reference} & held]
+    if lost:
+        more = f" and {len(lost) - FEW} more" if len(lost) > FEW else ""
+        raise UsageError(
+            f"{path} has {counted(len(lost), 'image')} that the selection leaves out "
+            f"({', '.join(lost[:FEW])}{more}), and writing it would remove them; name another file "
+            "with --output, or confirm with --yes"
+        )
+
+
+FEW = 3
+"""The number of images that a message names."""
 
 
 def _changes(old: Mapping[str, str], new: Mapping[str, str], path: str) -> Changes:

@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -23,6 +24,7 @@ from imagekit.docker.dockerfile import base_of
 from imagekit.document.steps import PROGRAMS, Build, Step
 from imagekit.errors import EngineError
 from imagekit.support.files import replace_file
+from imagekit.support.log import debug
 
 GRACE = 10.0
 """Seconds between SIGTERM and SIGKILL when a step is stopped, as in `docker stop`."""
@@ -142,6 +144,23 @@ class LocalBuild:
             label = (image["Config"].get("Labels") or {}).get(content_id.LABEL)
             ids |= {name: label for name in image.get("RepoTags") or () if label}
         return ids
+
+    def dry_run(self) -> Report:
+        """The report with what `run` would do if every step succeeds, without running any.
+
+        A step that would run has the state "waiting".
+        """
+        for step in self.build.steps:
+            entry = self.states[step.id]
+            if step.kind == "push" and not self.options.push:
+                entry.state, entry.reason = "not pushed", "use --push to push"
+            elif self._image_exists(step) and self._is_up_to_date(step):
+                entry.state = "up to date"
+        return self.report
+
+    def _image_exists(self, step: Step) -> bool:
+        """Whether the image of a test is there already; a build looks for itself."""
+        return step.kind != "test" or all(self.states[n].state == "up to date" for n in step.needs)
 
     async def run(self) -> Report:
         """Run every step that can run, and return the report. SIGINT and SIGTERM stop the build."""
@@ -263,6 +282,7 @@ class LocalBuild:
             command = [step.entrypoint, *step.args]
         elif step.kind == "build":
             command[2:2] = self._build_options(step)
+        debug("running %s", shlex.join(command))
         return await asyncio.create_subprocess_exec(
             *command,
             cwd=self.options.directory / step.dir,

@@ -108,3 +108,19 @@ def summary(report: Report, logs: pathlib.Path) -> Iterator[str]:
         yield f"{MARKS['blocked']} {listed}: {reason}"
     states = [entry.state for entry in report.steps]
     yield ", ".join(f"{states.count(s)} {s}" for s in MARKS if s in states)
+
+
+def dry_run(report: Report) -> Iterator[str]:
+    """What a build would do: one line for each step in order, and the count of each."""
+    actions = [
+        ("run" if entry.kind == "other" else str(entry.kind))
+        if entry.state == "waiting"
+        else entry.state
+        for entry in report.steps
+    ]
+    for action, entry in zip(actions, report.steps, strict=True):
+        yield f"{action:<11} {entry.id}"
+    yield ", ".join(
+        f"{actions.count(action)} {'' if action in MARKS else 'to '}{action}"
+        for action in dict.fromkeys(actions)
+    )

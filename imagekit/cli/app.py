@@ -11,6 +11,7 @@ from typing import NoReturn
 import click
 
 import imagekit
+from imagekit.cli.common import Group, reset_logging, with_global_options
 from imagekit.cli.problems import show
 from imagekit.errors import INTERRUPTED, ImagekitError, ProblemsError
 
@@ -22,6 +23,8 @@ COMMANDS = {
     "run": "imagekit.cli.run:run",
     "dockerfile": "imagekit.cli.project:dockerfile",
     "project": "imagekit.cli.project:project",
+    "completion": "imagekit.cli.completion:completion",
+    "help": "imagekit.cli.help:show_help",
     "submit": "imagekit.cli.cloud:submit",
     "trigger": "imagekit.cli.cloud:trigger",
     "diff": "imagekit.cli.diff:diff",
@@ -32,7 +35,7 @@ COMMANDS = {
 """The location of each command; a module is imported only when its command is used."""
 
 
-class _Commands(click.Group):
+class _Commands(Group):
     """A group that imports each command on first use."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -42,14 +45,26 @@ class _Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _, name = COMMANDS[cmd_name].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), name)
-        return command
+        return with_global_options(getattr(importlib.import_module(module), name))
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    invoke_without_command=True,
+)
 @click.version_option(imagekit.__version__, prog_name="imagekit")
-def cli() -> None:
-    """Generate, show and record the build of a family of base Docker images."""
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Generate, show and record the build of a family of base Docker images.
+
+    "imagekit help COMMAND" describes a command.
+    """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+with_global_options(cli)
 
 
 COLLECT_AFTER = 500_000
@@ -65,6 +80,7 @@ def main(args: list[str] | None = None) -> NoReturn:
     # A large plan is millions of objects without a cycle, and looking through them again and again
     # would take a third of the time.
     gc.set_threshold(COLLECT_AFTER)
+    reset_logging()
     try:
         cli.main(args=args, prog_name="imagekit", standalone_mode=False)
     except click.ClickException as error:

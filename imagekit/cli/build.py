@@ -12,45 +12,69 @@ from collections.abc import Mapping
 from typing import Any
 
 import click
+import msgspec
 
 from imagekit import api
 from imagekit.build import local, progress
 from imagekit.build.report import NAME, Report
-from imagekit.cli.options import config_options, known_substitutions, planned
+from imagekit.cli import completion
+from imagekit.cli.common import is_quiet, say
+from imagekit.cli.options import config_options, known_substitutions, planned, timeout_option
 from imagekit.document import cloudbuild, steps
-from imagekit.errors import INTERRUPTED, BuildError
+from imagekit.errors import INTERRUPTED, BuildError, EngineError
 from imagekit.support import git
 
 
+def read_steps(
+    text: str, name: str, substitutions: Mapping[str, str], timeout: int | None
+) -> steps.Build:
+    """The steps of a build file with values for substitutions; `timeout` overrides the file's."""
+    known = () if "SHORT_SHA" in substitutions else (text,)
+    defaults = known_substitutions(pathlib.Path.cwd(), known)
+    build = steps.read(text, name, defaults | dict(substitutions))
+    return build if timeout is None else msgspec.structs.replace(build, timeout=float(timeout))
+
+
 def run_build(
-    text: str,
-    name: str,
-    substitutions: Mapping[str, str],
-    logs: pathlib.Path,
-    options: Mapping[str, Any],
+    build: steps.Build, name: str, logs: pathlib.Path, options: Mapping[str, Any], *, dry_run: bool
 ) -> int:
     """Build, print the progress, and return the exit code.
 
-    `name` is the name of the build file; `options` are further fields of local.Options.
+    `name` is the name of the build file; `options` are further fields of local.Options. With
+    `dry_run`, nothing is built or written.
     """
     here = pathlib.Path.cwd()
-    defaults = known_substitutions(here, () if "SHORT_SHA" in substitutions else (text,))
-    build = steps.read(text, name, defaults | dict(substitutions))
+    local_options = local.Options(directory=here, logs=logs, labels=labels(here), **options)
+    if dry_run:
+        for line in progress.dry_run(_dry_run(build, name, local_options)):
+            click.echo(line)
+        return 0
     local.check_programs(build)
     local.check_engine(options["docker"])
-    local_options = local.Options(directory=here, logs=logs, labels=labels(here), **options)
-    is_live = sys.stdout.isatty()
-    observe = (lambda _: None) if is_live else progress.plain
+    is_live = sys.stdout.isatty() and not is_quiet()
+    observe = (lambda _: None) if is_live or is_quiet() else progress.plain
     local_build = local.LocalBuild(build, name, local_options, observe)
     if is_live:
         with progress.Live(lambda: local_build.report):
             report = asyncio.run(local_build.run())
     else:
         report = asyncio.run(local_build.run())
-    for line in progress.summary(report, logs):
-        click.echo(line)
-    click.echo(f"report: {logs / NAME}")
-    return _exit_code(report)
+    code = _exit_code(report)
+    if code or not is_quiet():
+        for line in progress.summary(report, logs):
+            click.echo(line)
+        click.echo(f"report: {logs / NAME}")
+    return code
+
+
+def _dry_run(build: steps.Build, name: str, options: local.Options) -> Report:
+    """What a build would do. Without an engine, no image is up to date."""
+    try:
+        local.check_engine(options.docker)
+    except EngineError as error:
+        say(f"warning: {error}; every image is listed as if it was not built", err=True)
+        options = msgspec.structs.replace(options, force=True)
+    return local.LocalBuild(build, name, options, lambda _: None).dry_run()
 
 
 def _exit_code(report: Report) -> int:
@@ -76,7 +100,18 @@ def labels(directory: pathlib.Path) -> dict[str, str]:
 
 @click.command()
 @config_options
-@click.option("--file", "-f", "build_file", metavar="FILE", help="Any Cloud Build file to run.")
+@click.option(
+    *("--file", "-f", "build_file"),
+    metavar="FILE",
+    shell_complete=completion.files,
+    help="Any Cloud Build file to run.",
+)
+@timeout_option
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Print what would be built, tested and pushed, in order, and what is up to date.",
+)
 @click.option(
     *("--jobs", "-j"),
     type=click.IntRange(1),
@@ -115,20 +150,16 @@ def labels(directory: pathlib.Path) -> dict[str, str]:
     default="runs/build",
     show_default=True,
     metavar="FOLDER",
+    shell_complete=completion.folders,
     help="Folder for the report and the log of each step.",
 )
-def build(
-    config: str,
-    build_file: str | None,
-    substitutions: tuple[str, ...],
-    logs: str,
-    **options: Any,
-) -> None:
+def build(config: str, build_file: str | None, logs: str, dry_run: bool, **options: Any) -> None:
     """Build the images on the local Docker engine.
 
     Runs the steps that Cloud Build would run, with the same dependencies between them.
     """
     selection = {name: options.pop(name) for name in ("base_url", "only", "skip")}
+    substitutions, timeout = options.pop("substitutions"), options.pop("timeout")
     if build_file is None:
         # The limits of Cloud Build do not apply to a local build.
         checked, plan = planned(config, **selection)
@@ -138,4 +169,6 @@ def build(
     else:
         text = api.read_build(build_file)
     values = dict(text.partition("=")[::2] for text in substitutions)
-    sys.exit(run_build(text, build_file or config, values, pathlib.Path(logs), options))
+    name = build_file or config
+    read = read_steps(text, name, values, timeout)
+    sys.exit(run_build(read, name, pathlib.Path(logs), options, dry_run=dry_run))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pathlib
 import re
+import shlex
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NoReturn
 
 import click
+import msgspec
 
 import imagekit
 from imagekit import api
@@ -16,31 +18,54 @@ from imagekit.build import progress
 from imagekit.build.cloud import submit as engine
 from imagekit.build.cloud import upload
 from imagekit.build.cloud.gcloud import Gcloud
+from imagekit.build.cloud.script import script
 from imagekit.build.cloud.service import FINAL, Service
 from imagekit.build.report import NAME, StepReport
-from imagekit.cli.options import known_substitutions
+from imagekit.cli import completion
+from imagekit.cli.common import is_quiet, say
+from imagekit.cli.options import (
+    config_option,
+    config_options,
+    known_substitutions,
+    timeout_option,
+)
 from imagekit.cli.problems import show
 from imagekit.config import cloudbuild
 from imagekit.docker.context import is_inside_context
 from imagekit.document import steps, terraform
 from imagekit.document import trigger as triggers
 from imagekit.errors import INTERRUPTED, BuildError, UsageError, counted, did_you_mean
-from imagekit.planning.load import Checked
+from imagekit.planning.load import Checked, select
 from imagekit.support.files import replace_file
 from imagekit.support.workspace import DEFAULT_BUILD_FILE, DEFAULT_CONFIG
 
-_config = click.option(
-    "--config", "-c", default=DEFAULT_CONFIG, show_default=True, metavar="FILE", help="The matrix."
-)
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """The build files of a submission."""
+
+    name: str
+    """The path of the build file or of the manifest."""
+    files: list[upload.BuildFile]
+    """The build files, in order."""
+    options: list[str]
+    """The options that name the same build files again."""
+    commands: list[list[str]] = []
+    """The commands that write the build files; none if they exist."""
+    path: str = ""
+    """The path that the build files are written for, if they do not exist."""
+    texts: Mapping[str, str] | None = None
+    """The texts to write; None if they exist."""
 
 
 @click.command()
-@_config
+@config_options
+@timeout_option
 @click.option(
     "--file",
     "-f",
     "build_file",
     metavar="FILE",
+    shell_complete=completion.files,
     help="Submit this build file, or the files of this manifest, without comparing them with "
     f"the config. [default: {DEFAULT_BUILD_FILE}, if it is up to date]",
 )
@@ -66,7 +91,9 @@ _config = click.option(
 @click.option(
     "--gcloud", default="gcloud", envvar="IMAGEKIT_GCLOUD", show_default=True, help="The program."
 )
-@click.option("--dry-run", is_flag=True, help="Print the commands without running them.")
+@click.option(
+    "--dry-run", is_flag=True, help="Print a shell script that does the same; run nothing."
+)
 @click.option("--stream", is_flag=True, help="Stream the logs.")
 @click.option("--cancel", is_flag=True, help="On Ctrl-C, cancel the build, too.")
 @click.option(
@@ -88,6 +115,7 @@ _config = click.option(
     default="runs/build",
     show_default=True,
     metavar="FOLDER",
+    shell_complete=completion.folders,
     help="Folder for the report and the log of each step.",
 )
 def submit(
@@ -96,13 +124,13 @@ def submit(
     """Build the images on Google Cloud Build.
 
     Uploads the files that the build needs and watches the build. Several build files are submitted
-    in order, each after the previous one has succeeded.
+    in order, each after the previous one has succeeded. With --only, --skip, --base-url or
+    --timeout-sec, a build file of their own is written to the folder of the logs and submitted.
     """
-    resume = options["resume"]
-    if resume and options["dry_run"]:
-        raise click.UsageError("--dry-run and --resume cannot be combined")
-    by_id = resume not in (None, "latest")
-    checked = _load_config(config, needed=not by_id and build_file is None)
+    selection = {name: options.pop(name) for name in ("base_url", "only", "skip", "timeout")}
+    by_id = options["resume"] not in (None, "latest")
+    _check_combination(config, build_file, selection, options)
+    checked = _load_config(config, selection, needed=not by_id and build_file is None)
     service = _service(checked, _parse_substitutions(substitutions), options)
     submit_options = engine.Options(
         logs=pathlib.Path(options["logs"]),
@@ -112,34 +140,107 @@ def submit(
         show=click.echo if options["stream"] else None,
     )
     if by_id:
-        file, submitted = engine.watched(service.describe(resume))
+        # The files are not known, and nothing is submitted.
+        file, submitted = engine.watched(service.describe(options["resume"]))
         submission = engine.Submission(
-            resume, [file], service, submit_options, _print_plain, [submitted]
+            options["resume"], [file], service, submit_options, _print_plain, [submitted]
         )
         sys.exit(_run(submission, ()))
-    name = build_file or _up_to_date_file(checked)
-    files = upload.files_of(pathlib.Path(name))
+    source = _source(config, build_file, checked, selection, submit_options.logs)
+    files = source.files
     _check_used([file.text for file in files], _parse_substitutions(substitutions))
     here = pathlib.Path.cwd()
     if "SHORT_SHA" not in service.substitutions:
         known_substitutions(here, [file.text for file in files])
     files = [upload.with_inputs(file, here, service.substitutions) for file in files]
-    if options["dry_run"]:
-        click.echo("\n".join(service.commands([file.path for file in files])))
+    if isinstance(service, Gcloud) and options["dry_run"]:
+        commands = [service.wait_command(f.path, f.text, stream=options["stream"]) for f in files]
+        click.echo(script([*source.commands, *commands]), nl=False)
         return
-    needed = upload.check(files, service, here)
+    _submit(source, files, service, submit_options, resume=bool(options["resume"]))
+
+
+def _submit(
+    source: Source,
+    files: Sequence[upload.BuildFile],
+    service: Service,
+    options: engine.Options,
+    *,
+    resume: bool,
+) -> NoReturn:
+    """Check and submit the build files, and exit with the exit code."""
+    if source.texts is not None:
+        options.logs.mkdir(parents=True, exist_ok=True)
+        api.write(source.texts, source.path, replace=True)
+    needed = upload.check(files, service, pathlib.Path.cwd())
     size = sum(pathlib.Path(path).stat().st_size for path in needed)
     needs = f"{counted(len(needed), 'file')}, {max(1, round(size / 1000))} kB"
-    click.echo(f"{name}: {counted(len(files), 'build')}; needs {needs}")
-    earlier = engine.earlier(submit_options.logs) if resume else []
-    resume_options = "" if config == DEFAULT_CONFIG else f" --config {config}"
-    resume_options += f" --file {build_file}" if build_file else ""
-    submission = engine.Submission(name, files, service, submit_options, _print_plain, earlier)
-    sys.exit(_run(submission, needed, resume_options))
+    say(f"{source.name}: {counted(len(files), 'build')}; needs {needs}")
+    earlier = engine.earlier(options.logs) if resume else []
+    submission = engine.Submission(source.name, files, service, options, _print_plain, earlier)
+    again = "".join(f" {shlex.quote(word)}" for word in source.options)
+    sys.exit(_run(submission, needed, again))
+
+
+def _source(
+    config: str,
+    build_file: str | None,
+    checked: Checked | None,
+    selection: Mapping[str, Any],
+    logs: pathlib.Path,
+) -> Source:
+    """The build files to submit: the named ones, those of a selection, or the up-to-date ones."""
+    resume = [] if config == DEFAULT_CONFIG else ["--config", config]
+    if checked is None or build_file is not None:
+        name = build_file or DEFAULT_BUILD_FILE
+        options = [*resume, "--file", name]
+        return Source(name=name, files=upload.files_of(pathlib.Path(name)), options=options)
+    if not any(selection.values()):
+        name = _up_to_date_file(checked)
+        return Source(name=name, files=upload.files_of(pathlib.Path(name)), options=resume)
+    plan = select(checked, selection["only"], selection["skip"])
+    path = str(logs / DEFAULT_BUILD_FILE)
+    texts = imagekit.files(plan, checked.config, path)
+    names = list(texts)[:-1] if len(texts) > 1 else list(texts)
+    words = [*resume, *_selection_words(selection)]
+    return Source(
+        name=list(texts)[-1],
+        files=[upload.BuildFile(pathlib.Path(name), texts[name]) for name in names],
+        options=words,
+        commands=[
+            ["mkdir", "-p", str(logs)],
+            ["imagekit", "generate", *words, "--output", path, "--yes", "--quiet"],
+        ],
+        path=path,
+        texts=texts,
+    )
+
+
+def _selection_words(selection: Mapping[str, Any]) -> Iterator[str]:
+    """The options that a selection was given with."""
+    for name, value in selection.items():
+        option = "--timeout-sec" if name == "timeout" else f"--{name.replace('_', '-')}"
+        for one in value if isinstance(value, tuple) else [value] if value else []:
+            yield f"{option}={one}"
+
+
+def _check_combination(
+    config: str, build_file: str | None, selection: Mapping[str, Any], options: Mapping[str, Any]
+) -> None:
+    """Raise UsageError for options that cannot be combined."""
+    by_id = options["resume"] not in (None, "latest")
+    if options["resume"] and options["dry_run"]:
+        raise click.UsageError("--dry-run and --resume cannot be combined")
+    if any(selection.values()) and (build_file is not None or by_id):
+        other = "--resume BUILD" if by_id else "--file"
+        names = "--only, --skip, --base-url and --timeout-sec"
+        raise click.UsageError(f"{names} cannot be combined with {other}")
+    if options["dry_run"] and any(selection.values()) and config == "-":
+        raise click.UsageError("a script cannot read the config from standard input; name a file")
 
 
 def _print_plain(entry: StepReport) -> None:
-    if not sys.stdout.isatty():
+    if not sys.stdout.isatty() and not is_quiet():
         progress.plain(entry)
 
 
@@ -150,20 +251,21 @@ def _run(submission: engine.Submission, needed: Sequence[str], resume_options: s
     """
     logs = submission.options.logs
     # A live table and the lines of a log cannot be displayed together.
-    if sys.stdout.isatty() and submission.options.show is None:
+    if sys.stdout.isatty() and submission.options.show is None and not is_quiet():
         with progress.Live(lambda: submission.report) as live:
             submission.on_start = lambda entry: live.print(engine.summary_line(entry))
             report = submission.run(needed)
     else:
-        submission.on_start = lambda entry: click.echo(engine.summary_line(entry))
+        submission.on_start = lambda entry: say(engine.summary_line(entry))
         report = submission.run(needed)
-    for line in progress.summary(report, logs):
-        click.echo(line)
-    for note in submission.notes:
-        click.echo(f"warning: {note}", err=True)
-    for line in engine.summary(report):
-        click.echo(line)
-    click.echo(f"report: {logs / NAME}")
+    if report.outcome != "succeeded" or not is_quiet():
+        for line in progress.summary(report, logs):
+            click.echo(line)
+        for note in submission.notes:
+            click.echo(f"warning: {note}", err=True)
+        for line in engine.summary(report):
+            click.echo(line)
+        click.echo(f"report: {logs / NAME}")
     running = [e.id for e in report.builds if e.id and e.status not in FINAL]
     if report.outcome == "running" and running:
         click.echo(
@@ -190,7 +292,8 @@ def _service(
         "staging": options["staging"],
         "substitutions": defaults | dict(substitutions),
     }
-    if options["via"] == "library":
+    # A script can only run gcloud.
+    if options["via"] == "library" and not options["dry_run"]:
         # Imported here because Google's libraries take seconds to load.
         from imagekit.build.cloud.library import Library
 
@@ -198,11 +301,11 @@ def _service(
     return Gcloud(options["gcloud"], **where)
 
 
-def _load_config(config: str, *, needed: bool) -> Checked | None:
+def _load_config(config: str, selection: Mapping[str, Any], *, needed: bool) -> Checked | None:
     """A config and its plan; None if there is no config and it is not needed."""
     if not needed and not pathlib.Path(config).exists():
         return None
-    checked = api.check(config)
+    checked = api.check(config, base_url=selection["base_url"], timeout=selection["timeout"])
     for warning in checked.warnings if needed else ():
         show(warning)
     return checked
@@ -238,16 +341,21 @@ def _check_used(texts: Sequence[str], substitutions: Mapping[str, str]) -> None:
 
 
 @click.command()
-@_config
+@config_option
 @click.option(
-    "--build-file",
+    *("--file", "-f", "--build-file", "build_file"),
     default=DEFAULT_BUILD_FILE,
     show_default=True,
     metavar="FILE",
+    shell_complete=completion.files,
     help="The build file's path in the repository.",
 )
 @click.option(
-    "--output", "-o", default="-", metavar="FILE", help="The file to write. [default: print it]"
+    *("--output", "-o"),
+    default="-",
+    metavar="FILE",
+    shell_complete=completion.files,
+    help="The file to write. [default: print it]",
 )
 @click.option(
     "--format",
@@ -267,7 +375,7 @@ def trigger(config: str, build_file: str, output: str, kind: str) -> None:
     if kind == "terraform" and output != "-" and not output.endswith(".tf.json"):
         raise click.UsageError(f"{output}: Terraform reads JSON from files that end with .tf.json")
     if not is_inside_context(build_file):
-        raise click.UsageError(f"--build-file: {build_file!r} is not a path inside the repository")
+        raise click.UsageError(f"--file: {build_file!r} is not a path inside the repository")
     checked = api.check(config)
     options = checked.config.cloudbuild
     files = imagekit.files(checked.plan, checked.config, build_file)
@@ -283,8 +391,8 @@ def trigger(config: str, build_file: str, output: str, kind: str) -> None:
         click.echo(text, nl=False)
         return
     replace_file(pathlib.Path(output), text.encode())
-    click.echo(f"{output} written: {counted(len(documents), 'trigger')}")
+    say(f"{output} written: {counted(len(documents), 'trigger')}")
     if kind == "yaml":
-        click.echo("Run these commands once:")
+        say("Run these commands once:")
         for line in triggers.commands(checked.plan, options, output):
-            click.echo(f"  {line}")
+            say(f"  {line}")

@@ -8,9 +8,10 @@ import click
 
 import imagekit
 from imagekit import api
-from imagekit.cli.options import config_options, planned
+from imagekit.cli import completion
+from imagekit.cli.common import say
+from imagekit.cli.options import config_options, planned, timeout_option
 from imagekit.cli.problems import show
-from imagekit.config.cloudbuild import MAX_TIMEOUT
 from imagekit.document.targets import TARGETS
 from imagekit.errors import counted
 from imagekit.planning import preflight
@@ -26,15 +27,10 @@ from imagekit.support.workspace import DEFAULT_BUILD_FILE
     default=DEFAULT_BUILD_FILE,
     show_default=True,
     metavar="FILE",
+    shell_complete=completion.files,
     help="The Cloud Build file to write; - is standard output.",
 )
-@click.option(
-    "--timeout-sec",
-    "--timeout_sec",
-    type=click.IntRange(1, MAX_TIMEOUT),
-    metavar="N",
-    help="Timeout of the build in seconds, instead of the config's.",
-)
+@timeout_option
 @click.option(
     "--target",
     type=click.Choice(list(TARGETS)),
@@ -47,18 +43,24 @@ from imagekit.support.workspace import DEFAULT_BUILD_FILE
 @click.option(
     "--check", is_flag=True, help="Write nothing; exit 4 if the file is out of date, and show why."
 )
+@click.option(
+    *("--yes", "-y"),
+    "replace",
+    is_flag=True,
+    help="Write even if that removes images that --only or --skip leaves out.",
+)
 def generate(
     config: str,
     output: str,
     target: str,
-    timeout_sec: int | None,
     check: bool,
+    replace: bool,
     **selection: Any,
 ) -> None:
     """Write cloudbuild.json from the config."""
     if check and output == "-":
         raise click.UsageError("--check needs a file to compare with; use --output")
-    checked, plan = planned(config, timeout=timeout_sec, **selection)
+    checked, plan = planned(config, **selection)
     for warning in preflight.dockerfiles(plan, checked.config, read_utf8):
         show(checked.locate(warning))
     files = imagekit.files(plan, checked.config, output, target=target)
@@ -68,10 +70,10 @@ def generate(
             raise click.UsageError(f"{message}name a file with --output")
         click.echo(files[output], nl=False)
         return
-    changes = api.write(files, output, check=check)
+    changes = api.write(files, output, check=check, replace=replace)
     for line in changes.lines():
-        click.echo(line)
+        say(line)
     verb = "is up to date" if check or not changes else "written"
     several = f" in {len(files) - 1} build files" if len(files) > 1 else ""
     images = counted(len(plan.images), "image")
-    click.echo(f"{list(files)[-1]} {verb}: {images}{several}; {changes.summary()}")
+    say(f"{list(files)[-1]} {verb}: {images}{several}; {changes.summary()}")

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import datetime
 import pathlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from imagekit import api
+from imagekit.cli import completion
 from imagekit.cli.problems import show
-from imagekit.errors import UsageError
+from imagekit.config.cloudbuild import MAX_TIMEOUT
+from imagekit.errors import UsageError, counted
 from imagekit.planning.load import Checked, select
 from imagekit.planning.plan import Plan
-from imagekit.support import workspace
+from imagekit.planning.select import not_built
+from imagekit.support import log, workspace
 from imagekit.support.workspace import DEFAULT_CONFIG
 
 if TYPE_CHECKING:
@@ -29,33 +32,29 @@ config_option = click.option(
     default=DEFAULT_CONFIG,
     show_default=True,
     metavar="FILE",
-    help="The configuration, in YAML or JSON.",
+    shell_complete=completion.configs,
+    help="The configuration, in YAML or JSON; - is standard input.",
+)
+
+timeout_option = click.option(
+    "--timeout-sec",
+    "--timeout_sec",
+    "timeout",
+    type=click.IntRange(1, MAX_TIMEOUT),
+    metavar="N",
+    help="Timeout of the build in seconds, instead of the config's.",
 )
 
 
-def config_options(command: Command) -> Command:
-    """Add the options that select the config and the images to build."""
-    for option in (
-        click.option(
-            "--skip",
-            multiple=True,
-            metavar="GLOB",
-            help="Skip the images whose tag or alias matches; repeatable.",
-        ),
-        click.option(
-            "--only",
-            multiple=True,
-            metavar="GLOB",
-            help="Only the images whose tag or alias matches, and their parents; repeatable.",
-        ),
-        click.option(
-            "--base-url",
-            "--base_url",
-            metavar="URL",
-            help="Repository to push to, instead of the config's.",
-        ),
-        config_option,
+def selection_options(command: Command) -> Command:
+    """Add the options that select images."""
+    for name, text in (
+        ("--skip", "Skip the images whose tag or alias matches; repeatable."),
+        ("--only", "Only the images whose tag or alias matches, and their parents; repeatable."),
     ):
+        option = click.option(
+            name, multiple=True, metavar="GLOB", shell_complete=completion.images, help=text
+        )
         command = option(command)
     return command
 
@@ -76,6 +75,17 @@ def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
     return tuple(filter(None, (name.strip() for name in (value or "").split(","))))
 
 
+def config_options(command: Command) -> Command:
+    """Add the options that select the config and the images to build."""
+    base_url = click.option(
+        "--base-url",
+        "--base_url",
+        metavar="URL",
+        help="Repository to push to, instead of the config's.",
+    )
+    return config_option(base_url(selection_options(command)))
+
+
 def planned(
     config: str,
     *,
@@ -88,7 +98,20 @@ def planned(
     checked = api.check(config, base_url=base_url, timeout=timeout)
     for warning in checked.warnings:
         show(warning)
-    return checked, select(checked, only, skip)
+    plan = select(checked, only, skip)
+    if log.is_debugging():
+        for line in _left_out(checked, plan):
+            log.debug("%s", line)
+    return checked, plan
+
+
+def _left_out(checked: Checked, plan: Plan) -> Iterator[str]:
+    """One line for each image or combination that is not in the plan, and the totals."""
+    for tag, reason in not_built(checked.matrix).items():
+        yield f"left out: {tag}: {reason}"
+    for tag in plan.left_out:
+        yield f"left out: {tag}: by --only or --skip"
+    yield f"{counted(len(plan.images), 'image')} of {len(checked.plan.images)} selected"
 
 
 def known_substitutions(directory: pathlib.Path, texts: Iterable[str]) -> dict[str, str]:
@@ -114,6 +137,7 @@ def known_substitutions(directory: pathlib.Path, texts: Iterable[str]) -> dict[s
 store_option = click.option(
     "--runs",
     metavar="STORE",
+    shell_complete=completion.folders,
     help="The run store: a folder, or an address such as gs://bucket/runs. "
     " [default: runs/ of the project]",
 )

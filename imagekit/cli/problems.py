@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import os
+import sys
 
 import click
 
+from imagekit.cli import color
+from imagekit.cli.common import is_quiet
 from imagekit.errors import Problem
 
 
 def show(problem: Problem) -> None:
-    """Print a problem on standard error, in color on a terminal."""
-    # NO_COLOR: no-color.org. Where no terminal is, click removes colors by itself.
-    color = False if os.environ.get("NO_COLOR") else None
+    """Print a problem on standard error, in color on a terminal; a warning not with --quiet."""
+    if problem.severity == "warning" and is_quiet():
+        return
+    colors = color.is_wanted(sys.stderr)
     text, excerpt = str(problem), problem.excerpt()
     place, colon, message = text.partition(": ") if problem.place else ("", "", text)
     begin = "warning: "
     tone = "yellow" if problem.severity == "warning" else "red"
     if message.startswith(begin):
         message = click.style(begin, fg=tone) + message.removeprefix(begin)
-    click.echo(click.style(place + colon, bold=True) + message, err=True, color=color)
+    where = click.style(place + colon, bold=True) if place else ""
+    click.echo(where + message, err=True, color=colors)
     if excerpt:
         line, mark = excerpt.split("\n")
-        click.echo(line, err=True, color=color)
-        click.echo(click.style(mark, fg=tone), err=True, color=color)
+        click.echo(line, err=True, color=colors)
+        click.echo(click.style(mark, fg=tone), err=True, color=colors)

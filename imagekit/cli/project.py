@@ -1,21 +1,27 @@
-"""`imagekit dockerfile` and `imagekit project`: the image of a code directory."""
+"""`imagekit dockerfile`: the image of a code directory."""
 
 from __future__ import annotations
 
 import os
 import pathlib
 import re
+import shlex
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
+from imagekit.cli import completion
+from imagekit.cli.common import Group, is_quiet, say
 from imagekit.errors import BuildError, UsageError
 from imagekit.project.base_image import REFERENCE
 from imagekit.project.dockerfile import UV_IMAGE
 from imagekit.project.prepare import prepare
+from imagekit.support import log
+from imagekit.support.files import replace_file
 from imagekit.support.workspace import DEFAULT_CONFIG
 
 Command = Callable[..., Any]
@@ -26,11 +32,22 @@ _options = (
         "--base",
         "wanted",
         metavar="NAME",
+        shell_complete=completion.images,
         help="Base image: a tag or glob of the matrix, or any image.",
     ),
-    click.option("--python", metavar="VERSION", help="The Python version, such as 3.13."),
+    click.option(
+        "--python",
+        metavar="VERSION",
+        shell_complete=completion.pythons,
+        help="The Python version, such as 3.13.",
+    ),
     click.option("--gpu/--cpu", default=None, help="With CUDA or without. [default: cpu]"),
-    click.option("--config", "-c", metavar="FILE", help=f"The matrix. [default: {DEFAULT_CONFIG}]"),
+    click.option(
+        *("--config", "-c"),
+        metavar="FILE",
+        shell_complete=completion.configs,
+        help=f"The configuration; - is standard input. [default: {DEFAULT_CONFIG}]",
+    ),
     click.option("--apt", multiple=True, metavar="PACKAGE", help="A Debian package; repeatable."),
     click.option("--extra", multiple=True, metavar="NAME", help="An extra to install; repeatable."),
     click.option("--ignore", multiple=True, metavar="FILE", help="A file to ignore; repeatable."),
@@ -68,72 +85,123 @@ def _project_options(command: Command) -> Command:
     return command
 
 
+_build_options = (
+    click.option("--build", "is_built", is_flag=True, help="Build the image, too."),
+    click.option(
+        *("--tag", "-t"), metavar="NAME", help="The built image's name. [default: the directory's]"
+    ),
+    click.option("--network", metavar="MODE", help="Network mode of the build, such as host."),
+    click.option("--secret", "secrets", multiple=True, metavar="SPEC", help="Secret of the build."),
+    click.option(
+        *("--docker", "docker"),
+        default="docker",
+        envvar="IMAGEKIT_DOCKER",
+        show_default=True,
+        metavar="PROGRAM",
+        help="The Docker client. [env: IMAGEKIT_DOCKER]",
+    ),
+)
+_output_option = click.option(
+    *("--output", "-o"),
+    default="-",
+    metavar="FILE",
+    shell_complete=completion.files,
+    help="The Dockerfile to write. [default: print it]",
+)
+
+
+def _with(options: Sequence[Callable[[Command], Command]]) -> Callable[[Command], Command]:
+    def add(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
 @click.command()
-@_project_options
-def dockerfile(directory: str, **options: Any) -> None:
-    """Print a Dockerfile for a code directory.
+@_with([*_options, _output_option, *_build_options])
+def dockerfile(directory: str, output: str, is_built: bool, **options: Any) -> None:
+    """Print a Dockerfile for a code directory, or build its image.
 
     The image is based on an image of the matrix and has the dependencies of the directory:
 
-      imagekit dockerfile . --gpu | docker build -f - .
+      imagekit dockerfile . --gpu --build
 
     Notes about the choices are printed to standard error. A .dockerignore is written if there is
     none.
     """
+    build_options = {name: options.pop(name) for name in ("tag", "network", "secrets", "docker")}
+    if not is_built:
+        _reject_build_options()
     text, notes = prepare(pathlib.Path(directory), options)
     for note in notes:
-        click.echo(note, err=True)
-    click.echo(text, nl=False)
+        say(note, err=True)
+    if output != "-":
+        replace_file(pathlib.Path(output), text.encode())
+        say(f"{output} written", err=True)
+    elif not (is_built and is_quiet()):
+        click.echo(text, nl=False)
+    if is_built:
+        port = options["port"] if options["notebook"] else None
+        _build(pathlib.Path(directory), text, port=port, **build_options)
 
 
-@click.group()
+def _reject_build_options() -> None:
+    """Raise UsageError for an option that has no effect without --build."""
+    context = click.get_current_context()
+    for name in ("tag", "network", "secrets", "docker"):
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            (option,) = [param for param in context.command.params if param.name == name]
+            raise click.UsageError(f"{option.opts[0]} needs --build")
+
+
+@click.group(cls=Group, hidden=True)
 def project() -> None:
-    """Put a project on a base image."""
+    """The former name of "imagekit dockerfile --build"."""
 
 
-@project.command()
-@_project_options
-@click.option("--tag", "-t", metavar="NAME", help="The image's name. [default: the directory's]")
-@click.option("--network", metavar="MODE", help="Network mode of the build, such as host.")
-@click.option("--secret", "secrets", multiple=True, metavar="SPEC", help="A secret of the build.")
-@click.option(
-    "--docker", default="docker", envvar="IMAGEKIT_DOCKER", show_default=True, help="The client."
-)
-def build(
-    directory: str,
+@project.command("build")
+@_with([*_options, *_build_options[1:]])
+@click.pass_context
+def build_project(context: click.Context, /, **options: Any) -> None:
+    """Print a Dockerfile and build it."""
+    context.invoke(dockerfile, output="-", is_built=True, **options)
+
+
+def _build(
+    folder: pathlib.Path,
+    text: str,
+    *,
+    port: int | None,
     tag: str | None,
-    network: str | None,
-    secrets: tuple[str, ...],
     docker: str,
     **options: Any,
 ) -> None:
-    """Print a Dockerfile for a code directory and build it."""
+    """Build an image of a folder with a Dockerfile's text. Raises BuildError if that fails."""
     # Only this command needs Docker.
     from imagekit.build import local
 
-    folder = pathlib.Path(directory)
-    text, notes = prepare(folder, options)
-    for note in notes:
-        click.echo(note, err=True)
-    click.echo(text, nl=False)
     local.check_engine(docker)
     name = tag or _name_of(folder)
     if not REFERENCE.fullmatch(name):
         raise UsageError(f"--tag: {name!r} is not a valid image name; write NAME:TAG in lower case")
-    command = [docker, "build", "-t", name, "-f", "-"]
-    command += [] if network is None else ["--network", network]
-    command += [part for secret in secrets for part in ("--secret", secret)]
+    command = [docker, "build", "-t", name, "-f", "-", *(["--quiet"] if is_quiet() else [])]
+    command += [] if options["network"] is None else ["--network", options["network"]]
+    command += [part for secret in options["secrets"] for part in ("--secret", secret)]
     sys.stdout.flush()
+    log.debug("running %s", shlex.join([*command, str(folder)]))
     result = subprocess.run(
         [*command, str(folder)],
         input=text.encode(),
         env=os.environ | {"DOCKER_BUILDKIT": "1"},
+        stdout=subprocess.DEVNULL if is_quiet() else None,
         check=False,
     )
     if result.returncode:
         raise BuildError(f"{name}: the build failed with exit code {result.returncode}")
-    ports = f" -p {options['port']}:{options['port']}" if options["notebook"] else ""
-    click.echo(f"{name} built; docker run --rm -it{ports} {name}", err=True)
+    ports = "" if port is None else f" -p {port}:{port}"
+    say(f"{name} built; docker run --rm -it{ports} {name}", err=True)
 
 
 def _name_of(directory: pathlib.Path) -> str:

@@ -12,11 +12,11 @@ import click
 import msgspec
 from click.core import ParameterSource
 
-from imagekit.cli import sides, table
+from imagekit.cli import completion, sides, table
+from imagekit.cli.common import Group
 from imagekit.cli.diff import diff_options, print_changes
-from imagekit.cli.options import open_store, store_option
+from imagekit.cli.options import Command, open_store, store_option
 from imagekit.compare import report as differences
-from imagekit.compare.changes import compare
 from imagekit.errors import UsageError
 from imagekit.runs import details as run_details
 from imagekit.runs import history as histories
@@ -43,46 +43,84 @@ LOCAL_LIMIT, REMOTE_LIMIT = 200, 24
 """A progress bar is shown for at least this number of runs in a local or remote store."""
 
 
-@click.group(invoke_without_command=True)
+_filters = (
+    click.option(
+        "--since",
+        default="",
+        metavar="TIME",
+        help="Started at or after 2026-11-01, 2026-11-01T12:00 (UTC), or 7d ago.",
+    ),
+    click.option(
+        "--until",
+        default="",
+        metavar="TIME",
+        help="Started before this time (exclusive); same formats as --since.",
+    ),
+    click.option(
+        "--outcome",
+        multiple=True,
+        metavar="WORD",
+        shell_complete=completion.words([*OUTCOMES]),
+        help=f"How runs ended; repeatable. One of: {', '.join(OUTCOMES)}.",
+    ),
+    click.option(
+        "--notebook",
+        default="",
+        metavar="GLOB",
+        shell_complete=completion.notebooks,
+        help="The notebook, such as generate.",
+    ),
+    click.option(
+        *("--parameter", "-p"),
+        nargs=2,
+        multiple=True,
+        metavar="NAME GLOB",
+        help="Value of a parameter.",
+    ),
+    click.option(
+        *("-n", "number"),
+        type=click.IntRange(0),
+        metavar="N",
+        help="Only the latest N, 0 for all.  [default: 20; with --json all]",
+    ),
+    click.option("--json", "as_json", is_flag=True, help="Print JSON."),
+)
+
+
+def _list_options(command: Command) -> Command:
+    """Add the options of the list of runs."""
+    for option in (*reversed(_filters), store_option):
+        command = option(command)
+    return command
+
+
+@click.group(cls=Group, invoke_without_command=True)
 @click.pass_context
-@store_option
-@click.option(
-    "--since",
-    default="",
-    metavar="TIME",
-    help="Started at or after 2026-11-01, 2026-11-01T12:00 (UTC), or 7d ago.",
-)
-@click.option(
-    "--until",
-    default="",
-    metavar="TIME",
-    help="Started before this time (exclusive); same formats as --since.",
-)
-@click.option(
-    "--outcome",
-    multiple=True,
-    metavar="WORD",
-    help=f"How runs ended; repeatable. One of: {', '.join(OUTCOMES)}.",
-)
-@click.option("--notebook", default="", metavar="GLOB", help="The notebook, such as generate.")
-@click.option(
-    "--parameter", "-p", nargs=2, multiple=True, metavar="NAME GLOB", help="Value of a parameter."
-)
-@click.option(
-    "-n",
-    "number",
-    type=click.IntRange(0),
-    metavar="N",
-    help="Only the latest N, 0 for all.  [default: 20; with --json all]",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_list_options
 def runs(context: click.Context, /, **options: Any) -> None:
-    """Show the recorded runs, the latest last."""
+    """Show the recorded runs, the latest last.
+
+    "imagekit runs" alone is "imagekit runs list".
+    """
     context.obj = options["runs"]
     if context.invoked_subcommand is None:
         _print_history(options)
-    else:
+    elif context.invoked_subcommand != "list":
         _reject_filters(context)
+    else:
+        given = context.get_parameter_source
+        context.obj = {n: v for n, v in options.items() if given(n) is not ParameterSource.DEFAULT}
+
+
+@runs.command("list")
+@_list_options
+@click.pass_context
+def list_runs(context: click.Context, /, **options: Any) -> None:
+    """Show the recorded runs, the latest last."""
+    # The options may stand before "list", too.
+    given = context.get_parameter_source
+    before = {n: v for n, v in context.obj.items() if given(n) is ParameterSource.DEFAULT}
+    _print_history(options | before)
 
 
 def _reject_filters(context: click.Context) -> None:
@@ -100,7 +138,7 @@ def _reject_filters(context: click.Context) -> None:
 
 
 @runs.command()
-@click.argument("run", metavar="RUN")
+@click.argument("run", metavar="RUN", shell_complete=completion.runs)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @store_option
 @click.pass_obj
@@ -128,13 +166,13 @@ def show(store: str | None, /, run: str, runs: str | None, as_json: bool) -> Non
 
 
 @runs.command("diff")
-@click.argument("before", metavar="RUN")
-@click.argument("after", metavar="RUN")
+@click.argument("before", metavar="RUN", shell_complete=completion.runs)
+@click.argument("after", metavar="RUN", shell_complete=completion.runs)
 @diff_options
 @store_option
 @click.pass_obj
 def diff_runs(
-    store: str | None, /, before: str, after: str, runs: str | None, **options: bool
+    store: str | None, /, before: str, after: str, runs: str | None, **options: Any
 ) -> None:
     """Show the differences between the images of two runs.
 
@@ -143,7 +181,7 @@ def diff_runs(
     """
     history = _history(open_store(runs or store))
     old, new = (sides.of_run(history, name) for name in (before, after))
-    print_changes(compare(old.inventory, new.inventory), old.name, new.name, **options)
+    print_changes(old, new, **options)
 
 
 def _history(store: Store) -> History:

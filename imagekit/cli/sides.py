@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
+import sys
 from typing import Any
 
 import msgspec
 
+from imagekit import api
 from imagekit.compare import inventory
 from imagekit.compare.inventory import Inventory, with_files
 from imagekit.document import build_files
@@ -14,7 +17,7 @@ from imagekit.errors import UnknownRunError, UsageError
 from imagekit.planning.load import check_text
 from imagekit.runs import history
 from imagekit.runs.store import Store
-from imagekit.support import git
+from imagekit.support import git, log
 from imagekit.support.checkout import Folder, Revision
 from imagekit.support.json_text import loads
 from imagekit.support.tree import Tree
@@ -32,11 +35,15 @@ class Side(msgspec.Struct, frozen=True):
 def read(name: str, store: Store) -> Side:
     """Read a config, a Cloud Build file, the output of `imagekit matrix --json`, or a run.
 
-    `name` is a path, `REVISION:PATH` as for git, or the name of a run as for `History.find`.
+    `name` is a path, "-" for standard input, `REVISION:PATH` as for git, or the name of a run as
+    for `History.find`.
     Dockerfiles and the files that they copy are read from the working directory or the revision.
     Raises ConfigError for an invalid config, and UsageError if the name is none of these.
     """
     here = pathlib.Path.cwd()
+    log.debug("reading %s", name)
+    if name == "-":
+        return Side(api.STDIN, _inventory(sys.stdin.buffer.read(), api.STDIN, Folder(here)))
     path = pathlib.Path(name)
     # A pipe or a device can be read, too.
     if path.exists() and not path.is_dir() and not _is_record(path):
@@ -49,6 +56,29 @@ def read(name: str, store: Store) -> Side:
     if colon and revision and "//" not in name and _is_unknown_revision(here, revision):
         raise UsageError(f"{name}: unknown git revision {revision!r}; see git log")
     return _run(name, store, colon and inside)
+
+
+def at_head(config: str) -> str:
+    """The name of a config in the last commit, for `read`.
+
+    Raises UsageError if it is not a file of a git repository.
+    """
+    here = pathlib.Path.cwd()
+    if config == "-":
+        raise UsageError("standard input has no last commit; name what to compare it with")
+    inside = pathlib.Path(os.path.relpath(config)).as_posix()
+    # git looks for a path that begins with a dot from the working directory.
+    name = f"HEAD:{inside if _is_top(here) else f'./{inside}'}"
+    if git.output(here, "rev-parse", "--verify", "--quiet", "HEAD") is None:
+        raise UsageError("there is no git commit here to compare with; name two files")
+    if git.blob(here, name) is None:
+        raise UsageError(f"{config} is not part of the last commit; name two files to compare")
+    return name
+
+
+def _is_top(here: pathlib.Path) -> bool:
+    """Whether a folder is the top of its git repository."""
+    return git.output(here, "rev-parse", "--show-prefix") == ""
 
 
 def _is_unknown_revision(here: pathlib.Path, revision: str) -> bool:

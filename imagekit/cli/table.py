@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 import click
 import msgspec
 
+from imagekit.cli import color
 from imagekit.errors import one_line
 
 GAP, INDENT = "   ", "     "
@@ -56,13 +56,10 @@ def show(
     With `repeated`, a table that is too wide is printed in parts, each with so many columns of the
     beginning, and only heads are wrapped.
     """
-    if not is_terminal():
+    if not sys.stdout.isatty():
         _print_lines(columns, lines)
         return
-    # Imported here because rich takes a tenth of a second to load.
-    from rich.console import Console
-
-    console = Console(highlight=False)
+    console = color.console()
     if fit is not None:
         _print_fitted(console, columns, [*lines], fit)
         return
@@ -112,18 +109,22 @@ def _print_wrapped(
     console.print(table)
 
 
-def is_terminal() -> bool:
-    """Whether tables are for a person: standard output is a terminal, or FORCE_COLOR is set."""
-    return sys.stdout.isatty() or bool(os.environ.get("FORCE_COLOR"))
-
-
 def _print_lines(columns: Sequence[str], lines: Iterable[tuple[Sequence[str], str]]) -> None:
     """Print one line per row without trailing spaces, for grep and diff."""
-    rows = [columns, *(values for values, _ in lines)]
-    padded = [_padded(values) for values in zip(*rows, strict=True)]
+    rows = [(columns, "bold"), *lines]
+    padded = [_padded(values) for values in zip(*(values for values, _ in rows), strict=True)]
     printed = [f" {GAP.join(cells)}".rstrip() for cells in zip(*padded, strict=True)]
+    styles = [style for _, style in rows]
     printed.insert(1, " " + "─" * _length(GAP.join(column[0] for column in padded)))
-    click.echo("\n".join(line for line in printed if line))
+    styles.insert(1, "")
+    if not color.is_wanted(sys.stdout):
+        click.echo("\n".join(line for line in printed if line))
+        return
+    from rich.text import Text
+
+    console = color.console()
+    for line, style in zip(printed, styles, strict=True):
+        _print_unwrapped(console, Text(line, style))
 
 
 def _padded(values: Sequence[str]) -> list[str]:

@@ -128,6 +128,11 @@ class _Steps(msgspec.Struct):
 
 def image_names(*texts: str) -> tuple[str, ...]:
     """The names of the images in `read(*texts)`, without reading what they are built from."""
+    return short_names(reference_names(*texts))
+
+
+def reference_names(*texts: str) -> tuple[str, ...]:
+    """The whole names of the images in build files; empty for a text that is not one."""
     try:
         builds = [
             [args[i + 1] for i, arg in enumerate(args[:-1]) if arg == "-t"]
@@ -140,8 +145,8 @@ def image_names(*texts: str) -> tuple[str, ...]:
         plain = False
     if not plain:
         # A file that another generator may have written needs a closer look.
-        return tuple((read(*texts) or Inventory()).images)
-    return short_names([name for names in builds for name in names[:1]])
+        return tuple((read(*texts) or Inventory()).whole_names().images)
+    return tuple(name for names in builds for name in names[:1])
 
 
 def with_files(inventory: Inventory, tree: Tree) -> Inventory:

@@ -19,6 +19,8 @@ class Files(dict[str, str]):
 
     references: tuple[str, ...] = ()
     """The images that they build, if that is known without reading the texts."""
+    left_out: Mapping[str, str] = {}
+    """The images that a selection leaves out: short name to reference."""
 
 
 MANIFEST = "manifest"
@@ -60,6 +62,7 @@ def files(plan: Plan, config: Config, path: str) -> Files:
 def _files(texts: dict[str, str], plan: Plan) -> Files:
     files = Files(texts)
     files.references = tuple(plan.reference(image.tag) for image in plan.images)
+    files.left_out = {name: plan.reference(name) for name in plan.left_out}
     return files
 
 

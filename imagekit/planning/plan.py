@@ -58,6 +58,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """The images: first the parents by depth, then all others in the order of the config."""
     source: str | None = None
     """The URL of the source code, for image labels."""
+    left_out: tuple[str, ...] = ()
+    """The short names of the images that a selection leaves out."""
 
     def reference(self, name: str) -> str:
         """Return the full image reference of a short name."""

@@ -62,7 +62,11 @@ def select_images(
         problems.append(Problem(message="the selection contains no image"))
     if problems:
         raise ConfigError(problems)
-    return msgspec.structs.replace(plan, images=tuple(i for i in plan.images if i.tag in kept))
+    return msgspec.structs.replace(
+        plan,
+        images=tuple(image for image in plan.images if image.tag in kept),
+        left_out=(*plan.left_out, *(i.tag for i in plan.images if i.tag not in kept)),
+    )
 
 
 class _Globs:

@@ -64,10 +64,9 @@ def _matrix(
     directory: pathlib.Path, options: Mapping[str, Any], project: Settings
 ) -> tuple[Config | None, Plan | None]:
     named = options["config"] or (str(directory / project.config) if project.config else None)
-    path = pathlib.Path(named or DEFAULT_CONFIG)
-    if not named and not path.is_file():
+    if not named and not pathlib.Path(DEFAULT_CONFIG).is_file():
         return None, None
-    checked = api.check(path)
+    checked = api.check(named or DEFAULT_CONFIG)
     return checked.config, checked.plan
 
 

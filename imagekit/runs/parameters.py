@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 import papermill
 from nbformat import NBFormatError
 from nbformat.reader import NotJSONError
@@ -49,8 +50,32 @@ def typed(notebook: pathlib.Path, arguments: Iterable[tuple[str, str]]) -> dict[
 
 def declared(notebook: pathlib.Path) -> dict[str, str]:
     """The types of a notebook's parameters, by name. Raises UsageError for an invalid notebook."""
+    return {name: _type(about) for name, about in _inspect(notebook).items()}
+
+
+class Parameter(msgspec.Struct, frozen=True):
+    """A parameter of a notebook."""
+
+    name: str
+    """Its name."""
+    default: str
+    """Its default value, as Python."""
+    description: str
+    """What it means: the comment on its line; empty if there is none."""
+
+
+def described(notebook: pathlib.Path) -> list[Parameter]:
+    """The parameters of a notebook in order. Raises UsageError for an invalid notebook."""
+    return [
+        Parameter(name, about["default"], about["help"])
+        for name, about in _inspect(notebook).items()
+    ]
+
+
+def _inspect(notebook: pathlib.Path) -> dict[str, dict[str, Any]]:
+    """What papermill finds about each parameter of a notebook."""
     try:
-        inspected = papermill.inspect_notebook(unformatted(notebook))
+        inspected: dict[str, dict[str, Any]] = papermill.inspect_notebook(unformatted(notebook))
     except (
         NotJSONError,
         NBFormatError,
@@ -61,7 +86,7 @@ def declared(notebook: pathlib.Path) -> dict[str, str]:
     ) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UsageError(f"{notebook}: not a valid notebook: {first}") from None
-    return {name: _type(about) for name, about in inspected.items()}
+    return inspected
 
 
 def unformatted(path: pathlib.Path) -> str:

@@ -8,6 +8,7 @@ import pathlib
 from collections.abc import Iterator
 
 from imagekit.errors import UsageError
+from imagekit.support import log
 
 
 def replace_file(path: pathlib.Path, data: bytes) -> None:
@@ -19,6 +20,7 @@ def replace_file(path: pathlib.Path, data: bytes) -> None:
     """
     target = pathlib.Path(os.path.realpath(path))
     temporary = target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
+    log.debug("writing %s", path)
     try:
         if is_special(target):
             target.write_bytes(data)
@@ -65,6 +67,7 @@ def read_if_there(path: pathlib.Path) -> str | None:
     if is_special(path) and not path.is_dir():
         # A device or a pipe has no content to compare a new document with.
         return None
+    log.debug("reading %s", path)
     try:
         # A file that is not UTF-8 was not generated here; it only has to differ.
         return path.read_bytes().decode(errors="replace")
@@ -76,6 +79,7 @@ def read_if_there(path: pathlib.Path) -> str | None:
 
 def read_utf8(path: str) -> str:
     """Return a file's text. Raises OSError or UnicodeDecodeError if it cannot be read."""
+    log.debug("reading %s", path)
     return pathlib.Path(path).read_text(encoding="utf-8")
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pathlib
+import shlex
 import shutil
 import subprocess
 import tempfile
+
+from imagekit.support import log
 
 
 def installed() -> bool:
@@ -26,6 +29,7 @@ def blob(directory: pathlib.Path, name: str) -> bytes | None:
 
 def _run(directory: pathlib.Path, *args: str) -> bytes | None:
     command = ["git", "-C", str(directory), *args]
+    log.debug("running %s", shlex.join(command))
     try:
         return subprocess.run(command, capture_output=True, check=True, timeout=60).stdout
     except (OSError, subprocess.SubprocessError):

@@ -17,6 +17,7 @@ from imagekit.build.cloud.service import Remote, parse
 from imagekit.docker.names import Registry
 from imagekit.document.steps import references
 from imagekit.errors import CloudError, one_line
+from imagekit.support import log
 
 REMEDIES: Mapping[str, str] = {
     r"active account|gcloud auth login|[Rr]eauthenticat|default credentials": (
@@ -96,10 +97,13 @@ class Gcloud:
         self.offsets: dict[str, int] = {}
         self.seen: dict[str, dict[str, set[str]]] = {}
 
-    def commands(self, files: Sequence[pathlib.Path]) -> list[str]:
-        """The gcloud commands that submit these build files."""
-        words = ([self.program, *self._submit_arguments(file), "--quiet"] for file in files)
-        return [shlex.join(command) for command in words]
+    def wait_command(self, file: pathlib.Path, text: str, *, stream: bool) -> list[str]:
+        """The gcloud command that submits a build file with this text and waits for the build.
+
+        Without `stream`, gcloud does not read the log, for which it would need more rights.
+        """
+        command = [self.program, *self._submit_arguments(file, text), "--quiet"]
+        return command if stream else [*command, "--suppress-logs"]
 
     def cancel_command(self, build: str) -> str:
         """The command that cancels a build."""
@@ -122,7 +126,8 @@ class Gcloud:
 
     def submit(self, file: pathlib.Path, needed: Sequence[str]) -> Remote:
         """Upload all files that .gcloudignore does not exclude, and start the build."""
-        return parse(self._output(*self._submit_arguments(file)))
+        text = file.read_text(encoding="utf-8", errors="replace")
+        return parse(self._output(*self._submit_arguments(file, text), "--async", "--format=json"))
 
     def describe(self, build: str) -> Remote:
         """The current state of a build, by its id."""
@@ -180,16 +185,13 @@ class Gcloud:
     def _location_options(self) -> list[str]:
         return [*self.project_options, *self.region_options]
 
-    def _submit_arguments(self, file: pathlib.Path) -> list[str]:
+    def _submit_arguments(self, file: pathlib.Path, text: str) -> list[str]:
         more = [f"--gcs-source-staging-dir={self.staging}"] if self.staging else []
-        used = references(file.read_text(encoding="utf-8", errors="replace"))
+        used = references(text)
         values = {name: value for name, value in self.substitutions.items() if name in used}
         if values:
             more.append(f"--substitutions={_pairs(values)}")
-        return [
-            *("builds", "submit", ".", f"--config={file}", *self._location_options, *more),
-            *("--async", "--format=json"),
-        ]
+        return ["builds", "submit", ".", f"--config={file}", *self._location_options, *more]
 
     def _output(self, *args: str) -> str:
         result = self._run(*args)
@@ -201,6 +203,7 @@ class Gcloud:
         if shutil.which(self.program) is None:
             remedy = "install Google Cloud's command line, or use --via library"
             raise CloudError(f"program {self.program!r} not found; {remedy}")
+        log.debug("running %s", shlex.join([self.program, *args]))
         return subprocess.run(
             [self.program, *args, "--quiet"],
             capture_output=True,

@@ -82,10 +82,6 @@ class Library:
         self.client = _client(cloudbuild_v1, credentials)
         self.storage = storage.Client(project=self.project, credentials=credentials)
 
-    def commands(self, files: Sequence[pathlib.Path]) -> list[str]:
-        """The API call for each build file."""
-        return [f"projects.locations.builds.create({self._parent}, {file})" for file in files]
-
     def cancel_command(self, build: str) -> str:
         """The command that cancels a build."""
         return f"gcloud builds cancel {build} --project={self.project} --region={self.region}"

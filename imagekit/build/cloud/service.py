@@ -134,9 +134,6 @@ class Service(Protocol):
     substitutions: Mapping[str, str]
     """Substitutions to set; each build gets those that it uses."""
 
-    def commands(self, files: Sequence[pathlib.Path]) -> list[str]:
-        """The command or API call that submits each build file, for display."""
-
     def cancel_command(self, build: str) -> str:
         """The shell command that cancels a build."""
 

@@ -1,0 +1,74 @@
+"""Select the changes of some images, by globs on their names."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from imagekit.compare.changes import Changes
+from imagekit.compare.inventory import Inventory
+from imagekit.errors import ConfigError, Problem, did_you_mean
+
+
+def selected(
+    changes: Changes,
+    before: Inventory,
+    after: Inventory,
+    only: Sequence[str] = (),
+    skip: Sequence[str] = (),
+) -> Changes:
+    """The changes of the images that match `only` and not `skip`, and of their parents.
+
+    The globs are matched with the names and aliases of the images on both sides, as
+    `select_images` does. Changes that concern no image are kept. Raises ConfigError if a glob
+    matches no image of either side.
+    """
+    if not only and not skip:
+        return changes
+    names = {name: own for side in (before, after) for name, own in _names(side)}
+    problems = [
+        Problem(message=f"{option}: {glob!r} matches no image{did_you_mean(glob, names)}")
+        for option, globs in (("only", only), ("skip", skip))
+        for glob in globs
+        if not fnmatch.filter([name for own in names.values() for name in own], glob)
+    ]
+    if problems:
+        raise ConfigError(problems)
+    wanted = {
+        name
+        for name, own in names.items()
+        if (not only or _matches(own, only)) and not _matches(own, skip)
+    }
+    # Parents are built with their images, so a selection has them, too.
+    kept = {name for side in (before, after) for name in _with_parents(side, wanted)}
+    return msgspec.structs.replace(
+        changes,
+        added=tuple(name for name in changes.added if name in kept),
+        removed=tuple(name for name in changes.removed if name in kept),
+        changed={name: what for name, what in changes.changed.items() if name in kept},
+        rebuilt={name: cause for name, cause in changes.rebuilt.items() if name in kept},
+    )
+
+
+def _names(side: Inventory) -> Iterator[tuple[str, list[str]]]:
+    """The name of each image, as changes have it, with all its names."""
+    for name, image in side.images.items():
+        short = [name, *image.aliases]
+        whole = [] if side.repository is None else [f"{side.repository}:{one}" for one in short]
+        yield name, [*short, *whole]
+
+
+def _matches(names: Sequence[str], globs: Sequence[str]) -> bool:
+    return any(fnmatch.fnmatchcase(name, glob) for glob in globs for name in names)
+
+
+def _with_parents(side: Inventory, names: set[str]) -> Iterator[str]:
+    seen = set[str]()
+    for start in names:
+        name: str | None = start
+        while name in side.images and name not in seen:
+            seen.add(name)
+            yield name
+            name = side.images[name].parent
