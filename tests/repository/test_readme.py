@@ -60,11 +60,3 @@ def test_the_examples_of_the_reference_are_well_formed(root):
     examples = re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     assert [type(yaml.safe_load(example)) for example in examples] == [dict] * len(examples)
     assert examples
-
-
-def test_the_table_of_combinations_is_that_of_the_config(root):
-    from tools import readme
-
-    text = (root / "README.md").read_text(encoding="utf-8")
-    assert readme.table() in text
-    assert readme.rewritten(text) == text, "run `make goldens`"
