@@ -128,9 +128,17 @@ def test_a_manifest_stands_for_all_of_its_files(project):
     assert list(found.images) == ["cpu-py312", "cpu-py313"]
     commit(project)
     assert read("HEAD:cloudbuild-manifest.json").images == found.images
+    # Whoever does not know whether it was split asks for the single file.
+    assert read("HEAD:cloudbuild.json").images == found.images
+    assert sides.read("HEAD:cloudbuild.json", Store("runs")).name == "HEAD:cloudbuild-manifest.json"
     (project / "cloudbuild-02.json").unlink()
     with pytest.raises(UsageError, match=r"cloudbuild-02.json is missing"):
         read("cloudbuild-manifest.json")
+    (project / "images.yaml").write_text(CONFIG)
+    with pytest.raises(SystemExit):
+        main(["generate", "--config", "images.yaml"])
+    commit(project)
+    assert read("HEAD:cloudbuild-manifest.json") == read("images.yaml")
 
 
 def test_a_revision_that_git_does_not_know(project):

@@ -1,5 +1,6 @@
 """The workflows: well-formed, pinned, and running what exists."""
 
+import contextlib
 import pathlib
 import re
 import stat
@@ -14,6 +15,7 @@ from check_jsonschema.builtin_schemas import get_builtin_schema
 from jsonschema import ValidationError
 from jsonschema.validators import validator_for
 
+import imagekit
 from imagekit.cli.app import cli
 from tests.conftest import FAMILY, ROOT
 
@@ -156,6 +158,7 @@ def checkout(tmp_path):
     git("clone", "-q", "remote", "work", cwd=tmp_path)
     work = tmp_path / "work"
     (work / "cloudbuild.json").write_text((FAMILY / "cloudbuild.json").read_text())
+    (work / "README.md").write_text("# Images\n")
     git("add", "-A")
     git("commit", "-qm", "m")
     (work / ".venv").symlink_to(pathlib.Path(sys.executable).parent.parent)
@@ -214,11 +217,49 @@ def test_without_a_change_nothing_is_pushed(name, said, checkout):
     assert not (checkout[0].parent / "asked").exists()
 
 
+def split(work):
+    """Put several build files in the place of the one."""
+    text = (FAMILY / "config/images.yaml").read_text()
+    (work.parent / "split.yaml").write_text(text + "cloudbuild: {limits: {steps: 30}}\n")
+    config = imagekit.load(work.parent / "split.yaml")
+    plan = imagekit.plan(config)
+    with contextlib.chdir(work):
+        imagekit.write(imagekit.files(plan, config), "cloudbuild.json")
+    return {path.name for path in work.glob("cloudbuild*.json")}
+
+
 @pytest.mark.edge
-def test_a_pull_request_gets_its_build_file(checkout):
+def test_a_pull_request_gets_its_build_files(checkout):
     work, git = checkout
-    (work / "cloudbuild.json").write_text("{}")
+    files = split(work)
+    assert len(files) == 3
+    (work / "other.txt").touch()
     run_last_script(checkout, "generate")
     git("fetch", "-q")
-    assert git("show", "origin/topic:cloudbuild.json") == "{}"
+    assert {*git("ls-tree", "--name-only", "origin/topic").split()} == files | {"README.md"}
     assert (work.parent / "asked").read_text() == "workflow run check.yml --ref topic\n"
+
+
+@pytest.mark.edge
+def test_the_weekly_run_adds_every_build_file(checkout):
+    work, git = checkout
+    files = split(work)
+    run_last_script(checkout, "weekly")
+    assert {*git("ls-tree", "--name-only", "origin/weekly").split()} == files | {"README.md"}
+    assert "cloudbuild-manifest.json" in (work.parent / "body.md").read_text()
+    # And from several to one, with a change.
+    (work.parent / "asked").unlink()
+    text = (FAMILY / "cloudbuild.json").read_text()
+    imagekit.write(text.replace("CUDA=13.0.3", "CUDA=13.0.4"), work / "cloudbuild.json")
+    run_last_script(checkout, "weekly")
+    assert git("ls-tree", "--name-only", "origin/weekly").split() == [
+        "README.md",
+        "cloudbuild.json",
+    ]
+    assert "<code>13.0.3</code> | <code>13.0.4</code>" in (work.parent / "body.md").read_text()
+
+
+@pytest.mark.parametrize("path", [*WORKFLOWS, ROOT / ".ci/run"], ids=lambda path: path.stem)
+def test_no_script_asks_git_whether_the_build_file_is_up_to_date(path):
+    # It would not see one that is new or gone, nor any but the first of several.
+    assert not re.search(r"git diff .*cloudbuild", path.read_text())
