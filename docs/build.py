@@ -1,13 +1,14 @@
-"""Build the site: `python docs/build.py [FOLDER]` writes to `FOLDER/html`.
+"""Build the site: `python docs/build.py [FOLDER [OPTION]...]` writes to `FOLDER/html`.
 
-The default folder is `build/docs`. The site is built in a copy of the project, because the
-notebooks write files when they are executed.
+The default folder is `build/docs`, and options are Sphinx's. The site is built in a copy of the
+project, because the notebooks write files when they are executed.
 """
 
 import os
 import pathlib
 import shutil
 import sys
+from collections.abc import Sequence
 
 from sphinx.cmd.build import main as sphinx
 
@@ -15,12 +16,13 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import generated
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-PARTS = ("config", "dockerfiles", "notebooks", "cloudbuild.json", "pyproject.toml")
+PARTS = ("config", "dockerfiles", "notebooks", "cloudbuild*.json", "pyproject.toml")
+"""What the notebooks read. A large matrix has several build files."""
 QUIET = 'c.IPKernelApp.log_level = "ERROR"\n'
 """ipykernel 7.3 and later warn about unencrypted connections each time a kernel starts."""
 
 
-def build(folder: pathlib.Path, root: pathlib.Path = ROOT) -> int:
+def build(folder: pathlib.Path, root: pathlib.Path = ROOT, more: Sequence[str] = ()) -> int:
     """Build the site of the checkout `root` into `folder/html` and return Sphinx's exit code.
 
     A failing notebook or any warning of Sphinx fails the build.
@@ -29,9 +31,9 @@ def build(folder: pathlib.Path, root: pathlib.Path = ROOT) -> int:
     shutil.rmtree(source, ignore_errors=True)
     shutil.copytree(root / "docs", source, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
     shutil.copy(root / "docs" / "conf.py", source)
-    for part in PARTS:
-        copy = shutil.copytree if (root / part).is_dir() else shutil.copy
-        copy(root / part, source / part)
+    for path in (found for part in PARTS for found in root.glob(part)):
+        copy = shutil.copytree if path.is_dir() else shutil.copy
+        copy(path, source / path.name)
     for name, text in generated.pages().items():
         (source / name).write_text(text, encoding="utf-8")
     profile = folder / "ipython" / "profile_default"
@@ -40,13 +42,13 @@ def build(folder: pathlib.Path, root: pathlib.Path = ROOT) -> int:
     os.environ["IPYTHONDIR"] = str(folder / "ipython")
     # Plain output, even if the caller's environment asks for interactive tables.
     os.environ["IMAGEKIT_INTERACTIVE"] = "0"
-    options = ["-q", "-W", "--keep-going", "-E", "-d", str(folder / "doctrees")]
+    options = ["-q", "-W", "--keep-going", "-E", "-d", str(folder / "doctrees"), *more]
     return sphinx([*options, "-b", "html", str(source), str(folder / "html")])
 
 
 if __name__ == "__main__":
     target = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "build" / "docs"
-    code = build(target.resolve())
+    code = build(target.resolve(), more=sys.argv[2:])
     if code == 0:
         print(f"{os.path.relpath(target / 'html' / 'index.html')} is the start page of the site")
     sys.exit(code)

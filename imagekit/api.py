@@ -6,7 +6,8 @@ import json
 import pathlib
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from typing import Any
 
 import msgspec
 
@@ -117,7 +118,8 @@ def write(
 ) -> Changes:
     """Write a build file, or a set of build files, and return what changed.
 
-    A set is the result of `imagekit.files` for `path`; extra files of an earlier set are removed.
+    A set is the result of `imagekit.files` for `path`; files left over from an earlier set are
+    removed.
     With `check`, nothing is written, and DriftError is raised if the files are out of date.
     Raises UsageError if a file cannot be read or written, and, unless `replace` is given, if the
     plan is a selection and the files have images of the config that it leaves out.
@@ -128,11 +130,13 @@ def write(
         raise UsageError(f"{path}: these build files are for {next(iter(new))}; use that path")
     _check_target(target, len(new))
     old = _standing(str(path))
-    if old == new:
+    # A single file leaves alone what is numbered: no manifest says that it was part of a set.
+    left_over = _left_over(str(path), {*old, *new}) if len(new) > 1 else []
+    if old == new and not left_over:
         return Changes()
     if not check and not replace:
         _check_kept(old, new, str(path))
-    changes = _changes(old, new, str(path))
+    changes = _with_left_over(_changes(old, new, str(path)), left_over)
     name = list(new)[-1]
     if check and not old:
         raise DriftError(f"{name} does not exist. Generate it and commit it.")
@@ -145,7 +149,7 @@ def write(
     for name, text in new.items():
         if old.get(name) != text:
             replace_file(pathlib.Path(name), text.encode())
-    for name in old.keys() - new.keys():
+    for name in [*(old.keys() - new.keys()), *left_over]:
         pathlib.Path(name).unlink(missing_ok=True)
     return changes
 
@@ -203,6 +207,24 @@ def _with_files(changes: Changes, old: Mapping[str, str], new: Mapping[str, str]
     return msgspec.structs.replace(changes, whole=(*changes.whole, *files))
 
 
+def _with_left_over(changes: Changes, names: list[str]) -> Changes:
+    removed = [Difference(f"{name} removed") for name in names]
+    return msgspec.structs.replace(changes, whole=(*changes.whole, *removed))
+
+
+def _left_over(path: str, known: Set[str]) -> list[str]:
+    """Generated build files that are numbered like those of the set at a path, and not in it."""
+    manifest = build_files.manifest_path(path)
+    beside = sorted(found.name for found in pathlib.Path(path).parent.glob("*"))
+    return [
+        name
+        for name in build_files.paths(manifest, beside)
+        if name not in known
+        and build_files.is_part(name, manifest)
+        and build_files.is_generated(_json(read_if_there(pathlib.Path(name))))
+    ]
+
+
 def _standing(path: str) -> dict[str, str]:
     """The build file at a path, and the set of files that a manifest beside it names."""
     manifest = build_files.manifest_path(path)
@@ -213,15 +235,20 @@ def _standing(path: str) -> dict[str, str]:
 
 def _listed(manifest: str) -> list[str]:
     """The files that a manifest lists, then the manifest; empty if it is not a valid manifest."""
-    try:
-        names = build_files.listed(json.loads(read_if_there(pathlib.Path(manifest)) or "null"))
-    except (ValueError, RecursionError):
-        return []
+    names = build_files.listed(_json(read_if_there(pathlib.Path(manifest))))
     if names is None:
         return []
     paths = build_files.paths(manifest, names)
     # What else a manifest may name is none of ours to replace or to remove.
     return [*(path for path in paths if build_files.is_part(path, manifest)), manifest]
+
+
+def _json(text: str | None) -> Any:
+    """The value of a JSON text; None if it is none."""
+    try:
+        return json.loads(text or "null")
+    except (ValueError, RecursionError):
+        return None
 
 
 def _builds(files: Mapping[str, str], path: str) -> list[str]:
@@ -250,10 +277,7 @@ def parts_of(text: str, path: str) -> list[str] | None:
 
     Raises UsageError if a file is missing or does not match the manifest.
     """
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
+    document = _json(text)
     names = build_files.listed(document)
     if names is None:
         return None

@@ -1,5 +1,6 @@
 """What all tests stand on: no network and no processes, except where a test is marked `edge`."""
 
+import fcntl
 import os
 import pathlib
 import subprocess
@@ -7,7 +8,8 @@ import subprocess
 import pytest
 import pytest_socket
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+from tools import site
+from tools.family import FAMILY, ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +37,12 @@ def root():
 
 
 @pytest.fixture
+def family():
+    """The family of images that tests read; the checkout's own may be any."""
+    return FAMILY
+
+
+@pytest.fixture
 def config_file(tmp_path, monkeypatch):
     """Write a config into an empty working directory and return its name."""
     monkeypatch.chdir(tmp_path)
@@ -44,3 +52,22 @@ def config_file(tmp_path, monkeypatch):
         return name
 
     return write
+
+
+@pytest.fixture(scope="session")
+def site_html(tmp_path_factory):
+    """The folder of the site, built once for all test processes.
+
+    Its notebooks are the executed ones of the tests' family; that a build executes them has tests
+    of its own.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "site"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "built").exists():
+            project = site.project(folder / "project")
+            code, said = site.build(folder, project, "-D", "nb_execution_mode=off")
+            assert code == 0, said
+            (folder / "built").touch()
+    return folder / "html"

@@ -210,6 +210,53 @@ def test_check_of_a_set(here):
         api.write(a_set(1, 2), "cloudbuild.json", check=True)
 
 
+GENERATED = BUILD.replace('"args"', '"waitFor": ["-"], "args"')
+
+
+@pytest.mark.parametrize("path", ["cloudbuild.json", "./cloudbuild.json", "sub/cloudbuild.json"])
+def test_a_left_over_file_of_an_earlier_set_is_noticed_and_removed(here, path):
+    (here / "sub").mkdir()
+    folder = pathlib.Path(path).parent
+    new = {
+        str(folder / name) if path != "./cloudbuild.json" else f"./{name}": text
+        for name, text in a_set(1, 2).items()
+    }
+    api.write(new, path)
+    # Neither of them is in the manifest: the first was never removed from git, the others are not
+    # imagekit's.
+    (folder / "cloudbuild-03.json").write_text(GENERATED)
+    (folder / "cloudbuild-04.json").write_text(BUILD)
+    (folder / "cloudbuild-05.json").write_text("no JSON")
+    (folder / "cloudbuild-x.json").write_text(GENERATED)
+    with pytest.raises(DriftError, match=r"\n  ~ .*cloudbuild-03.json removed\nGenerate"):
+        api.write(new, path, check=True)
+    assert (folder / "cloudbuild-03.json").exists()
+    changes = api.write(new, path)
+    assert [str(d).rpartition("/")[2] for d in changes.whole] == ["cloudbuild-03.json removed"]
+    kept = {"cloudbuild-04.json", "cloudbuild-05.json", "cloudbuild-x.json"}
+    assert {*names(folder)} - {"sub"} == {*a_set(1, 2)} | kept
+    assert not api.write(new, path, check=True)
+
+
+def test_a_single_file_leaves_numbered_ones_alone(here):
+    (here / "cloudbuild-01.json").write_text(GENERATED)
+    api.write(BUILD, "cloudbuild.json")
+    assert not api.write(BUILD, "cloudbuild.json", check=True)
+    assert names(here) == ["cloudbuild-01.json", "cloudbuild.json"]
+
+
+def test_a_file_of_the_set_that_is_gone_is_noticed(here):
+    api.write(a_set(1, 2), "cloudbuild.json")
+    (here / "cloudbuild-02.json").unlink()
+    with pytest.raises(DriftError, match=r"1 added.*\n  \+ 02\n"):
+        api.write(a_set(1, 2), "cloudbuild.json", check=True)
+    (here / "cloudbuild-manifest.json").unlink()
+    with pytest.raises(DriftError, match=r"manifest.json does not exist"):
+        api.write(a_set(1, 2), "cloudbuild.json", check=True)
+    api.write(a_set(1, 2), "cloudbuild.json")
+    assert not api.write(a_set(1, 2), "cloudbuild.json", check=True)
+
+
 def test_what_a_manifest_names_that_is_no_part_is_left_alone(here):
     (here / "README.md").write_text("mine")
     (here / "cloudbuild-manifest.json").write_text(manifest({"file": "README.md", "sha256": ""}))

@@ -14,9 +14,9 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
+from tools.family import FAMILY, ROOT
 from tools.goldens import printed
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 README = ROOT / "README.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -29,9 +29,12 @@ BROKEN = (
 
 
 def played(text: str, folder: pathlib.Path) -> Iterator[tuple[str, str, str]]:
-    """Run a page's commands in a folder; each with what the page shows and what it printed."""
+    """Run a page's commands in a folder; each with what the page shows and what it printed.
+
+    The folder has the configs, Dockerfiles and example runs of the tests' family.
+    """
     for part in ("config", "dockerfiles", "notebooks/example-runs"):
-        shutil.copytree(ROOT / part, folder / part)
+        shutil.copytree(FAMILY / part, folder / part)
     environment = os.environ | {
         "PATH": f"{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "XDG_CACHE_HOME": str(folder / "cache"),

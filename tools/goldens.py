@@ -14,10 +14,10 @@ import sys
 import tempfile
 
 from imagekit.cli.app import main
+from tools.family import FAMILY, ROOT
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "tests" / "golden"
-DOCKERFILES = ROOT / "dockerfiles"
+DOCKERFILES = FAMILY / "dockerfiles"
 CASES = sorted(path for path in FOLDER.glob("*/*") if path.is_dir())
 LIST = FOLDER / "cases.txt"
 """Every case by name: one that vanishes, or that a glob no longer finds, is noticed."""

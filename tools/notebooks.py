@@ -1,14 +1,14 @@
 """The committed notebooks are executed ones: this makes them, and the tests compare with it.
 
-`make notebooks` executes each again and writes it back without what differs from run to run, so
-that executing twice changes nothing.
+`make notebooks` executes those of this repository's family, and imagekit's own on the family of
+the tests. Each is written without what differs from run to run, so that executing twice changes
+nothing.
 """
 
 import contextlib
 import logging
 import pathlib
 import re
-import shutil
 import tempfile
 
 import nbformat
@@ -17,10 +17,10 @@ from traitlets.config import Config as Traits
 
 from imagekit.runs.record import RESULT_TYPE
 from imagekit.support import notebooks
+from tools.family import FAMILY, ROOT, copied
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-PARTS = ("notebooks", "config", "dockerfiles", "cloudbuild.json", "pyproject.toml")
+NAMES = ("build", "explore", "generate", "history", "start")
+"""The notebooks of imagekit. A family may have others as well."""
 COMMIT = "the commit that was checked out"
 
 
@@ -55,20 +55,22 @@ def _without_commit(data) -> None:
         data[kind] = re.sub(pattern, rf"\1\g<2>{COMMIT}\2", data[kind])
 
 
-def copied(folder: pathlib.Path) -> pathlib.Path:
-    """A copy of what the notebooks read: they may write there, and find no runs."""
-    for part in PARTS:
-        copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
-        copy(ROOT / part, folder / part)
+def project(folder: pathlib.Path) -> pathlib.Path:
+    """A copy of the tests' family with the notebooks of imagekit as they are now."""
+    copied(folder)
+    for name in NAMES:
+        notebook = f"notebooks/{name}.ipynb"
+        (folder / notebook).write_bytes((ROOT / notebook).read_bytes())
     return folder
 
 
 def rewrite() -> None:
-    """Execute every committed notebook in a copy of the project, and write it back."""
-    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(copied(pathlib.Path(folder))):
-        for notebook in NOTEBOOKS:
-            text = executed(pathlib.Path("notebooks", notebook.name))
-            notebook.write_text(text, encoding="utf-8")
+    """Execute every committed notebook in a copy of its family, and write it back."""
+    for family, copy in ((ROOT, lambda folder: copied(folder, ROOT)), (FAMILY, project)):
+        with tempfile.TemporaryDirectory() as made, contextlib.chdir(copy(pathlib.Path(made))):
+            for notebook in sorted(pathlib.Path("notebooks").glob("*.ipynb")):
+                text = executed(notebook)
+                (family / notebook).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

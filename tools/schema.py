@@ -83,10 +83,14 @@ CHOOSERS = (Entry, Exclude, Alias)
 
 def text() -> str:
     """Return the text of the schema file."""
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    site = settings["project"]["urls"]["Documentation"]
-    head = {"$schema": DRAFT, "$id": f"{site}/{FILE.name}", "title": "imagekit config"}
+    head = {"$schema": DRAFT, "$id": address(), "title": "imagekit config"}
     return dumps(head | config()) + "\n"
+
+
+def address() -> str:
+    """Return where the site has the schema, which configs name for editors."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return f"{settings['project']['urls']['Documentation']}/{FILE.name}"
 
 
 def config() -> Schema:

@@ -1,17 +1,25 @@
 """The site, built as `make docs` builds it, and its pages as what links to what."""
 
 import html.parser
-import pathlib
+import shutil
 import subprocess
 import sys
 import urllib.parse
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+from tools.family import FAMILY, ROOT, copied
 
 
-def build(folder, root=ROOT):
-    """Build the site of a checkout into `folder/html`; gives Sphinx's exit code and words."""
-    command = [sys.executable, str(root / "docs" / "build.py"), str(folder)]
+def project(folder, family=FAMILY):
+    """A folder with the documentation and a copy of a family, of which a site can be built."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    shutil.copytree(ROOT / "docs", folder / "docs", ignore=shutil.ignore_patterns("__pycache__"))
+    return copied(folder, family)
+
+
+def build(folder, root, *options):
+    """Build the site of a project into `folder/html`; gives Sphinx's exit code and words."""
+    command = [sys.executable, str(root / "docs" / "build.py"), str(folder), *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr
 

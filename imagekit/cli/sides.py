@@ -36,7 +36,8 @@ def read(name: str, store: Store) -> Side:
     """Read a config, a Cloud Build file, the output of `imagekit matrix --json`, or a run.
 
     `name` is a path, "-" for standard input, `REVISION:PATH` as for git, or the name of a run as
-    for `History.find`.
+    for `History.find`. A build file that was split in that revision is found by its manifest, and
+    the other way round.
     Dockerfiles and the files that they copy are read from the working directory or the revision.
     Raises ConfigError for an invalid config, and UsageError if the name is none of these.
     """
@@ -49,8 +50,9 @@ def read(name: str, store: Store) -> Side:
     if path.exists() and not path.is_dir() and not _is_record(path):
         return Side(name, _inventory(path.read_bytes(), name, Folder(here)))
     revision, colon, inside = name.partition(":")
-    if colon and (data := git.blob(here, name)) is not None:
-        return Side(name, _inventory(data, name, Revision(here, revision)))
+    for other in _same_build(name) if colon else ():
+        if (data := git.blob(here, other)) is not None:
+            return Side(other, _inventory(data, other, Revision(here, revision)))
     if path.is_dir():
         raise UsageError(f"{name} is a folder; name a file in it")
     if colon and revision and "//" not in name and _is_unknown_revision(here, revision):
@@ -93,9 +95,7 @@ def other_side(name: str) -> str:
     Raises UsageError if the first argument is not a file in a revision, or no longer exists.
     """
     _, colon, inside = name.partition(":")
-    # The number of build files may have changed between one and several.
-    manifest = build_files.manifest_path(inside)
-    for other in (inside, manifest, inside.replace(f"-{build_files.MANIFEST}.", ".")):
+    for other in _same_build(inside):
         if colon and inside and pathlib.Path(other).is_file():
             return other
     if colon and inside:
@@ -108,6 +108,12 @@ def other_side(name: str) -> str:
         )
         raise UsageError(message)
     return inside
+
+
+def _same_build(path: str) -> tuple[str, str, str]:
+    """A path, and those that it may have had: there may have been one build file, or several."""
+    single = path.replace(f"-{build_files.MANIFEST}.", ".")
+    return path, build_files.manifest_path(path), single
 
 
 def of_run(runs: history.History, name: str) -> Side:

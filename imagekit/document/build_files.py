@@ -95,6 +95,17 @@ def is_part(path: str, manifest: str) -> bool:
     return bool(re.fullmatch(rf"{stem}[0-9]{{2,}}{re.escape(suffix)}", path))
 
 
+def is_generated(document: Any) -> bool:
+    """Whether a document has the form of a generated build file: every step has its own name.
+
+    Files that other programs or people wrote under such a name are not imagekit's to remove.
+    """
+    steps = document.get("steps") if isinstance(document, Mapping) else None
+    if not isinstance(steps, list) or not steps or "timeout" not in document:
+        return False
+    return all(isinstance(step, Mapping) and {"id", "waitFor"} <= step.keys() for step in steps)
+
+
 def hash_listed(document: Any, name: str) -> str | None:
     """The SHA-256 of a file in a manifest, which detects mixed sets of files."""
     entries = (e for e in document["files"] if e["file"] == name)

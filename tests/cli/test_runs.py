@@ -27,10 +27,10 @@ pytestmark = pytest.mark.edge
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch, root):
+def project(tmp_path, monkeypatch, family):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    shutil.copytree(root / "notebooks/example-runs", "runs")
+    shutil.copytree(family / "notebooks/example-runs", "runs")
     (tmp_path / "old.yaml").write_text(CONFIG)
     (tmp_path / "new.yaml").write_text(
         CONFIG.replace('"13"', '"14"').replace("[py312, py313]", "py313")

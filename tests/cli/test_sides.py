@@ -24,11 +24,11 @@ images: [{python: py312}]
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch, root):
+def project(tmp_path, monkeypatch, family):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "images.yaml").write_text(CONFIG)
-    shutil.copytree(root / "dockerfiles", "dockerfiles")
+    shutil.copytree(family / "dockerfiles", "dockerfiles")
     git(tmp_path, "init", "-q")
     (tmp_path / ".gitignore").write_text("cache\n")
     commit(tmp_path)
@@ -95,16 +95,16 @@ def test_only_a_revision_s_file_has_an_other_side(name, project):
         sides.other_side(name)
 
 
-def test_a_run_by_its_file(project, root):
-    example = sorted((root / "notebooks/example-runs").glob("*-generate-*.json"))[0]
+def test_a_run_by_its_file(project, family):
+    example = sorted((family / "notebooks/example-runs").glob("*-generate-*.json"))[0]
     shutil.copytree(example.parent, "runs")
     by_file = read(f"runs/{example.name}")
     assert by_file == read(example.stem) == read(example.stem[:20])
     assert len(by_file.images) == 4
 
 
-def test_a_run_that_generated_nothing(project, root):
-    shutil.copytree(root / "notebooks/example-runs", "runs")
+def test_a_run_that_generated_nothing(project, family):
+    shutil.copytree(family / "notebooks/example-runs", "runs")
     failed = next(p for p in (project / "runs").iterdir() if '"outcome": "failed"' in p.read_text())
     with pytest.raises(UsageError, match=r"its files record no images \(failed\)"):
         read(failed.stem)
@@ -128,9 +128,17 @@ def test_a_manifest_stands_for_all_of_its_files(project):
     assert list(found.images) == ["cpu-py312", "cpu-py313"]
     commit(project)
     assert read("HEAD:cloudbuild-manifest.json").images == found.images
+    # Whoever does not know whether it was split asks for the single file.
+    assert read("HEAD:cloudbuild.json").images == found.images
+    assert sides.read("HEAD:cloudbuild.json", Store("runs")).name == "HEAD:cloudbuild-manifest.json"
     (project / "cloudbuild-02.json").unlink()
     with pytest.raises(UsageError, match=r"cloudbuild-02.json is missing"):
         read("cloudbuild-manifest.json")
+    (project / "images.yaml").write_text(CONFIG)
+    with pytest.raises(SystemExit):
+        main(["generate", "--config", "images.yaml"])
+    commit(project)
+    assert read("HEAD:cloudbuild-manifest.json") == read("images.yaml")
 
 
 def test_a_revision_that_git_does_not_know(project):

@@ -20,11 +20,11 @@ pytestmark = pytest.mark.edge
 
 
 @pytest.fixture
-def shown(tmp_path, monkeypatch, root):
+def shown(tmp_path, monkeypatch, family):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("COLUMNS", raising=False)
-    shutil.copytree(root / "notebooks/example-runs", tmp_path / "runs")
+    shutil.copytree(family / "notebooks/example-runs", tmp_path / "runs")
     (tmp_path / "runs" / "damaged.ipynb").write_text("{")
 
     def lines(width):

@@ -140,8 +140,8 @@ def test_what_is_no_build_file_has_no_inventory(text):
 
 
 @pytest.mark.parametrize("name", ["images.yaml", "caliban.json"])
-def test_a_plan_s_rows_say_the_same_as_its_document(name, root):
-    config = imagekit.load(root / "config" / name)
+def test_a_plan_s_rows_say_the_same_as_its_document(name, family):
+    config = imagekit.load(family / "config" / name)
     plan = imagekit.plan(config)
     whole = inventory.of_plan(plan, config.cloudbuild)
     built = [

@@ -56,11 +56,6 @@ def test_what_an_image_stands_on(dockerfile, args, base):
     assert parsed.base_of(dockerfile, args) == base
 
 
-def test_the_shipped_dockerfiles_take_nothing_from_the_context(root):
-    for path in (root / "dockerfiles").glob("Dockerfile*"):
-        assert parsed.context_sources(path.read_text()) == []
-
-
 def test_a_quote_that_does_not_end():
     text = "ARG A='x B\nARG C"
     assert parsed.declared_args(text) - parsed.PREDEFINED_ARGS == {"A", "B", "C"}

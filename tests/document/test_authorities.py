@@ -1,7 +1,6 @@
 """What others say of our documents: the issue's own words, Google's types, the public schema."""
 
 import json
-import pathlib
 
 import pytest
 from check_jsonschema.builtin_schemas import get_builtin_schema
@@ -11,8 +10,9 @@ from jsonschema import ValidationError
 from jsonschema.validators import validator_for
 
 from imagekit import api
+from imagekit.document.build_files import MANIFEST
+from tests.conftest import FAMILY, ROOT
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 URL = "gcr.io/blueshift-playground/blueshift"
 
 # Tag → the Dockerfile, the build args and the tag it stands on, as the issue lists them.
@@ -71,7 +71,7 @@ def caliban_steps():
 
 
 def rendered(name):
-    config = api.load(ROOT / "config" / name)
+    config = api.load(FAMILY / "config" / name)
     return api.render(api.plan(config), config)
 
 
@@ -98,11 +98,13 @@ VALIDATOR = validator_for(SCHEMA)(SCHEMA)
 DOCUMENTS = {
     "images.yaml": lambda: rendered("images.yaml"),
     "caliban.json": lambda: rendered("caliban.json"),
+    "layers.yaml": lambda: rendered("layers.yaml"),
     **{
-        path.parent.name: lambda path=path: path.read_text(encoding="utf-8")
-        for path in sorted((ROOT / "tests" / "golden").glob("*/cloudbuild.json"))
+        f"{path.parent.name}/{path.stem}": lambda path=path: path.read_text(encoding="utf-8")
+        for path in sorted((ROOT / "tests" / "golden").glob("*/*/cloudbuild*.json"))
         # In a case that ended in an error the file is what lay there before, of whatever kind.
         if (path.parent / "output").read_text(encoding="utf-8").startswith("exit 0\n")
+        and not path.stem.endswith(MANIFEST)
     },
 }
 

@@ -63,6 +63,26 @@ def test_what_a_part_is_called(path, is_part):
     assert build_files.is_part(path, "x/b-manifest.json") == is_part
 
 
+STEP = {"id": "r:a", "waitFor": ["-"]}
+
+
+@pytest.mark.parametrize(
+    ("document", "is_generated"),
+    [
+        ({"steps": [STEP, STEP], "timeout": "60s"}, True),
+        ({"steps": [STEP]}, False),
+        ({"steps": [STEP, {"id": "r:b"}], "timeout": "60s"}, False),
+        ({"steps": [STEP, "r:b"], "timeout": "60s"}, False),
+        ({"steps": [], "timeout": "60s"}, False),
+        ({"timeout": "60s"}, False),
+        ([STEP], False),
+        (None, False),
+    ],
+)
+def test_what_a_generated_file_looks_like(document, is_generated):
+    assert build_files.is_generated(document) == is_generated
+
+
 def test_merged_builds_pull_nothing_that_they_build():
     build = {"id": "r:a", "args": ["build", "."], "waitFor": ["-"]}
     pull = {"id": "r:a-pull", "args": ["pull", "r:a"], "waitFor": ["-"]}

@@ -9,8 +9,8 @@ from imagekit.notebook import build_report
 
 
 @pytest.fixture
-def report(root):
-    path = str(root / "notebooks/example-build.json")
+def report(family):
+    path = str(family / "notebooks/example-build.json")
     return build_report.report_of(path, run=False, config="", options=[])
 
 

@@ -1,12 +1,9 @@
-"""The committed notebooks: fresh, thin, and readable without running them."""
+"""The notebooks of imagekit, executed on the tests' family: fresh, thin, readable as they are."""
 
 import ast
 import contextlib
 import hashlib
-import os
 import pathlib
-import subprocess
-import sys
 
 import nbformat
 import papermill
@@ -14,70 +11,36 @@ import pytest
 
 import imagekit
 from imagekit.runs.record import RESULT_TYPE
-from tools.notebooks import NOTEBOOKS, ROOT, copied, executed
+from tests.conftest import FAMILY, ROOT
+from tools import notebooks
+from tools.notebooks import executed, project
 
-NAMES = [path.name for path in NOTEBOOKS]
+NAMES = [f"{name}.ipynb" for name in notebooks.NAMES]
 
 
 @pytest.fixture
-def project(tmp_path):
-    """A copy of what the notebooks read, in which they may write."""
-    return copied(tmp_path)
+def copy(tmp_path):
+    """A copy of the tests' family, in which the notebooks may write."""
+    return project(tmp_path)
 
 
 def code_cells(name):
-    notebook = nbformat.read(ROOT / "notebooks" / name, as_version=4)
+    notebook = nbformat.read(FAMILY / "notebooks" / name, as_version=4)
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
-
-
-def nbval(project, *more):
-    command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-q", "-rA"]
-    settings = ["-c", os.devnull, "--rootdir", str(project), "-p", "no:cacheprovider", *more]
-    return subprocess.run(
-        [*command, *settings, "notebooks"],
-        cwd=project,
-        capture_output=True,
-        text=True,
-        check=False,
-        # The plugins of the outer run have nothing to do here.
-        env={
-            key: value for key, value in os.environ.items() if not key.startswith(("COV", "PYTEST"))
-        },
-    )
-
-
-@pytest.mark.edge
-def test_nbval_reproduces_every_output(project):
-    done = nbval(project)
-    assert done.returncode == 0, done.stdout
-    for name in NAMES:
-        assert done.stdout.count(f"PASSED notebooks/{name}::") == len(code_cells(name))
-
-
-@pytest.mark.edge
-def test_nbval_notices_a_changed_output(project):
-    config = project / "config/images.yaml"
-    config.write_text(config.read_text().replace("CUDA: 13.4.2", "CUDA: 13.4.1"))
-    done = nbval(project)
-    assert done.returncode == 1
-    assert "FAILED notebooks/explore.ipynb" in done.stdout
-    assert "FAILED notebooks/generate.ipynb" in done.stdout
 
 
 @pytest.mark.edge
 @pytest.mark.parametrize("name", NAMES)
-def test_committed_notebook_is_what_executing_it_gives(name, project):
-    with contextlib.chdir(project):
-        assert executed(project / "notebooks" / name) == (ROOT / "notebooks" / name).read_text(
-            encoding="utf-8"
-        ), "run `make notebooks` and commit the result"
+def test_committed_notebook_is_what_executing_it_gives(name, copy):
+    # One of them in its own folder, from which it finds the project.
+    with contextlib.chdir(copy / "notebooks" if name == "explore.ipynb" else copy):
+        text = executed(copy / "notebooks" / name)
+    committed = (FAMILY / "notebooks" / name).read_text(encoding="utf-8")
+    assert text == committed, "run `make notebooks` and commit the result"
 
 
-@pytest.mark.edge
-def test_a_notebook_started_in_its_own_folder_finds_the_project(project):
-    with contextlib.chdir(project / "notebooks"):
-        text = executed(project / "notebooks" / "explore.ipynb")
-    assert text == (ROOT / "notebooks" / "explore.ipynb").read_text(encoding="utf-8")
+def test_the_family_of_the_tests_has_the_notebooks_of_imagekit():
+    assert sorted(path.name for path in (FAMILY / "notebooks").glob("*.ipynb")) == [*NAMES]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -104,7 +67,7 @@ def test_is_thin(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_reads_as_prose(name):
-    notebook = nbformat.read(ROOT / "notebooks" / name, as_version=4)
+    notebook = nbformat.read(FAMILY / "notebooks" / name, as_version=4)
     kinds = [cell.cell_type for cell in notebook.cells]
     assert kinds[0] == "markdown"
     assert notebook.cells[0].source.startswith("# ")
@@ -126,7 +89,7 @@ def test_has_one_parameters_cell_that_papermill_can_read(name):
 def test_papermill_finds_every_parameter(name, caplog):
     (cell,) = (c for c in code_cells(name) if "parameters" in c.metadata.get("tags", []))
     declared = [node.target.id for node in ast.parse(cell.source).body]
-    found = papermill.inspect_notebook(str(ROOT / "notebooks" / name))
+    found = papermill.inspect_notebook(str(FAMILY / "notebooks" / name))
     assert list(found) == declared
     assert all(about["inferred_type_name"] != "None" for about in found.values())
     assert all(about["help"] for about in found.values())
@@ -134,7 +97,7 @@ def test_papermill_finds_every_parameter(name, caplog):
 
 
 def test_no_notebook_names_the_machine_it_ran_on():
-    for path in NOTEBOOKS:
+    for path in (FAMILY / "notebooks").glob("*.ipynb"):
         assert str(ROOT) not in path.read_text(encoding="utf-8")
         assert str(pathlib.Path.home()) not in path.read_text(encoding="utf-8")
 
@@ -145,8 +108,8 @@ def test_the_committed_result_is_data():
     assert set(found) == {
         *("config", "inputs", "outputs", "images", "changes", "commit", "imagekit", "build"),
     }
-    plan = imagekit.plan(imagekit.load(ROOT / "config/images.yaml"))
+    plan = imagekit.plan(imagekit.load(FAMILY / "config/images.yaml"))
     assert found["build"]["images"].keys() == {image.tag for image in plan.images}
     assert found["images"]["total"] == len(plan.images)
-    written = hashlib.sha256((ROOT / "cloudbuild.json").read_bytes()).hexdigest()
+    written = hashlib.sha256((FAMILY / "cloudbuild.json").read_bytes()).hexdigest()
     assert found["outputs"] == {"cloudbuild.json": written}

@@ -97,8 +97,8 @@ def test_the_grid_shows_tags_and_reasons(matrix, plan):
     assert list(frame.index)[:2] == [("old", "py39"), ("old", "py310")]
 
 
-def test_the_grid_has_no_base_image_where_the_config_has_none(root):
-    config = imagekit.load(root / "config/caliban.json")
+def test_the_grid_has_no_base_image_where_the_config_has_none(family):
+    config = imagekit.load(family / "config/caliban.json")
     frame = tables.grid(imagekit.matrix(config), imagekit.plan(config)).frame
     assert list(frame.index) == ["py37", "py38"]
     assert frame.loc["py37", "no GPU"] == "✓ cpu-py37"

@@ -21,11 +21,11 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.fixture(autouse=True)
-def project(tmp_path, monkeypatch, root):
+def project(tmp_path, monkeypatch, family):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv(RUN_VARIABLE, raising=False)
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(root / "notebooks/example-runs", tmp_path / history.EXAMPLE)
+    shutil.copytree(family / "notebooks/example-runs", tmp_path / history.EXAMPLE)
     return tmp_path
 
 

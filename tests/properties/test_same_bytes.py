@@ -20,8 +20,8 @@ SURROUNDINGS = (
 
 @pytest.mark.edge
 @pytest.mark.parametrize("name", ["images.yaml", "caliban.json"])
-def test_same_bytes_under_another_hash_seed_and_locale(root, tmp_path, name):
-    config = root / "config" / name
+def test_same_bytes_under_another_hash_seed_and_locale(root, family, tmp_path, name):
+    config = family / "config" / name
     written = []
     for number, surroundings in enumerate(SURROUNDINGS):
         output = tmp_path / f"{number}.json"

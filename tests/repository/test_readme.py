@@ -68,10 +68,3 @@ def test_the_examples_of_the_reference_are_well_formed(root):
     examples = re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     assert [type(yaml.safe_load(example)) for example in examples] == [dict] * len(examples)
     assert examples
-
-
-def test_the_grid_is_that_of_the_config(root, monkeypatch):
-    monkeypatch.chdir(root)
-    with pytest.raises(SystemExit) as stop:
-        main(["readme", "--check"])
-    assert stop.value.code == 0

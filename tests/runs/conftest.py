@@ -1,5 +1,4 @@
 import datetime
-import pathlib
 import shutil
 
 import msgspec
@@ -8,8 +7,9 @@ import pytest
 from imagekit.runs import history
 from imagekit.runs.record import Record
 from imagekit.runs.store import Store
+from tests.conftest import FAMILY
 
-EXAMPLE = pathlib.Path(__file__).resolve().parents[2] / "notebooks" / "example-runs"
+EXAMPLE = FAMILY / "notebooks" / "example-runs"
 
 
 @pytest.fixture(autouse=True)

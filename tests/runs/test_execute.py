@@ -177,11 +177,11 @@ def test_braces_in_a_path_are_only_braces(tmp_path):
     stored(store)
 
 
-def test_the_record_holds_what_came_in_and_what_came_out(tmp_path, root, monkeypatch):
-    monkeypatch.chdir(root)
+def test_the_record_holds_what_came_in_and_what_came_out(tmp_path, family, monkeypatch):
+    monkeypatch.chdir(family)
     parameters = {"output": str(tmp_path / "c.json"), "only": ["cpu"]}
     ended = runner.execute(
-        root / "notebooks/generate.ipynb", parameters, store=Store(tmp_path / "runs")
+        family / "notebooks/generate.ipynb", parameters, store=Store(tmp_path / "runs")
     )
     record, _ = stored(tmp_path / "runs")
     assert record["parameters"] == parameters

@@ -24,10 +24,8 @@ import pytest
 
 from imagekit.support import notebooks
 from tests.system.conftest import missing
-from tools import site
-from tools.notebooks import copied
+from tools.family import ROOT, copied
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "build" / "screenshots"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
@@ -101,7 +99,7 @@ def elsewhere(asked):
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """JupyterLab as `make lab` starts it, on a copy of the project; gives its address."""
+    """JupyterLab as `make lab` starts it, on a copy of the tests' family; gives its address."""
     folder = tmp_path_factory.mktemp("lab")
     project = folder / "project"
     project.mkdir()
@@ -242,13 +240,13 @@ def a_widget_changes_everything(page):
     widgets = page.locator(".widget-vbox").first
     graph = widgets.locator("svg title").first
     titled = graph.text_content()
-    assert "cuda134" in widgets.inner_text()
-    widgets.get_by_label("cuda134").uncheck()
+    assert "cuda130" in widgets.inner_text()
+    widgets.get_by_label("cuda130").uncheck()
     page.wait_for_function(
         "before => document.querySelector('strong[aria-live]').innerText !== before", arg=before
     )
     # One after the other reaches the page.
-    widgets.locator("td", has_text="cuda134").first.wait_for(state="detached")
+    widgets.locator("td", has_text="cuda130").first.wait_for(state="detached")
     page.wait_for_function(
         "([graph, before]) => graph.isConnected === false || graph.textContent !== before",
         arg=[graph.element_handle(), titled],
@@ -268,16 +266,13 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory):
+def built(site_html):
     """The site on a port of this machine: its search asks for files, which `file:` forbids."""
-    folder = tmp_path_factory.mktemp("site")
-    code, said = site.build(folder)
-    assert code == 0, said
-    handler = functools.partial(Quiet, directory=str(folder / "html"))
+    handler = functools.partial(Quiet, directory=str(site_html))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    pages = sorted(path.relative_to(folder / "html") for path in folder.rglob("html/**/*.html"))
+    pages = sorted(path.relative_to(site_html) for path in site_html.rglob("*.html"))
     yield f"http://127.0.0.1:{server.server_port}", [str(path) for path in pages]
     server.shutdown()
     server.server_close()

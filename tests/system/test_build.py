@@ -170,8 +170,8 @@ def test_an_interrupted_build_ends_in_order(build, project, docker):
     assert build().returncode == 0
 
 
-def test_the_notebook_runs_a_build_and_shows_it(build, project, root, docker):
-    shutil.copytree(root / "notebooks", project / "notebooks")
+def test_the_notebook_runs_a_build_and_shows_it(build, project, family, docker):
+    shutil.copytree(family / "notebooks", project / "notebooks")
     (project / "pyproject.toml").touch()
     options = ["--docker", docker, "--network", "host", "--secret", f"id=ca_bundle,src={CA_BUNDLE}"]
     given = [part for option in options for part in ("-p", "options", option)]

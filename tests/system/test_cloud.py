@@ -19,7 +19,7 @@ from imagekit.cli.app import cli
 from imagekit.notebook import build_report
 from tests.system.cloud import Cloud, builder, call, gcloud
 from tests.system.conftest import CA_BUNDLE, missing, run, wait_until
-from tools.notebooks import copied
+from tools.family import copied
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -450,19 +450,22 @@ def test_a_log_is_kept_byte_by_byte(ready, idle, via):
 # ---- what is uploaded, and what starts a build
 
 
-def test_only_what_the_build_needs_is_uploaded(root):
+def test_only_what_the_build_needs_is_uploaded(root, family, tmp_path):
+    copied(tmp_path)
+    shutil.copy(root / ".gcloudignore", tmp_path)
+    (tmp_path / "README.md").write_text("not for a build\n")
     listed = subprocess.run(
         [gcloud(), "meta", "list-files-for-upload", "."],
-        cwd=root,
+        cwd=tmp_path,
         capture_output=True,
         text=True,
         check=True,
     )
     uploaded = {*listed.stdout.split()}
-    assert {*upload.needed(upload.files_of(pathlib.Path("cloudbuild.json")), root)} <= uploaded
+    assert {*upload.needed(upload.files_of(family / "cloudbuild.json"), family)} <= uploaded
     # Another config may need the others.
-    dockerfiles = (path for path in (root / "dockerfiles").rglob("*") if path.is_file())
-    assert uploaded == {str(path.relative_to(root)) for path in dockerfiles}
+    dockerfiles = (path for path in (family / "dockerfiles").rglob("*") if path.is_file())
+    assert uploaded == {str(path.relative_to(family)) for path in dockerfiles}
 
 
 REPOSITORIES = {
@@ -534,11 +537,11 @@ def test_gcloud_imports_every_trigger(tmp_path, idle, monkeypatch):
     assert len(idle.triggers) == len(written)
 
 
-def test_a_trigger_watches_exactly_what_the_images_are_made_of(root):
-    config = imagekit.load(root / "config/images.yaml")
+def test_a_trigger_watches_exactly_what_the_images_are_made_of(family):
+    config = imagekit.load(family / "config/images.yaml")
     plan = imagekit.plan(config)
     files = [upload.BuildFile(pathlib.Path("cloudbuild.json"), imagekit.render(plan, config))]
-    needed = upload.needed(files, root)
+    needed = upload.needed(files, family)
     assert needed == sorted(needed)
     assert needed == [
         "dockerfiles/Dockerfile",

@@ -1,9 +1,6 @@
-"""The files around the code: dependencies, Dockerfiles, what may stand in them."""
+"""The files around the code: dependencies and what may stand in them."""
 
-import pathlib
 import re
-import subprocess
-import sys
 import tomllib
 
 import pytest
@@ -45,31 +42,3 @@ def test_conda_gets_every_extra_that_pip_gets(root, pyproject):
 
 def _version(text):
     return tuple(map(int, text.split(".")))
-
-
-@pytest.mark.edge
-@pytest.mark.parametrize(
-    "name", ["dockerfiles/Dockerfile", "dockerfiles/Dockerfile.gpu", "docker/Dockerfile"]
-)
-def test_dockerfiles_pass_hadolint(name, root):
-    hadolint = pathlib.Path(sys.executable).with_name("hadolint")
-    done = subprocess.run([hadolint, root / name], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (0, "")
-
-
-@pytest.mark.parametrize("name", ["Dockerfile", "Dockerfile.gpu"])
-def test_every_build_arg_is_explained(name, root):
-    text = (root / "dockerfiles" / name).read_text()
-    declared = set(re.findall(r"^ARG (\w+)", text, re.MULTILINE))
-    explained = set(re.findall(r"^#   ([A-Z_]+)  ", text, re.MULTILINE))
-    assert declared == explained
-
-
-@pytest.mark.parametrize("config", ["images.yaml", "caliban.json"])
-def test_every_build_arg_of_the_configs_is_declared(config, root):
-    import imagekit
-
-    for image in imagekit.plan(imagekit.load(root / "config" / config)).images:
-        text = (root / image.dockerfile).read_text()
-        declared = set(re.findall(r"^ARG (\w+)", text, re.MULTILINE))
-        assert set(image.build_args) <= declared, image.tag

@@ -1,0 +1,35 @@
+"""Every notebook executes. What it shows depends on the config, and is not compared."""
+
+import os
+import subprocess
+import sys
+
+import nbformat
+import pytest
+
+from tests.conftest import ROOT
+from tools.family import copied
+
+
+@pytest.mark.edge
+def test_every_notebook_executes(tmp_path):
+    copied(tmp_path, ROOT)
+    command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env", "-q", "-rA"]
+    done = subprocess.run(
+        [*command, "-c", os.devnull, "--rootdir", tmp_path, "-p", "no:cacheprovider", "notebooks"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        # The plugins of the outer run have nothing to do here.
+        env={
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("COV", "PYTEST"))
+        },
+    )
+    assert done.returncode == 0, done.stdout
+    for path in (tmp_path / "notebooks").rglob("*.ipynb"):
+        cells = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
+        name = path.relative_to(tmp_path)
+        assert done.stdout.count(f"PASSED {name}::") == len(cells), done.stdout
