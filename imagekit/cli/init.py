@@ -38,7 +38,7 @@ from imagekit.scaffold.template import CI_FILES, RENAMED, Options
 @click.option("--dry-run", is_flag=True, help="Write nothing; list what would happen.")
 @click.option("--diff", is_flag=True, help="Write nothing; show what would happen as a diff.")
 def init(folder: str, update: bool, dry_run: bool, diff: bool, **options: Any) -> None:
-    """Start a family of images in DIR, or update it after an upgrade.
+    """Start a family of images, or update it.
 
     The files are a config, Dockerfiles and their tests, notebooks, a README, a Makefile, CI, and a
     requirement on this version of imagekit. Files that exist are kept.

@@ -22,9 +22,9 @@ CHECKPOINTS = ".ipynb_checkpoints"
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
 @click.option("--check", is_flag=True, help="Write nothing; exit 4 if a notebook is not clean.")
 def clean_notebooks(paths: tuple[str, ...], check: bool) -> None:
-    r"""Remove from notebooks what differs from machine to machine.
+    r"""Remove versions, times and machine names from notebooks.
 
-    That is the name of the kernel, versions, times, and the state of widgets and cells; outputs
+    What differs from machine to machine and the state of widgets and cells is removed; outputs
     stay. PATH is a notebook, or a folder with notebooks: notebooks/ by default. With - as the
     only PATH, a notebook is read from standard input and written to standard output, as a filter
     for git:

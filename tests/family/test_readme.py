@@ -6,5 +6,5 @@ from tools.goldens import printed
 
 def test_the_grid_of_the_readme_is_that_of_the_config(monkeypatch):
     monkeypatch.chdir(ROOT)
-    code, out, err = printed(["readme", "--check", "--quiet"])
+    code, _, err = printed(["readme", "--check", "--quiet"])
     assert (code, err) == (0, ""), "run `make generate`, or `imagekit readme`"
