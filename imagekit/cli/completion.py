@@ -129,7 +129,9 @@ def parameters(context: click.Context, param: click.Parameter, incomplete: str) 
         from imagekit.runs import execute
         from imagekit.runs.parameters import declared
 
-        path = execute.find(context.params["notebook"] or "", workspace.root())
+        # Before the value of -p is complete, click has not assigned the arguments.
+        given = [context.params.get("notebook"), *context.args]
+        path = execute.find(next((name for name in given if name), ""), workspace.root())
         return _starting(declared(path), incomplete)
     return []
 
@@ -139,11 +141,13 @@ def runs(context: click.Context, param: click.Parameter, incomplete: str) -> Ite
     from imagekit.runs import history
     from imagekit.runs.store import Store, existing
 
-    above = context.obj if isinstance(context.obj, str) else None
-    address = context.params.get("runs") or above
+    # The option may stand before the subcommand, too.
+    above = context.parent.params if context.parent else {}
+    address = context.params.get("runs") or above.get("runs")
     with contextlib.suppress(ImagekitError):
         entries = history.read(existing(address) if address else Store(workspace.runs())).entries
-        return _starting(["latest", *(entry.run for entry in reversed(entries))], incomplete)
+        latest = ["latest"] if entries else []
+        return _starting([*latest, *(entry.run for entry in reversed(entries))], incomplete)
     return []
 
 

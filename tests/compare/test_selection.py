@@ -1,0 +1,66 @@
+import pytest
+
+from imagekit.compare.changes import Changes, Difference, compare
+from imagekit.compare.inventory import ImageSpec, Inventory
+from imagekit.compare.selection import selected
+from imagekit.errors import ConfigError
+
+
+def inventory(repository="h/i", **images):
+    return Inventory(
+        repository=repository,
+        images={
+            name.replace("_", "-"): ImageSpec(dockerfile="D", **fields)
+            for name, fields in images.items()
+        },
+    )
+
+
+BEFORE = inventory(
+    base={"build_args": {"A": "1"}}, gpu={"parent": "base"}, cpu={"build_args": {"A": "1"}}, old={}
+)
+AFTER = inventory(
+    base={"build_args": {"A": "2"}},
+    gpu={"parent": "base", "aliases": ("newest",)},
+    cpu={"build_args": {"A": "2"}},
+    new={},
+)
+
+
+def names(only=(), skip=()):
+    kept = selected(compare(BEFORE, AFTER), BEFORE, AFTER, only, skip)
+    return [*kept.added, *kept.removed, *kept.changed, *kept.rebuilt]
+
+
+@pytest.mark.parametrize(
+    ("only", "skip", "expected"),
+    [
+        ((), (), ["new", "old", "base", "gpu", "cpu", "gpu"]),
+        (("cpu",), (), ["cpu"]),
+        (("h/i:cpu", "old"), (), ["old", "cpu"]),
+        # A parent is built with its image, and an alias is a name.
+        (("newest",), (), ["base", "gpu", "gpu"]),
+        ((), ("gpu", "base", "n*"), ["old", "cpu"]),
+        (("*u",), ("cpu",), ["base", "gpu", "gpu"]),
+    ],
+)
+def test_changes_of_the_selected_images_are_kept(only, skip, expected):
+    assert sorted(names(only, skip)) == sorted(expected)
+
+
+def test_a_glob_that_matches_nothing_is_an_error():
+    with pytest.raises(ConfigError) as stop:
+        names(only=["cpp"], skip=["xyzzy"])
+    messages = [problem.message for problem in stop.value.problems]
+    assert messages == [
+        "only: 'cpp' matches no image; did you mean 'cpu'?",
+        "skip: 'xyzzy' matches no image",
+    ]
+
+
+def test_what_concerns_no_image_is_kept_and_loops_end():
+    loop = inventory(repository=None, a={"parent": "b"}, b={"parent": "a"}, c={"parent": "gone"})
+    changes = Changes(added=("a", "c"), whole=(Difference("timeout", "1", "2"),))
+    kept = selected(changes, Inventory(), loop, ["a", "c"], ["h/i:*"][:0])
+    assert kept == changes
+    assert selected(changes, Inventory(), loop, ["b"]).added == ("a",)
