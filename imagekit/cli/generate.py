@@ -12,8 +12,8 @@ from imagekit.cli import completion
 from imagekit.cli.common import say
 from imagekit.cli.options import config_options, planned, timeout_option
 from imagekit.cli.problems import show
+from imagekit.compare.changes import written
 from imagekit.document.targets import TARGETS
-from imagekit.errors import counted
 from imagekit.planning import preflight
 from imagekit.support.files import read_utf8
 from imagekit.support.workspace import DEFAULT_BUILD_FILE
@@ -73,7 +73,4 @@ def generate(
     changes = api.write(files, output, check=check, replace=replace)
     for line in changes.lines():
         say(line)
-    verb = "is up to date" if check or not changes else "written"
-    several = f" in {len(files) - 1} build files" if len(files) > 1 else ""
-    images = counted(len(plan.images), "image")
-    say(f"{list(files)[-1]} {verb}: {images}{several}; {changes.summary()}")
+    say(written(list(files), len(plan.images), changes))

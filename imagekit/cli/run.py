@@ -73,6 +73,9 @@ def run(
     if record.cell is not None:
         where = f"cell {record.cell.number}" if record.cell.number else "before the first cell"
         click.echo(f"{where}: {record.cell.error}: {record.cell.message}", err=True)
+    if not is_quiet():
+        for line in result.summary:
+            click.echo(line)
     if record.exit_code or not is_quiet():
         click.echo(f"{result.address}: {record.outcome} after {record.seconds:.1f} s", err=True)
     sys.exit(record.exit_code)

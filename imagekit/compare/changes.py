@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from imagekit.docker.names import short_names
-from imagekit.errors import one_line
+from imagekit.errors import counted, one_line
 
 if TYPE_CHECKING:
     from imagekit.compare.inventory import ImageSpec, Inventory
@@ -107,6 +107,13 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
         }
         counts = [f"{len(names)} {kind}" for kind, names in parts.items() if names]
         return ", ".join([*counts, *map(str, self.whole)])
+
+
+def written(files: list[str], images: int, changes: Changes) -> str:
+    """What writing build files did, on one line; the last of several files is their manifest."""
+    verb = "written" if changes else "is up to date"
+    several = f" in {len(files) - 1} build files" if len(files) > 1 else ""
+    return f"{files[-1]} {verb}: {counted(images, 'image')}{several}; {changes.summary()}"
 
 
 def compare(before: Inventory, after: Inventory) -> Changes:

@@ -81,8 +81,9 @@ def _fields(entry: Entry, details: Details, files: str) -> Iterator[tuple[str, l
     yield "versions", [", ".join(f"{name} {text}" for name, text in details.versions.items())]
     yield "config", [_with_text(entry.config or "", entry.config_sha256)]
     result = dict(details.result or {})
-    # The inventory is too long to display; --json includes it.
-    result.pop("build", None)
+    # The inventory is too long to display; --json includes it. The summary repeats the rest.
+    for hidden in ("build", "summary"):
+        result.pop(hidden, None)
     for name in ("inputs", "outputs"):
         if isinstance(result.get(name), dict):
             hashes = result.pop(name)

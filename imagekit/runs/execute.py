@@ -46,6 +46,8 @@ class Run(msgspec.Struct, frozen=True):
     """The outputs of the notebook as text."""
     stderr: tuple[str, ...]
     """What the notebook wrote to stderr."""
+    summary: tuple[str, ...]
+    """The result in a few lines, if the notebook gives any; it is not among the outputs then."""
 
 
 def find(name: str, root: pathlib.Path) -> pathlib.Path:
@@ -141,6 +143,7 @@ def _finish(
         address=_save(store, finished, data if executed.cells else None),
         outputs=tuple(_texts(executed, stderr=False)),
         stderr=tuple(_texts(executed, stderr=True)),
+        summary=_summary(finished.result),
     )
 
 
@@ -332,9 +335,17 @@ def _result(executed: Any) -> dict[str, Any] | None:
     return results[-1] if results else None
 
 
+def _summary(result: Any) -> tuple[str, ...]:
+    lines = result.get("summary") if isinstance(result, dict) else None
+    return tuple(map(str, lines)) if isinstance(lines, list) else ()
+
+
 def _texts(executed: Any, *, stderr: bool) -> Iterator[str]:
     """The outputs of the notebook as text, or what it wrote to stderr."""
     for _, out in _outputs(executed):
-        text = out.get("text") or out.get("data", {}).get("text/plain", "")
+        data = out.get("data", {})
+        if _summary(data.get(RESULT_TYPE)):
+            continue
+        text = out.get("text") or data.get("text/plain", "")
         if text and (out.get("name") == "stderr") == stderr:
             yield str(text).rstrip("\n")

@@ -170,7 +170,8 @@ def test_the_result_is_data_for_machines_and_text_for_people(plan, loaded):
     found = result.of(plan, loaded, changes, config="images.yaml", output="out.json")
     bundle = found._repr_mimebundle_()
     data = bundle[RESULT_TYPE]
-    build = data.pop("build")
+    build, summary = data.pop("build"), data.pop("summary")
+    assert summary == ["out.json written: 9 images; " + changes.summary(), *list(changes.lines())]
     assert build["images"].keys() == {image.tag for image in plan.images}
     assert data == json.loads(bundle["text/plain"])
     assert data["inputs"]["images.yaml"] == sha256("images.yaml")

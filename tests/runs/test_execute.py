@@ -191,6 +191,11 @@ def test_the_record_holds_what_came_in_and_what_came_out(tmp_path, family, monke
     assert record["seconds"] > 0
     assert "papermill" in record["versions"]
     assert any("✓ included" in text for text in ended.outputs)
+    # The result is told in a few lines, and its data is in the record.
+    assert not any("sha256" in text or '"outputs"' in text for text in ended.outputs)
+    assert ended.summary[0] == f"{parameters['output']} written: 1 image; 1 added, new file"
+    assert ended.summary[1].startswith("+ cpu-")
+    assert record["result"]["summary"] == [*ended.summary]
     (notebook,) = (tmp_path / "runs").glob("*.ipynb")
     assert record["executed_sha256"] == hashlib.sha256(notebook.read_bytes()).hexdigest()
 
