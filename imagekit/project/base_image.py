@@ -55,9 +55,10 @@ def _is_gpu(image: Image) -> bool:
 
 
 def choose(wanted: str | None, needs: Needs, config: Config | None, plan: Plan | None) -> Base:
-    """Return the requested base image, or the newest image of the matrix that meets the needs.
+    """Return the requested base image, or one of the matrix that meets the needs.
 
-    `wanted` is a tag or glob of the matrix, or any image reference. Raises UsageError, with the
+    That is the one with the alias `cpu` or `gpu` if it meets them, else the newest. `wanted` is a
+    tag or glob of the matrix, or any image reference. Raises UsageError, with the
     closest matches, if no image meets the needs.
     """
     if wanted is not None:
@@ -68,13 +69,21 @@ def choose(wanted: str | None, needs: Needs, config: Config | None, plan: Plan |
     fitting = [image for image in _candidates(plan) if _fits(image, needs, config)]
     if not fitting:
         raise UsageError(_no_match_message(needs, config, plan))
-    best = _newest(fitting, config)
-    # The matrix's alias for the mode may be another image than the newest.
-    aliased = next((i for i in fitting if ("gpu" if needs.gpu else "cpu") in i.aliases), best)
     alias = "gpu" if needs.gpu else "cpu"
-    hint = "" if aliased is best else f" (--base {alias} is {aliased.tag})"
+    aliased = next((image for image in _candidates(plan) if _has_alias(image, alias)), None)
+    if aliased is not None and aliased in fitting:
+        why = f"{aliased.tag}: the alias {alias!r} of the matrix, with {_describe(needs)}"
+        return Base(plan.reference(aliased.tag), needs.gpu, why)
+    best = _newest(fitting, config)
     of = f"the newest of {len(fitting)} with" if len(fitting) > 1 else "the only one with"
-    return Base(plan.reference(best.tag), needs.gpu, f"{best.tag}: {of} {_describe(needs)}{hint}")
+    not_that = f"; the alias {alias!r}, {aliased.tag}, does not fit" if aliased else ""
+    why = f"{best.tag}: {of} {_describe(needs)}{not_that}"
+    return Base(plan.reference(best.tag), needs.gpu, why)
+
+
+def _has_alias(image: Image, alias: str) -> bool:
+    # Before the colon is a repository.
+    return any(name.rpartition(":")[2] == alias for name in image.aliases)
 
 
 def gpu_of(wanted: str | None, plan: Plan | None) -> bool | None:

@@ -14,21 +14,58 @@ def matrix():
 
 
 @pytest.mark.parametrize(
-    ("needs", "tag"),
+    ("needs", "tag", "why"),
     [
-        (Needs(), "cpu-ubuntu2404-py313"),
-        (Needs(gpu=True), "gpu-ubuntu2404-py313-cuda130"),
-        (Needs(python="3.9"), "cpu-ubuntu2404-py39"),
-        (Needs(python="3"), "cpu-ubuntu2404-py313"),
-        (Needs(specifier="<3.12"), "cpu-ubuntu2404-py311"),
-        (Needs(specifier="==3.11.4", gpu=True), "gpu-ubuntu2404-py311-cuda130"),
+        # `gpu` is the alias of no image.
+        (Needs(gpu=True), "gpu-ubuntu2404-py313-cuda130", "the newest of 12 with Python and CUDA"),
+        (
+            Needs(specifier="==3.11.4", gpu=True),
+            "gpu-ubuntu2404-py311-cuda130",
+            "the newest of 4 with Python ==3.11.4 and CUDA",
+        ),
+        # `cpu` has another Python.
+        (
+            Needs(python="3.9"),
+            "cpu-ubuntu2404-py39",
+            "the newest of 2 with Python 3.9 and no GPU; "
+            "the alias 'cpu', cpu-ubuntu2404-py311, does not fit",
+        ),
+        (
+            Needs(specifier=">3.12"),
+            "cpu-ubuntu2404-py313",
+            "the newest of 2 with Python >3.12 and no GPU; "
+            "the alias 'cpu', cpu-ubuntu2404-py311, does not fit",
+        ),
     ],
 )
-def test_the_newest_that_does_what_is_needed(matrix, needs, tag):
+def test_the_newest_that_does_what_is_needed(needs, tag, why, matrix):
     found = base_image.choose(None, needs, *matrix)
     assert found.reference == f"example.com/team/ml:{tag}"
-    assert found.why.startswith(f"{tag}: ")
+    assert found.why == f"{tag}: {why}"
     assert found.gpu == needs.gpu
+
+
+@pytest.mark.parametrize("needs", [Needs(), Needs(python="3"), Needs(specifier="<3.12")])
+def test_the_maintainers_alias_comes_before_the_newest(needs, matrix):
+    found = base_image.choose(None, needs, *matrix)
+    assert found.reference == "example.com/team/ml:cpu-ubuntu2404-py311"
+    assert found.why.startswith("cpu-ubuntu2404-py311: the alias 'cpu' of the matrix, with Python")
+
+
+def test_an_alias_in_the_repository_of_a_recipe_is_one(config_file):
+    config = imagekit.load(
+        config_file(
+            "base_url: h/i\n"
+            "axes: {python: {a: {V: 3.9}, b: {V: 3.10}}, cuda: {c: {}, d: {}}}\n"
+            "recipes: {r: {dockerfile: D, axes: [python, cuda], repository: x, "
+            "tag: '{python}-{cuda}'}}\n"
+            "images: [{python: [a, b], cuda: [c, d]}]\n"
+            "aliases: {gpu: {python: a, cuda: c}}\n"
+        )
+    )
+    found = base_image.choose(None, Needs(gpu=True), config, imagekit.plan(config))
+    assert found.reference == "h/i/x:a-c"
+    assert found.why == "x:a-c: the alias 'gpu' of the matrix, with Python and CUDA"
 
 
 def test_3_10_is_not_3_1(matrix):
