@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 import click
 
+from imagekit.cli.common import say
 from imagekit.errors import DriftError, NotebookError, Place, Problem, UsageError
 from imagekit.support import notebooks
 from imagekit.support.files import replace_file
@@ -50,8 +51,8 @@ def clean_notebooks(paths: tuple[str, ...], check: bool) -> None:
         )
     for path in unclean:
         replace_file(path, cleaned[str(path)])
-        click.echo(f"{path} cleaned")
-    click.echo(f"{len(files) - len(unclean)} of {len(files)} notebooks were clean")
+        say(f"{path} cleaned")
+    say(f"{len(files) - len(unclean)} of {len(files)} notebooks were clean")
 
 
 def _found(paths: tuple[str, ...]) -> list[pathlib.Path]:

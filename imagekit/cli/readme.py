@@ -7,6 +7,7 @@ import pathlib
 import click
 
 from imagekit import api
+from imagekit.cli.common import say
 from imagekit.cli.options import config_option, grid_options
 from imagekit.cli.problems import show
 from imagekit.errors import DriftError, UsageError
@@ -43,7 +44,7 @@ def readme(
     old = _read(file)
     new = replaced(old, as_markdown(shown), file)
     if new == old:
-        click.echo(f"{file} is up to date")
+        say(f"{file} is up to date")
     elif check:
         raise DriftError(
             f"{file} is out of date:\n{_difference(old, new)}\n"
@@ -51,7 +52,7 @@ def readme(
         )
     else:
         replace_file(pathlib.Path(file), new.encode())
-        click.echo(f"{file} written")
+        say(f"{file} written")
 
 
 def _read(file: str) -> str:
