@@ -122,7 +122,7 @@ def _with(options: Sequence[Callable[[Command], Command]]) -> Callable[[Command]
 @click.command()
 @_with([*_options, _output_option, *_build_options])
 def dockerfile(directory: str, output: str, is_built: bool, **options: Any) -> None:
-    """Print a Dockerfile for a code directory, or build its image.
+    """Print a Dockerfile for a code directory.
 
     The image is based on an image of the matrix and has the dependencies of the directory:
 

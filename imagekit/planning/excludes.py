@@ -62,8 +62,6 @@ class Excludes:
 
     def first(self, values: Values, recipe: str) -> Exclude | None:
         """Return the first rule that matches a combination, and note which rules match."""
-        if not self.rules:
-            return None
         bits = self.matching(values, recipe)
         if not bits:
             return None

@@ -25,6 +25,9 @@ CELL_TRACES = (
 )
 """The metadata of a cell that tells how it was executed and shown."""
 
+WIDGET = "application/vnd.jupyter.widget-view+json"
+"""The media type of a widget in an output."""
+
 Notebook = dict[str, Any]
 
 
@@ -67,8 +70,8 @@ def text(notebook: Notebook) -> bytes:
 def clean(notebook: Notebook) -> None:
     """Remove what differs from one machine or front end to another; outputs stay.
 
-    That is the name of the environment, versions, times, the state of widgets, and how cells were
-    folded. Executed cells are numbered from 1.
+    That is the name of the environment, versions, times, widgets, and how cells were folded.
+    Executed cells are numbered from 1.
     """
     metadata = notebook["metadata"]
     language = _word(metadata, "kernelspec", "language") or _word(metadata, "language_info", "name")
@@ -82,8 +85,16 @@ def clean(notebook: Notebook) -> None:
         cell["metadata"] = {k: v for k, v in kept.items() if not (k == "tags" and v == [])}
         if isinstance(cell["source"], str):
             cell["source"] = cell["source"].splitlines(keepends=True)
+        if "outputs" in cell:
+            # A widget is dead without its state; opening the notebook shows an error in its place.
+            cell["outputs"] = [out for out in cell["outputs"] if not _is_widget(out)]
         if cell.get("execution_count") is not None:
             _number(cell, next(numbers))
+
+
+def _is_widget(output: Any) -> bool:
+    data = output.get("data") if isinstance(output, dict) else None
+    return isinstance(data, dict) and WIDGET in data
 
 
 def _word(metadata: Notebook, section: str, key: str) -> str:

@@ -36,6 +36,26 @@ def test_what_a_build_step_says():
     )
 
 
+def test_what_is_parsed_already_is_read_in_the_same_way():
+    document = {"steps": [step("build", "-t", "h/r:a", ".")]}
+    assert inventory.of_parsed(document) == read(*document["steps"])
+    for other in (None, [], {}, {"steps": 1}, {"steps": [1]}):
+        assert inventory.of_parsed(other) is None
+
+
+def test_of_two_images_of_the_build_the_first_is_the_parent():
+    args = ("--build-arg", "BASE=h/r:b", "--build-arg", "OTHER=h/r:a")
+    bases = [step("build", "-t", f"h/r:{name}", ".") for name in "ab"]
+    made = read(*bases, step("build", "-t", "h/r:c", *args, ".", waitFor=["h/r:a"])).images["c"]
+    assert (made.parent, made.build_args) == ("a", {"BASE": "h/r:b"})
+
+
+def test_the_build_arg_of_the_inline_cache_is_none_of_the_image_s_own():
+    assert only("--build-arg", "BUILDKIT_INLINE_CACHE=1", "--build-arg", "A=1").build_args == {
+        "A": "1"
+    }
+
+
 def test_options_that_are_given_several_times():
     made = only("--secret", "id=a", "--secret", "id=b", "--label", "l=1", "--label", "m=2")
     assert made.options["--secret"] == "id=a, id=b"

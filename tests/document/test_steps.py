@@ -57,6 +57,26 @@ def test_what_a_step_does_for_which_images(name, args, kind, tags):
 
 
 @pytest.mark.parametrize(
+    ("args", "tags", "context", "options"),
+    [
+        (["build", "-t", "a", "ctx"], ["a"], "ctx", []),
+        (["build", "ctx", "--tag=a"], ["a"], "ctx", []),
+        (["build", "-t"], [], ".", []),
+        (["build", "-f", "-", "-"], [], "-", []),
+        (["build", "--pull", "ctx"], [], "ctx", [("--pull", "yes")]),
+        (["build", "--odd", "value", "ctx"], [], "ctx", [("--odd", "value")]),
+        # What follows is an option, so this one has no value.
+        (["build", "--odd", "-t", "a", "ctx"], ["a"], "ctx", [("--odd", "yes")]),
+        (["build", "ctx", "--odd"], [], "ctx", [("--odd", "yes")]),
+        (["build", "--label", "-x=1", "ctx"], [], "ctx", [("--label", "-x=1")]),
+    ],
+)
+def test_the_arguments_of_docker_build(args, tags, context, options):
+    read_args = steps.build_arguments(args)
+    assert (read_args.tags, read_args.context, read_args.options) == (tags, context, options)
+
+
+@pytest.mark.parametrize(
     ("text", "filled"),
     [
         ("$$HOME $$$$", "$HOME $$"),

@@ -58,6 +58,7 @@ def test_what_a_front_end_leaves_is_removed_and_outputs_stay():
     code, prose = saved["cells"]
     code |= {"execution_count": 17, "source": "x = 1\nx"}
     code["outputs"][0]["execution_count"] = 17
+    code["outputs"].append({"data": {notebooks.WIDGET: {}, "text/plain": ["VBox()"]}})
     code["metadata"] |= {
         "execution": {"iopub.status.busy": "2026-01-01"},
         "scrolled": True,
