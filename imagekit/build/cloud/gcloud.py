@@ -100,7 +100,7 @@ class Gcloud:
     def wait_command(self, file: pathlib.Path, text: str, *, stream: bool) -> list[str]:
         """The gcloud command that submits a build file with this text and waits for the build.
 
-        Without `stream`, gcloud does not read the log, for which it would need more rights.
+        With `stream`, gcloud prints the log. It reads a log in a bucket in any case.
         """
         command = [self.program, *self._submit_arguments(file, text), "--quiet"]
         return command if stream else [*command, "--suppress-logs"]
