@@ -58,7 +58,7 @@ def run(
     if notebook is None:
         if arguments:
             raise click.UsageError("--parameter needs a notebook; name it first")
-        _print_notebooks(runner.available(root), root)
+        _print_notebooks(runner.available(root))
         return
     path = runner.find(notebook, root)
     values = parameters.typed(path, arguments)
@@ -81,12 +81,10 @@ def run(
     sys.exit(record.exit_code)
 
 
-def _print_notebooks(paths: Sequence[pathlib.Path], root: pathlib.Path) -> None:
+def _print_notebooks(paths: Sequence[pathlib.Path]) -> None:
     """Print a table of the notebooks with their parameters."""
     from imagekit.runs.parameters import described
 
-    if not paths:
-        raise UsageError(f"no notebooks found in {root / 'notebooks'}; name one by its path")
     lines = []
     for path in paths:
         parameters = [(one.name, one.default, one.description) for one in described(path)]

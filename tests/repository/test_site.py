@@ -140,7 +140,10 @@ def test_the_api_shows_neither_addresses_nor_garbled_attributes(built):
 
 
 def _commands(group):
-    for command in group.commands.values():
+    context = click.Context(group)
+    for command in (group.get_command(context, name) for name in group.list_commands(context)):
+        if command.hidden:
+            continue
         yield command
         if isinstance(command, click.Group):
             yield from _commands(command)
