@@ -17,6 +17,41 @@ def project(folder, family=FAMILY):
     return copied(folder, family)
 
 
+INDEX = """# Site
+
+```{toctree}
+config
+reference/keys
+reference/exit-codes
+reference/records
+```
+
+```{toctree}
+:glob:
+
+notebooks/*
+```
+"""
+
+
+def with_few_pages(folder, not_executed=()):
+    """Give a project the pages that a site needs, beside those of its notebooks.
+
+    Notebooks that are not to be executed are shown as they are.
+    """
+    for part in ("_static", "reference"):
+        (folder / "docs" / part).mkdir(parents=True)
+    for path in (ROOT / "docs").glob("*.py"):
+        shutil.copy(path, folder / "docs")
+    names = [f"notebooks/{name}.ipynb" for name in not_executed]
+    with (folder / "docs/conf.py").open("a", encoding="utf-8") as conf:
+        conf.write(f"\nnb_execution_excludepatterns = {names}\n")
+    (folder / "docs/index.md").write_text(INDEX, encoding="utf-8")
+    (folder / "docs/config.md").write_text("# Config\n", encoding="utf-8")
+    shutil.copy(ROOT / "docs/_static/site.css", folder / "docs/_static")
+    return folder
+
+
 def build(folder, root, *options):
     """Build the site of a project into `folder/html`; gives Sphinx's exit code and words."""
     command = [sys.executable, str(root / "docs" / "build.py"), str(folder), *options]

@@ -155,31 +155,13 @@ def test_the_search_knows_the_pages(built):
     assert (built / "search.html").is_file()
 
 
-INDEX = """# Site
-
-```{toctree}
-config
-reference/keys
-reference/exit-codes
-reference/records
-notebooks/only
-```
-"""
-
-
 @pytest.mark.parametrize(
     ("name", "code", "words"),
     [("succeeds", 0, ""), ("raises", 1, "ZeroDivisionError")],
 )
 def test_a_notebook_that_fails_fails_the_site(name, code, words, tmp_path):
-    # Few pages: what is built is not the point.
-    for part in ("docs/_static", "docs/reference", "notebooks"):
-        (tmp_path / part).mkdir(parents=True)
-    for path in (ROOT / "docs").glob("*.py"):
-        shutil.copy(path, tmp_path / "docs")
-    (tmp_path / "docs/index.md").write_text(INDEX)
-    (tmp_path / "docs/config.md").write_text("# Config\n")
-    (tmp_path / "docs/_static/site.css").touch()
+    site.with_few_pages(tmp_path)
+    (tmp_path / "notebooks").mkdir()
     notebook = nbformat.read(ROOT / f"tests/notebooks/{name}.ipynb", as_version=4)
     notebook.cells.insert(0, nbformat.v4.new_markdown_cell("# The only one"))
     nbformat.write(notebook, tmp_path / "notebooks/only.ipynb")
