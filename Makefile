@@ -8,7 +8,8 @@ BIN := .venv/bin
 help:  ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-generate: .venv/run  ## Write cloudbuild.json from config/images.yaml and record the run
+generate: .venv/run  ## Write cloudbuild.json and the README's grid from config/images.yaml
+	@$(BIN)/imagekit readme
 	@$(BIN)/imagekit run generate
 
 test: .venv/test lint  ## Run all tests
@@ -53,7 +54,6 @@ goldens: .venv/test  ## Rewrite the golden files from what the code gives now
 	$(BIN)/python -m tools.goldens
 	$(BIN)/python -m tools.project_goldens
 	$(BIN)/python -m tools.schema
-	$(BIN)/imagekit readme
 	$(BIN)/python -m tools.console
 
 lock: .venv/test  ## Choose new versions for constraints.txt

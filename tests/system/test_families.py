@@ -13,10 +13,8 @@ import shutil
 import subprocess
 import sys
 
-import click
 import pytest
 
-from imagekit.cli.app import cli
 from tests.conftest import ROOT
 from tools import site
 from tools.family import PARTS
@@ -64,8 +62,6 @@ FAMILIES = {
     "1,000 images": (many, 1000, 7),
 }
 """The config of each, and how many images and build files it gives."""
-NO_README = ("--deselect", "tests/family/test_readme.py")
-"""Until `imagekit readme` writes the table of any config."""
 
 
 @pytest.fixture(params=FAMILIES)
@@ -132,10 +128,7 @@ def the_site_is_built(folder, not_executed):
 
 EXAMPLES = ("build", "history")
 """Notebooks that do not read the config, but show an example."""
-LEFT_OUT = (
-    *("--deselect", "tests/family/test_notebooks.py"),
-    *(() if cli.get_command(click.Context(cli), "readme") else NO_README),
-)
+LEFT_OUT = ("--deselect", "tests/family/test_notebooks.py")
 """The site's build has just executed the notebooks."""
 
 
