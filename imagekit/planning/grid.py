@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import functools
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
@@ -133,6 +134,7 @@ class _Maker:
         self.aliases = {image.tag: image.aliases for image in plan.images}
         """Those of the selected images."""
         self.notes: dict[str, int] = {}
+        self.name = functools.cache(self._name)
 
     def grid(self) -> Grid:
         groups: dict[str, list[tuple[Key, Cell]]] = {}
@@ -225,23 +227,17 @@ class _Maker:
             ),
         )
 
-    def _rank(self, dimensions: Iterable[Dimension]) -> Callable[[Key], list[tuple[int, int]]]:
+    def _rank(self, dimensions: Sequence[Dimension]) -> Callable[[Key], list[tuple[int, int]]]:
         """Keys in the order of the config; first what has no value, then one axis after another."""
 
-        def rank(key: Key) -> list[tuple[int, int]]:
-            return [
-                next(
-                    (
-                        (n, self.ranks[self.axes.index(axis)].get(value, -1))
-                        for n, (axis, value) in enumerate(zip(dimension, values, strict=True))
-                        if value is not None
-                    ),
-                    NOWHERE,
-                )
-                for dimension, values in _parts(dimensions, key)
-            ]
+        @functools.cache
+        def place(dimension: Dimension, values: Key) -> tuple[int, int]:
+            for n, (axis, value) in enumerate(zip(dimension, values, strict=True)):
+                if value is not None:
+                    return n, self.ranks[self.axes.index(axis)].get(value, -1)
+            return NOWHERE
 
-        return rank
+        return lambda key: [place(*part) for part in _parts(dimensions, key)]
 
     def _place(self, cell: Cell | None) -> Place | None:
         if cell is None:
@@ -258,10 +254,7 @@ class _Maker:
     # ---- words
 
     def _names(self, key: Key) -> tuple[str, ...]:
-        return tuple(
-            self._name(dimension, part) or ABSENT
-            for dimension, part in _parts(self.layout.rows, key)
-        )
+        return tuple(self.name(*part) or ABSENT for part in _parts(self.layout.rows, key))
 
     def _heads(self, keys: Iterable[Key]) -> Iterator[tuple[str, ...]]:
         """The words of each column; those of a recipe that never has an axis do not name it."""
@@ -273,7 +266,7 @@ class _Maker:
         for parts in split:
             recipe = _recipe(parts)
             yield tuple(
-                self._name(dimension, values)
+                self.name(dimension, values)
                 or (without(*dimension) if (recipe, dimension) in has or len(parts) == 1 else "")
                 for dimension, values in parts
             )

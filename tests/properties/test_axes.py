@@ -13,7 +13,9 @@ from imagekit import api
 from imagekit.config.schema import ORIGINAL_BASE_URL, Entry, config_from, dump
 from imagekit.errors import ConfigError
 from imagekit.notebook import choice, tables
+from imagekit.planning.grid import grid
 from imagekit.planning.load import derive
+from imagekit.planning.plan import tag_of
 from imagekit.planning.rows import rows, without
 from imagekit.support.yaml_reader import parse
 from tests.properties.free_axes import (
@@ -298,8 +300,8 @@ def test_the_tables_show_every_image_under_its_values(config):
     assert cells.html()
     for axis in config.axes:
         assert [*cells.frame[axis]] == [row.values.get(axis, "") for row in lines]
-    grid = tables.grid(matrix, plan)
-    assert grid.html()
+    table = tables.grid(matrix, plan)
+    assert table.html()
     *down, across = config.axes
     named = [c for entry in config.images for c in combinations(config, entry)]
     always = [axis for axis in config.axes if all(c.get(axis) is not None for c in named)]
@@ -310,7 +312,7 @@ def test_the_tables_show_every_image_under_its_values(config):
             expected[left, row.values.get(across, without(across))].append(row)
     shown = {
         (left if isinstance(left, tuple) else (left,) if down else (), column): text.split("\n")
-        for left, texts in grid.frame.to_dict("index").items()
+        for left, texts in table.frame.to_dict("index").items()
         for column, text in texts.items()
         if text
     }
@@ -325,3 +327,18 @@ def test_the_tables_show_every_image_under_its_values(config):
         for value in values:
             number = sum(c.get(axis) == value for c in built(config))
             assert counted.frame.loc[(axis, value)].get("✓ included", 0) == number
+
+
+@each
+@given(free_configs())
+def test_a_grid_has_every_combination_of_the_matrix_once(config):
+    matrix = api.matrix(config)
+    found = grid(matrix, api.plan(config))
+    places = [p for section in found.sections for line in section.lines for p in line.places if p]
+    expected = [(cell.status, tag_of(matrix, cell)) for cell in matrix.cells]
+    assert sorted((place.status, place.tag) for place in places) == sorted(expected)
+    for place in places:
+        assert (place.note > 0) == (place.status != "built")
+    for section in found.sections:
+        assert len(set(section.columns)) == len(section.columns)
+        assert len({line.names for line in section.lines}) == len(section.lines)

@@ -17,6 +17,7 @@ from imagekit import api
 from imagekit.compare import inventory
 from imagekit.compare.changes import compare, compare_files
 from imagekit.document.split import split
+from imagekit.planning.grid import as_markdown, grid
 from imagekit.planning.rows import counts, plain, rows
 from imagekit.planning.select import select_images
 
@@ -79,6 +80,7 @@ WORK = {
     "write": lambda _, __, texts: api.write(texts[0], "b.json"),
     "rows": lambda before, *_: counts(rows(before.matrix, before.plan)),
     "rows as JSON": lambda before, *_: plain(rows(before.matrix, before.plan), before.config.axes),
+    "grid": lambda before, *_: as_markdown(grid(before.matrix, before.plan)),
     "select": lambda before, *_: select_images(before.plan, ["*-g1*"], ["*p4*"]),
     "tables": lambda before, *_: in_notebook(before),
 }
