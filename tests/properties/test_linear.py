@@ -62,7 +62,8 @@ def prepared(images):
     """A checked config and its build files, before and after a change."""
     before, after = (api.check(config(images, version)) for version in ("1", "2"))
     texts = [dict(imagekit.files(one.plan, one.config, "b.json")) for one in (before, after)]
-    return before, after, texts
+    # What it is made with is measured for the other side.
+    return before, inventory.of_plan(after.plan, after.config.cloudbuild), texts
 
 
 def builds(texts):
@@ -75,7 +76,7 @@ WORK = {
     "split": lambda before, *_: split(before.plan, before.config.cloudbuild),
     "compare files": lambda _, __, texts: compare_files(*map(builds, texts)),
     "compare plans": lambda before, after, _: compare(
-        *(inventory.of_plan(one.plan, one.config.cloudbuild) for one in (before, after))
+        inventory.of_plan(before.plan, before.config.cloudbuild), after
     ),
     "write": lambda _, __, texts: api.write(texts[0], "b.json"),
     "rows": lambda before, *_: counts(rows(before.matrix, before.plan)),

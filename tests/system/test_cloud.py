@@ -17,6 +17,7 @@ from imagekit.build import report as reports
 from imagekit.build.cloud import upload
 from imagekit.cli.app import cli
 from imagekit.notebook import build_report
+from tests.conftest import ROOT
 from tests.system.cloud import Cloud, builder, call, gcloud
 from tests.system.conftest import CA_BUNDLE, missing, run, wait_until
 from tools.family import copied
@@ -63,8 +64,8 @@ def checkout(tmp_path):
     """This repository, as a person has it who submits it."""
     folder = tmp_path / "checkout"
     folder.mkdir()
-    copied(folder)
-    return folder
+    # With the shipped Dockerfiles, which are built.
+    return copied(folder, ROOT)
 
 
 @pytest.fixture
