@@ -155,20 +155,17 @@ def test_the_search_knows_the_pages(built):
     assert (built / "search.html").is_file()
 
 
-@pytest.mark.parametrize(
-    ("name", "code", "words"),
-    [("succeeds", 0, ""), ("raises", 1, "ZeroDivisionError")],
-)
-def test_a_notebook_that_fails_fails_the_site(name, code, words, tmp_path):
+def test_a_notebook_that_fails_fails_the_site(tmp_path):
+    # That the same pages are built with notebooks that succeed, tests/system/test_families.py sees.
     site.with_few_pages(tmp_path)
     (tmp_path / "notebooks").mkdir()
-    notebook = nbformat.read(ROOT / f"tests/notebooks/{name}.ipynb", as_version=4)
+    notebook = nbformat.read(ROOT / "tests/notebooks/raises.ipynb", as_version=4)
     notebook.cells.insert(0, nbformat.v4.new_markdown_cell("# The only one"))
     nbformat.write(notebook, tmp_path / "notebooks/only.ipynb")
-    found, said = site.build(tmp_path / "out", tmp_path)
-    assert found == code, said
-    assert words in said
-    assert ("notebooks/only.ipynb" in said) == (code != 0)
+    code, said = site.build(tmp_path / "out", tmp_path)
+    assert code != 0
+    assert "notebooks/only.ipynb" in said
+    assert "ZeroDivisionError" in said
 
 
 # ---- what pages show is what happens
