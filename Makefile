@@ -9,7 +9,7 @@ help:  ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 generate: .venv/run  ## Write cloudbuild.json and the README's grid from config/images.yaml
-	@$(BIN)/imagekit readme
+	@$(BIN)/imagekit readme --quiet
 	@$(BIN)/imagekit run generate
 
 test: .venv/test lint  ## Run all tests

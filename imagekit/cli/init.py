@@ -56,7 +56,10 @@ def init(folder: str, update: bool, dry_run: bool, diff: bool, **options: Any) -
     unsettled = [c for c in family.changes if c.action in ("conflict", "beside")]
     if unsettled:
         names = ", ".join(change.path for change in unsettled)
-        raise MergeError(f"settle by hand, then commit: {names}")
+        todo = (
+            "these would have to be settled by hand" if dry_run else "settle by hand, then commit"
+        )
+        raise MergeError(f"{todo}: {names}")
     if not update and not dry_run:
         _what_next(family, folder)
 

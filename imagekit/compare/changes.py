@@ -116,11 +116,17 @@ def written(files: list[str], images: int, changes: Changes) -> str:
     return f"{files[-1]} {verb}: {counted(images, 'image')}{several}; {changes.summary()}"
 
 
+def with_same_names(before: Inventory, after: Inventory) -> tuple[Inventory, Inventory]:
+    """Two inventories with whole names, unless each has one repository."""
+    if None in (before.repository, after.repository) and before.images and after.images:
+        return before.whole_names(), after.whole_names()
+    return before, after
+
+
 def compare(before: Inventory, after: Inventory) -> Changes:
     """The changes from one build to another; what is unknown for one of them is not compared."""
     whole = list(_whole_changes(before, after))
-    if None in (before.repository, after.repository) and before.images and after.images:
-        before, after = before.whole_names(), after.whole_names()
+    before, after = with_same_names(before, after)
     same_files = before.files == after.files
     changed = {}
     for name, image in after.images.items():
@@ -138,8 +144,8 @@ def compare(before: Inventory, after: Inventory) -> Changes:
         rebuilt=dict(_consequences(after, others)),
         whole=tuple(whole),
     )
-    known = None not in (before.sequence, after.sequence)
-    if not differences and known and before.sequence != after.sequence:
+    known = None not in (before.order, after.order)
+    if not differences and known and before.order != after.order:
         # With another change, the order would differ in any case.
         return Changes(whole=(Difference(ORDER),))
     return differences

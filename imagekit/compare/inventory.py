@@ -18,6 +18,7 @@ from imagekit.docker.context import inside, made_of
 from imagekit.docker.names import common_repository, short_names
 from imagekit.document import cloudbuild
 from imagekit.document.build_files import merge
+from imagekit.document.cloudbuild import BUILDER
 from imagekit.document.split import split
 from imagekit.document.steps import (
     PROGRAMS,
@@ -64,7 +65,7 @@ class Inventory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The options of the build; None if unknown."""
     files: dict[str, str] = {}
     """The hash of each known file."""
-    sequence: str | None = None
+    order: str | None = None
     """A hash of the steps and their order; None if unknown."""
 
     def whole_names(self) -> Inventory:
@@ -119,7 +120,9 @@ INVALID = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 class _StepArgs(msgspec.Struct):
     """What tells which images a step builds."""
 
+    name: str = ""
     args: list[str] = []
+    entrypoint: str | None = None
 
 
 class _Steps(msgspec.Struct):
@@ -135,18 +138,21 @@ def reference_names(*texts: str) -> tuple[str, ...]:
     """The whole names of the images in build files; empty for a text that is not one."""
     try:
         builds = [
-            [args[i + 1] for i, arg in enumerate(args[:-1]) if arg == "-t"]
+            (step, [args[i + 1] for i, arg in enumerate(args[:-1]) if arg == "-t"])
             for text in texts
             for step in msgspec.json.decode(text, type=_Steps).steps
             if (args := step.args)[:1] == ["build"]
         ]
-        plain = all(names and "$" not in names[0] for names in builds)
+        plain = all(
+            names and "$" not in names[0] and (step.name, step.entrypoint) == (BUILDER, None)
+            for step, names in builds
+        )
     except msgspec.MsgspecError:
         plain = False
     if not plain:
         # A file that another generator may have written needs a closer look.
         return tuple((read(*texts) or Inventory()).whole_names().images)
-    return tuple(name for names in builds for name in names[:1])
+    return tuple(name for _, names in builds for name in names[:1])
 
 
 def with_files(inventory: Inventory, tree: Tree) -> Inventory:
@@ -224,7 +230,7 @@ def _of_document(document: Mapping[str, Any]) -> Inventory:
         repository=repository,
         images=images,
         options=dict(sorted(options.items())),
-        sequence=_sequence(document),
+        order=_order(document),
     )
 
 
@@ -300,7 +306,7 @@ def _belongs(step: _Step, names: Mapping[str, None]) -> bool:
     return step.fields.get("entrypoint") is None and all(tag in names for tag in step.tags)
 
 
-def _sequence(document: Mapping[str, Any]) -> str:
+def _order(document: Mapping[str, Any]) -> str:
     """A hash of the steps; it is compared only where the repository is the same."""
     steps = [document["steps"], document.get("images")]
     return hashlib.sha256(msgspec.json.encode(steps, order="sorted")).hexdigest()
@@ -406,7 +412,7 @@ def _options(
     context = step.build.context_from(_directory(step))
     if context != ".":
         yield "context", context
-    if step.builder != cloudbuild.BUILDER:
+    if step.builder != BUILDER:
         yield "builder", step.builder
     waits = [by_id.get(name, name) for name in step.needs]
     if waits != ["-" if parent is None else parent]:

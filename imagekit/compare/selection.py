@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from imagekit.compare.changes import Changes
+from imagekit.compare.changes import Changes, with_same_names
 from imagekit.compare.inventory import Inventory
 from imagekit.errors import ConfigError, Problem, did_you_mean
 
@@ -27,9 +27,12 @@ def selected(
     """
     if not only and not skip:
         return changes
-    names = {name: own for side in (before, after) for name, own in _names(side)}
+    before, after = with_same_names(before, after)
+    names: dict[str, list[str]] = {}
+    for name, own in (*_names(before), *_names(after)):
+        names.setdefault(name, []).extend(own)
     problems = [
-        Problem(message=f"{option}: {glob!r} matches no image{did_you_mean(glob, names)}")
+        Problem(message=f"--{option}: {glob!r} matches no image{did_you_mean(glob, names)}")
         for option, globs in (("only", only), ("skip", skip))
         for glob in globs
         if not fnmatch.filter([name for own in names.values() for name in own], glob)

@@ -66,5 +66,6 @@ def with_outputs(data: bytes, executed: bytes) -> bytes:
     for cell in notebook["cells"]:
         result = results.get((cell.get("id"), "".join(cell["source"])))
         if cell["cell_type"] == "code" and result is not None:
-            cell |= {key: result[key] for key in ("execution_count", "outputs")}
+            cell["execution_count"] = result.get("execution_count")
+            cell["outputs"] = result.get("outputs", [])
     return notebooks.text(notebook)

@@ -14,6 +14,7 @@ import zlib
 import msgspec
 
 import imagekit
+from imagekit.docker.context import inside
 from imagekit.errors import UsageError
 from imagekit.scaffold.template import Options
 from imagekit.support.workspace import FAMILY_RECORD
@@ -50,12 +51,15 @@ def read(root: pathlib.Path) -> Record | None:
     """
     path = root / FAMILY_RECORD
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Record)
+        found = msgspec.json.decode(path.read_bytes(), type=Record)
     except FileNotFoundError:
         return None
     except (OSError, msgspec.DecodeError) as error:
         message = f"{path}: cannot be read: {error}; take the file from an earlier commit"
         raise UsageError(message) from None
+    if outside := [name for name in found.files if inside(name) != name]:
+        raise UsageError(f"{path}: {outside[0]!r} is not a path in the family; restore the file")
+    return found
 
 
 def encoded(options: Options, written: dict[str, bytes], before: Record | None) -> bytes:

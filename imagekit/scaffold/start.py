@@ -44,14 +44,18 @@ def start(root: pathlib.Path, options: Options, *, force: bool = False) -> Famil
     A file that exists is kept, or with `force` replaced. Raises UsageError if a family is there
     already, or a file cannot be written.
     """
-    if not force and (found := record.read(root)) is not None:
+    found = record.read(root)
+    if found is not None and not force:
         raise UsageError(
             f"{root / FAMILY_RECORD}: imagekit {found.imagekit} has started a family here; run "
             "imagekit init --update to update it, or add --force to replace its files"
         )
-    if not force:
-        taken = tuple(name for name in RENAMED if os.path.lexists(root / name))
-        options = msgspec.structs.replace(options, renamed=taken)
+    if found is not None:
+        # The files of the first names are the user's own.
+        taken = found.options.renamed
+    else:
+        taken = tuple(name for name in RENAMED if not force and os.path.lexists(root / name))
+    options = msgspec.structs.replace(options, renamed=taken)
     texts = template.files(options)
     own = None if force else changes.present(root, DEFAULT_CONFIG)
     readme = options.path("README.md")

@@ -87,6 +87,8 @@ def _merged(path: str, own: bytes, old: bytes, mine: bytes, new: bytes) -> Chang
     label = f"imagekit {imagekit.__version__}"
     merged = git.merge(own, old, new, ("yours", "before", label))
     if merged is None:
+        if git.installed():
+            return _beside(path, new, "it cannot be merged")
         beside = _beside(path, new, "git, which would merge it, is not installed")
         return msgspec.structs.replace(beside, again=True)
     text, conflicts = merged

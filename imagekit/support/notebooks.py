@@ -56,15 +56,22 @@ def _is_cell(cell: Any) -> bool:
         isinstance(cell, dict)
         and isinstance(cell.get("cell_type"), str)
         and isinstance(cell.get("metadata"), dict)
-        and isinstance(cell.get("source"), str | list)
+        and isinstance(cell.get("id"), str | None)
+        and _is_text(cell.get("source"))
         and isinstance(cell.get("outputs", []), list)
     )
+
+
+def _is_text(source: Any) -> bool:
+    lines = source if isinstance(source, list) else [source]
+    return all(isinstance(line, str) for line in lines)
 
 
 def text(notebook: Notebook) -> bytes:
     """Return a notebook as a file's bytes, as nbformat writes them."""
     written = json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True)
-    return (written + "\n").encode("utf-8", "surrogatepass")
+    # Half of a surrogate pair can only be written escaped.
+    return (written + "\n").encode("utf-8", "backslashreplace")
 
 
 def clean(notebook: Notebook) -> None:

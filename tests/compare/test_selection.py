@@ -53,8 +53,8 @@ def test_a_glob_that_matches_nothing_is_an_error():
         names(only=["cpp"], skip=["xyzzy"])
     messages = [problem.message for problem in stop.value.problems]
     assert messages == [
-        "only: 'cpp' matches no image; did you mean 'cpu'?",
-        "skip: 'xyzzy' matches no image",
+        "--only: 'cpp' matches no image; did you mean 'cpu'?",
+        "--skip: 'xyzzy' matches no image",
     ]
 
 
@@ -64,3 +64,20 @@ def test_what_concerns_no_image_is_kept_and_loops_end():
     kept = selected(changes, Inventory(), loop, ["a", "c"], ["h/i:*"][:0])
     assert kept == changes
     assert selected(changes, Inventory(), loop, ["b"]).added == ("a",)
+
+
+def test_an_alias_of_either_side_selects():
+    before, after = inventory(a={"aliases": ("old",)}), inventory(a={"aliases": ("new",)})
+    changes = compare(before, after)
+    assert selected(changes, before, after, ["old"]) == changes
+    assert selected(changes, before, after, ["new"]) == changes
+
+
+def test_whole_names_are_selected_where_one_side_has_several_repositories():
+    before = inventory(a={}, b={})
+    after = inventory(repository=None)
+    after.images["h/i:a"] = after.images["x/y:c"] = ImageSpec(dockerfile="D")
+    changes = compare(before, after)
+    assert (changes.added, changes.removed) == (("x/y:c",), ("h/i:b",))
+    assert selected(changes, before, after, ["*"]) == changes
+    assert selected(changes, before, after, ["h/i:b"]).removed == ("h/i:b",)

@@ -163,13 +163,23 @@ def test_common_files_that_exist_get_a_neighbour_so_that_the_family_works(folder
     assert ran("init") == 0
     found = texts(folder)
     assert {found[name] for name in template.RENAMED} == {b"mine\n"}
-    assert b"imagekit readme IMAGES.md" in found["images.mk"]
+    assert b"imagekit readme --quiet IMAGES.md" in found["images.mk"]
     assert b".venv/family: requirements-images.txt" in found["images.mk"]
     assert b"make -f images.mk test" in found["IMAGES.md"]
     assert b"run: make -f images.mk test" in found[".github/workflows/images.yml"]
     said = capsys.readouterr().out
     assert "Makefile was there before; imagekit's is images.mk\n" in said
     assert said.endswith("Next: make -f images.mk generate\n")
+
+
+def test_force_leaves_the_files_of_others_alone(folder):
+    for name in template.RENAMED:
+        (folder / name).write_text("mine\n")
+    assert ran("init") == 0
+    (folder / "images.mk").write_text("changed\n")
+    assert ran("init", "--force") == 0
+    assert {(folder / name).read_text() for name in template.RENAMED} == {"mine\n"}
+    assert "imagekit readme" in (folder / "images.mk").read_text()
 
 
 def test_a_workflow_below_the_top_of_a_repository_is_not_left_unread(folder, capsys):

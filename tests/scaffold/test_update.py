@@ -94,7 +94,7 @@ def test_a_conflict_is_marked_listed_and_in_the_exit_code(family, version, capsy
     version("1.1", a_txt=NEW, b_txt=NEW)
     assert ran("init", "--update", "--dry-run") == 5
     assert (folder / "a.txt").read_bytes() == OTHER
-    capsys.readouterr()
+    assert capsys.readouterr().err == "these would have to be settled by hand: a.txt\n"
     assert ran("init", "--update") == 5
     marked = b"<<<<<<< yours\n5\n=======\nFIVE\n>>>>>>> imagekit 1.1\n"
     assert (folder / "a.txt").read_bytes() == b"one\ntwo\nthree\nfour\n" + marked
@@ -113,6 +113,7 @@ def test_without_git_the_new_text_is_left_beside_until_there_is_one(
     version("1.1", a_txt=NEW)
     with monkeypatch.context() as context:
         context.setattr(git, "merge", lambda *_: None)
+        context.setattr(git, "installed", lambda: False)
         assert ran("init", "--update") == 5
     assert (folder / "a.txt").read_bytes() == MINE
     assert (folder / "a.txt.imagekit-1.1").read_bytes() == NEW
@@ -123,6 +124,29 @@ def test_without_git_the_new_text_is_left_beside_until_there_is_one(
     monkeypatch.setattr(git, "merge", lambda *_: (b"merged\n", 0))
     assert ran("init", "--update") == 0
     assert (folder / "a.txt").read_bytes() == b"merged\n"
+
+
+def test_what_git_cannot_merge_is_left_beside(family, version, capsys, monkeypatch):
+    folder = family(a_txt=OLD)
+    (folder / "a.txt").write_bytes(MINE)
+    version("1.1", a_txt=NEW)
+    monkeypatch.setattr(git, "merge", lambda *_: None)
+    assert ran("init", "--update") == 5
+    assert "! a.txt: it cannot be merged; the new text is in a.txt.imagekit-1.1\n" in (
+        capsys.readouterr().out
+    )
+    # It was shown once; the next update has nothing to add.
+    assert ran("init", "--update") == 0
+    assert (folder / "a.txt").read_bytes() == MINE
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/x", "a/../../x"])
+def test_a_record_names_nothing_outside_of_the_family(family, capsys, name):
+    folder = family(a_txt=OLD)
+    path = folder / ".imagekit.json"
+    path.write_text(path.read_text().replace('"a.txt"', json.dumps(name)))
+    assert ran("init", "--update") == 2
+    assert f"{name!r} is not a path in the family" in capsys.readouterr().err
 
 
 def test_new_files_are_added_and_files_in_their_place_kept(family, version, capsys):
@@ -285,6 +309,13 @@ def test_outputs_are_not_the_user_s_changes_and_are_kept_where_the_cell_is(famil
     assert generated.cleared(path.read_bytes()) == clean("a", "B", "c")
     assert outputs(path) == ["output 0", "output 2"]
     assert json.loads(path.read_text())["metadata"] == {"kernelspec": {"name": "mine"}}
+
+
+def test_a_cell_without_outputs_of_its_own_gets_none():
+    cell = {"cell_type": "code", "id": "a", "metadata": {}, "source": ["x"]}
+    mine = json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4}).encode()
+    kept = json.loads(generated.with_outputs(notebook("x").replace(b"cell-0", b"a"), mine))
+    assert kept["cells"][0]["outputs"] == []
 
 
 @pytest.mark.edge

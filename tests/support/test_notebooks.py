@@ -95,6 +95,13 @@ def test_cleaning_twice_is_cleaning_once(value):
     assert notebooks.text(again) == once
 
 
+def test_half_of_a_surrogate_pair_stays_and_can_be_read():
+    notebook = copy.deepcopy(CLEAN)
+    notebook["cells"][0]["outputs"] = [{"text": ["\ud800 x"]}]
+    assert notebooks.read(notebooks.text(notebook)) == notebook
+    assert b'"\\ud800 x"' in notebooks.text(notebook)
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -105,6 +112,10 @@ def test_cleaning_twice_is_cleaning_once(value):
         (b'{"metadata": {}, "worksheets": []}', "not a notebook of format 4"),
         (b'{"metadata": {}, "cells": [{"cell_type": "code", "metadata": {}}]}', "of format 4"),
         (b'{"metadata": {}, "cells": [1]}', "of format 4"),
+        (
+            b'{"metadata": {}, "cells": [{"cell_type": "code", "metadata": {}, "source": [1]}]}',
+            "of format 4",
+        ),
         (b"{", "Expecting property name"),
     ],
 )
