@@ -223,7 +223,8 @@ def test_images_of_one_dockerfile_share_its_files():
         '{"steps": [{"name": "x", "args": ["build", "."]}]}',
         '{"steps": [{"name": "gcr.io/cloud-builders/docker", "entrypoint": "x", '
         '"args": ["build", "-t", "a/b:1", "."]}]}',
-        '{"steps": [{"name": "gcr.io/cloud-builders/docker", "args": ["build", "-t", "a/b:1", "."]}]}',
+        '{"steps": [{"name": "gcr.io/cloud-builders/docker", '
+        '"args": ["build", "-t", "a/b:1", "."]}]}',
         "steps: [{name: x, args: [build, -t, a/b:1, .]}]",
         "no build file",
     ],
