@@ -30,7 +30,7 @@ from imagekit.planning.matrix import Matrix
 from imagekit.planning.plan import Plan
 from imagekit.support import log
 from imagekit.support.files import is_special, read_if_there, read_text, replace_file
-from imagekit.support.workspace import DEFAULT_BUILD_FILE
+from imagekit.support.workspace import DEFAULT_BUILD_FILE, DEFAULT_CONFIG
 
 
 def load(
@@ -105,7 +105,8 @@ def _read(path: str | pathlib.Path) -> bytes:
     try:
         return sys.stdin.buffer.read() if path == "-" else pathlib.Path(path).read_bytes()
     except OSError as error:
-        message = f"{path}: cannot be read: {error.strerror}"
+        hint = "; imagekit init starts a family with one" if str(path) == DEFAULT_CONFIG else ""
+        message = f"{path}: cannot be read: {error.strerror}{hint}"
         raise ConfigError([Problem(message=message)]) from None
 
 

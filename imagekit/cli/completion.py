@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    r"""Print the completion script of a shell.
+    """Print the completion script of a shell.
 
     \b
       bash   eval "$(imagekit completion bash)"       in ~/.bashrc
       zsh    eval "$(imagekit completion zsh)"        in ~/.zshrc
       fish   imagekit completion fish | source        in config.fish
-    """
+    """  # noqa: D301 - click reads the escape
     from click.shell_completion import BashComplete, FishComplete, ShellComplete, ZshComplete
 
     kind = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}[shell]

@@ -9,11 +9,13 @@ from typing import Any
 import click
 
 import imagekit
+from imagekit.cli.common import say
 from imagekit.errors import MergeError, UsageError, counted
 from imagekit.scaffold import start as starting
 from imagekit.scaffold import update as updating
 from imagekit.scaffold.start import Family
 from imagekit.scaffold.template import CI_FILES, RENAMED, Options
+from imagekit.support.workspace import DEFAULT_CONFIG
 
 
 @click.command()
@@ -43,6 +45,8 @@ def init(folder: str, update: bool, dry_run: bool, diff: bool, **options: Any) -
     The files are a config, Dockerfiles and their tests, notebooks, a README, a Makefile, CI, and a
     requirement on this version of imagekit. Files that exist are kept.
     """
+    if not folder:
+        raise UsageError("the folder is empty; name one, or leave it out for the current folder")
     root = pathlib.Path(folder)
     family, before = _updated(root, options) if update else (_started(root, options), "")
     if diff:
@@ -86,31 +90,38 @@ def _updated(root: pathlib.Path, options: dict[str, Any]) -> tuple[Family, str]:
 
 def _report(family: Family, before: str, dry_run: bool) -> None:
     """List what happened to the files, first those that are written."""
+    # A dry run is asked for what it lists.
+    out = click.echo if dry_run else say
     shown = [change for change in family.changes if change.written or change.why]
     for change in sorted(shown, key=lambda change: change.action == "keep"):
-        click.echo(change.line())
+        out(change.line())
     written = sum(change.written is not None for change in family.changes)
     would = "would be " if dry_run else ""
     now = imagekit.__version__
     version = f"imagekit {before} → {now}: " if before not in ("", now) else ""
     upgraded = f"; up to date with imagekit {now}" if before and not written else ""
-    click.echo(f"{version}{counted(written, 'file')} {would}written{upgraded}")
+    out(f"{version}{counted(written, 'file')} {would}written{upgraded}")
 
 
 def _what_next(family: Family, folder: str) -> None:
     """Say how names differ from those in the documentation, and the first command."""
     options = family.options
     for name in options.renamed:
-        click.echo(f"{name} was there before; imagekit's is {RENAMED[name]}")
+        say(f"{name} was there before; imagekit's is {RENAMED[name]}")
     if options.ci == "github" and (top := _repository_above(family.root.resolve())):
         inside = family.root.resolve().relative_to(top)
-        click.echo(
+        say(
             f"GitHub reads workflows at the top of a repository: move .github to {top} and set "
             f"defaults.run.working-directory to {inside} in images.yml"
         )
     make = "make" if "Makefile" not in options.renamed else f"make -f {RENAMED['Makefile']}"
     place = "" if family.root.samefile(".") else f"cd {shlex.quote(folder)} && "
-    click.echo(f"Next: {place}{make} generate")
+    is_new = any(
+        c.path == DEFAULT_CONFIG and c.action in ("add", "replace") for c in family.changes
+    )
+    if options.base_url is None and is_new:
+        say(f"Put the address of your repository into base_url in {DEFAULT_CONFIG}")
+    say(f"Next: {place}{make} generate")
 
 
 def _repository_above(root: pathlib.Path) -> pathlib.Path | None:

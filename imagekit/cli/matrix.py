@@ -82,8 +82,12 @@ def matrix(
             document["not_listed"] = more
         click.echo(dumps(document))
     else:
-        _print_table(lines)
-        click.echo(counts(lines, more) + (" (show them with --all)" if more else ""))
+        if lines:
+            _print_table(lines)
+        click.echo(
+            (counts(lines, more) or "no combination has this status")
+            + (" (show them with --all)" if more else "")
+        )
 
 
 def _print_table(lines: list[Row]) -> None:

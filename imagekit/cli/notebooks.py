@@ -23,7 +23,7 @@ CHECKPOINTS = ".ipynb_checkpoints"
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
 @click.option("--check", is_flag=True, help="Write nothing; exit 4 if a notebook is not clean.")
 def clean_notebooks(paths: tuple[str, ...], check: bool) -> None:
-    r"""Remove versions, times and machine names from notebooks.
+    """Remove versions, times and machine names from notebooks.
 
     What differs from machine to machine and the state of widgets and cells is removed; outputs
     stay. PATH is a notebook, or a folder with notebooks: notebooks/ by default. With - as the
@@ -33,7 +33,7 @@ def clean_notebooks(paths: tuple[str, ...], check: bool) -> None:
     \b
         echo '*.ipynb filter=imagekit' >> .gitattributes
         git config filter.imagekit.clean 'imagekit clean-notebooks -'
-    """
+    """  # noqa: D301 - click reads the escape
     if "-" in paths:
         if check or len(paths) > 1:
             raise click.UsageError("- is a filter, which takes no other path and no --check")

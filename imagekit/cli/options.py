@@ -95,6 +95,9 @@ def planned(
     timeout: int | None = None,
 ) -> tuple[Checked, Plan]:
     """Return a checked config and the selected plan; print warnings to standard error."""
+    if base_url == "":
+        # An empty variable of a shell would otherwise mean the config's repository.
+        raise UsageError("--base-url is empty; name a repository, or leave it out")
     checked = api.check(config, base_url=base_url, timeout=timeout)
     for warning in checked.warnings:
         show(warning)

@@ -148,8 +148,8 @@ class _Maker:
 
     def _more(self) -> Iterator[str]:
         if parents := sum(not image.listed for image in self.plan.images):
-            are = "is" if parents == 1 else "are"
-            yield f"{counted(parents, 'more image')} {are} built only as parents of these."
+            are = "is built only as a parent" if parents == 1 else "are built only as parents"
+            yield f"{counted(parents, 'more image')} {are} of these."
         if self.matrix.more:
             number = counted(self.matrix.more, "combination")
             yield f"{number} that no entry in 'images' names: not shown."

@@ -309,13 +309,13 @@ def _defaults(
         for mask, variant in of_recipe.items():
             if not variant.recipe.parent_only:
                 by_mask.setdefault(mask, []).append(variant)
-    # A recipe that reads an axis without values comes last: `gpu` in a config without GPUs.
+    # Never one that reads an axis without values: `gpu` in a config without GPUs.
     complete = {
         mask: [v for v in several if all({*above.recipe.axes} <= usable for above in v.line())]
         for mask, several in by_mask.items()
     }
     return {
-        mask: tuple(v.name for v in complete[mask] or several if not _is_layer(v))
+        mask: tuple(v.name for v in complete[mask] if not _is_layer(v))
         for mask, several in by_mask.items()
     }
 

@@ -55,6 +55,7 @@ def test_only_some_statuses(matrix):
     ]
     assert matrix("--status", "built") == matrix("--status", "included")
     assert '"rows": []' in matrix("--status", "not selected", "--json")[1]
+    assert matrix("--status", "not selected")[1] == "no combination has this status\n"
 
 
 def test_the_grid(matrix):
@@ -73,6 +74,19 @@ def test_the_grid(matrix):
     ]
     _, out, _ = matrix("--grid", "--markdown", "--rows", "python", "--columns", "gpu,base_image")
     assert out.startswith("| python | no GPU, a | no GPU, b | c1, a | c1, b |")
+
+
+def test_an_empty_address_and_an_absent_config_are_told(matrix, tmp_path):
+    assert matrix("--base-url", "")[::2] == (
+        2,
+        "--base-url is empty; name a repository, or leave it out\n",
+    )
+    with contextlib.chdir(tmp_path):
+        _, _, err = printed(["matrix"])
+    assert err == (
+        "config/images.yaml: cannot be read: No such file or directory; imagekit init starts a "
+        "family with one\n"
+    )
 
 
 @pytest.mark.parametrize(

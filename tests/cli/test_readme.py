@@ -21,7 +21,7 @@ GRID = (
     "\n"
     "1. no entry in 'images' names it\n"
     "\n"
-    "1 more image is built only as parents of these.\n"
+    "1 more image is built only as a parent of these.\n"
 )
 
 

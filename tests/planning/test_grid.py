@@ -72,7 +72,7 @@ def test_the_last_axis_is_across_and_what_has_none_of_it_is_a_column(drawn):
         ("u2", "py310"): ["✓", "· (2)"],
     }
     assert found.notes == ("no | <b>wheels</b>", "no entry in 'images' names it")
-    assert found.more == ("1 more image is built only as parents of these.",)
+    assert found.more == ("1 more image is built only as a parent of these.",)
     assert section.lines[0].places[1].tag == "gpu-u1-py39-cuda1"
 
 
@@ -88,7 +88,7 @@ def test_markdown_names_versions_and_escapes_what_the_config_says(drawn):
         "1. no \\| &lt;b&gt;wheels&lt;/b&gt;\n"
         "2. no entry in 'images' names it\n"
         "\n"
-        "1 more image is built only as parents of these.\n"
+        "1 more image is built only as a parent of these.\n"
     )
 
 

@@ -60,8 +60,12 @@ def test_an_empty_folder_becomes_a_family(folder, capsys):
     assert f"imagekit[family]=={imagekit.__version__}\n".encode() in found["requirements.txt"]
     assert found["README.md"].startswith(b"# mine\n")
     said = capsys.readouterr().out.splitlines()
-    assert said[-2:] == [f"{len(found) - 1} files written", "Next: cd mine && make generate"]
-    assert sorted(said[:-2]) == sorted(f"+ {name}" for name in found if name != ".imagekit.json")
+    assert said[-3:] == [
+        f"{len(found) - 1} files written",
+        "Put the address of your repository into base_url in config/images.yaml",
+        "Next: cd mine && make generate",
+    ]
+    assert sorted(said[:-3]) == sorted(f"+ {name}" for name in found if name != ".imagekit.json")
 
 
 def test_no_template_is_left_unfilled(folder):
@@ -208,6 +212,20 @@ def test_the_readme_has_the_table_of_the_config(folder, capsys):
     (folder / "c/config").mkdir(parents=True)
     (folder / "c/config/images.yaml").write_text("nonsense")
     assert ran("init", "c") == 0
+
+
+def test_what_is_said(folder, capsys):
+    assert ran("init", "") == 2
+    assert "the folder is empty; name one" in capsys.readouterr().err
+    assert ran("init", "a") == 0
+    hint = "Put the address of your repository into base_url in config/images.yaml\n"
+    assert hint in capsys.readouterr().out
+    assert ran("init", "b", "--base-url", "reg.example.com/p/ml") == 0
+    assert hint not in capsys.readouterr().out
+    assert ran("-q", "init", "c") == 0
+    assert capsys.readouterr().out == ""
+    assert ran("-q", "init", "d", "--dry-run") == 0
+    assert "+ Makefile\n" in capsys.readouterr().out
 
 
 def test_force_replaces_files(folder, capsys):
