@@ -27,13 +27,9 @@ def clean_notebooks(paths: tuple[str, ...], check: bool) -> None:
 
     What differs from machine to machine and the state of widgets and cells is removed; outputs
     stay. PATH is a notebook, or a folder with notebooks: notebooks/ by default. With - as the
-    only PATH, a notebook is read from standard input and written to standard output, as a filter
-    for git:
-
-    \b
-        echo '*.ipynb filter=imagekit' >> .gitattributes
-        git config filter.imagekit.clean 'imagekit clean-notebooks -'
-    """  # noqa: D301 - click reads the escape
+    only PATH, a notebook is read from standard input and written to standard output; this is a
+    filter for git: git config filter.imagekit.clean "imagekit clean-notebooks -".
+    """
     if "-" in paths:
         if check or len(paths) > 1:
             raise click.UsageError("- is a filter, which takes no other path and no --check")

@@ -310,4 +310,4 @@ def test_run_alone_lists_the_notebooks_and_their_parameters(tmp_path):
     shutil.rmtree(tmp_path / "notebooks")
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "\n generate    config " in done.stdout, "imagekit brings its own along"
+    assert "\n generate   config " in done.stdout, "imagekit brings its own along"

@@ -106,7 +106,17 @@ def test_the_committed_result_is_data():
     outputs = [out for cell in code_cells("generate.ipynb") for out in cell.outputs]
     (found,) = [out.data[RESULT_TYPE] for out in outputs if RESULT_TYPE in out.data]
     assert set(found) == {
-        *("config", "inputs", "outputs", "images", "changes", "commit", "imagekit", "build"),
+        *(
+            "config",
+            "inputs",
+            "outputs",
+            "images",
+            "changes",
+            "commit",
+            "imagekit",
+            "build",
+            "summary",
+        ),
     }
     plan = imagekit.plan(imagekit.load(FAMILY / "config/images.yaml"))
     assert found["build"]["images"].keys() == {image.tag for image in plan.images}
