@@ -299,8 +299,10 @@ def _no_default(recipes: Recipes, mask: int) -> str:
         return f"recipes {names} are both built for {axes}; name one with 'recipe'"
     if not recipes.by_name:
         return "the config has no recipe; add one to 'recipes'"
-    if not recipes.defaults:
+    if all(recipe.parent_only for recipe in recipes.by_name.values()):
         return "every recipe is 'parent_only'; name one with 'recipe'"
+    if not recipes.defaults:
+        return "every recipe reads an axis that has no values; add values, or a recipe"
 
     def difference(other: int) -> int:
         return (mask ^ other).bit_count()

@@ -309,15 +309,16 @@ def _defaults(
         for mask, variant in of_recipe.items():
             if not variant.recipe.parent_only:
                 by_mask.setdefault(mask, []).append(variant)
-    # Never one that reads an axis without values: `gpu` in a config without GPUs.
-    complete = {
-        mask: [v for v in several if all({*above.recipe.axes} <= usable for above in v.line())]
+    names = {
+        # Never one that reads an axis without values: `gpu` in a config without GPUs.
+        mask: tuple(
+            v.name
+            for v in several
+            if all({*above.recipe.axes} <= usable for above in v.line()) and not _is_layer(v)
+        )
         for mask, several in by_mask.items()
     }
-    return {
-        mask: tuple(v.name for v in complete[mask] if not _is_layer(v))
-        for mask, several in by_mask.items()
-    }
+    return {mask: some for mask, some in names.items() if some}
 
 
 def _is_layer(variant: Variant) -> bool:
