@@ -7,7 +7,6 @@ import pathlib
 import sys
 import warnings
 from collections.abc import Mapping, Sequence, Set
-from typing import Any
 
 import msgspec
 
@@ -30,6 +29,7 @@ from imagekit.planning.matrix import Matrix
 from imagekit.planning.plan import Plan
 from imagekit.support import log
 from imagekit.support.files import is_special, read_if_there, read_text, replace_file
+from imagekit.support.json_text import value_of
 from imagekit.support.workspace import DEFAULT_BUILD_FILE, DEFAULT_CONFIG
 
 
@@ -222,7 +222,7 @@ def _left_over(path: str, known: Set[str]) -> list[str]:
         for name in build_files.paths(manifest, beside)
         if name not in known
         and build_files.is_part(name, manifest)
-        and build_files.is_generated(_json(read_if_there(pathlib.Path(name))))
+        and build_files.is_generated(value_of(read_if_there(pathlib.Path(name))))
     ]
 
 
@@ -236,20 +236,12 @@ def _standing(path: str) -> dict[str, str]:
 
 def _listed(manifest: str) -> list[str]:
     """The files that a manifest lists, then the manifest; empty if it is not a valid manifest."""
-    names = build_files.listed(_json(read_if_there(pathlib.Path(manifest))))
+    names = build_files.listed(value_of(read_if_there(pathlib.Path(manifest))))
     if names is None:
         return []
     paths = build_files.paths(manifest, names)
     # What else a manifest may name is none of ours to replace or to remove.
     return [*(path for path in paths if build_files.is_part(path, manifest)), manifest]
-
-
-def _json(text: str | None) -> Any:
-    """The value of a JSON text; None if it is none."""
-    try:
-        return json.loads(text or "null")
-    except (ValueError, RecursionError):
-        return None
 
 
 def _builds(files: Mapping[str, str], path: str) -> list[str]:
@@ -278,7 +270,7 @@ def parts_of(text: str, path: str) -> list[str] | None:
 
     Raises UsageError if a file is missing or does not match the manifest.
     """
-    document = _json(text)
+    document = value_of(text)
     names = build_files.listed(document)
     if names is None:
         return None

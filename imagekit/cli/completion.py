@@ -12,7 +12,7 @@ import click
 from imagekit import api
 from imagekit.errors import ImagekitError
 from imagekit.planning.load import Checked
-from imagekit.support import workspace
+from imagekit.support import shipped, workspace
 from imagekit.support.workspace import DEFAULT_CONFIG
 
 VARIABLE = "_IMAGEKIT_COMPLETE"
@@ -115,11 +115,7 @@ def pythons(context: click.Context, param: click.Parameter, incomplete: str) -> 
 
 def notebooks(context: click.Context, param: click.Parameter, incomplete: str) -> Items:
     """The notebooks that `imagekit run` finds by name, else any file."""
-    names: list[str] = []
-    with contextlib.suppress(ImagekitError, ImportError):
-        from imagekit.runs.execute import available
-
-        names = [path.stem for path in available(workspace.root())]
+    names = [path.stem for path in shipped.notebooks(workspace.root())]
     return _starting(names, incomplete) or files(context, param, incomplete)
 
 

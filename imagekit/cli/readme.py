@@ -6,17 +6,13 @@ import pathlib
 
 import click
 
-from imagekit import api
 from imagekit.cli.common import say
-from imagekit.cli.options import config_option, grid_options
-from imagekit.cli.problems import show
+from imagekit.cli.options import config_option, grid_options, planned
 from imagekit.errors import DriftError, UsageError
 from imagekit.planning.grid import as_markdown, grid
-from imagekit.planning.load import select
 from imagekit.support.files import replace_file
+from imagekit.support.markdown import BEGIN, END
 
-BEGIN, END = "<!-- begin: imagekit readme -->", "<!-- end: imagekit readme -->"
-"""The lines around what is written."""
 FENCES = ("```", "~~~")
 
 
@@ -36,11 +32,8 @@ def readme(
     "<!-- begin: imagekit readme -->" and "<!-- end: imagekit readme -->"; the rest of the file
     stays as it is.
     """
-    checked = api.check(config)
-    for warning in checked.warnings:
-        show(warning)
-    matrix = checked.matrix
-    shown = grid(matrix, select(checked, (), ()), rows=rows, columns=columns, versions=True)
+    checked, plan = planned(config, base_url=None, only=(), skip=())
+    shown = grid(checked.matrix, plan, rows=rows, columns=columns, versions=True)
     old = _read(file)
     new = replaced(old, as_markdown(shown), file)
     if new == old:

@@ -12,7 +12,7 @@ from imagekit.cli import completion, table
 from imagekit.cli.common import is_quiet, say
 from imagekit.cli.options import store_option
 from imagekit.errors import UsageError
-from imagekit.support import extras, workspace
+from imagekit.support import extras, shipped, workspace
 
 
 @click.command()
@@ -58,7 +58,7 @@ def run(
     if notebook is None:
         if arguments:
             raise click.UsageError("--parameter needs a notebook; name it first")
-        _print_notebooks(runner.available(root))
+        _print_notebooks(shipped.notebooks(root))
         return
     path = runner.find(notebook, root)
     values = parameters.typed(path, arguments)

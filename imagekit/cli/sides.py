@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pathlib
 import sys
-from typing import Any
 
 import msgspec
 
@@ -19,7 +18,7 @@ from imagekit.runs import history
 from imagekit.runs.store import Store
 from imagekit.support import git, log
 from imagekit.support.checkout import Folder, Revision
-from imagekit.support.json_text import loads
+from imagekit.support.json_text import value_of
 from imagekit.support.tree import Tree
 
 
@@ -146,7 +145,7 @@ def _is_record(path: pathlib.Path) -> bool:
 
 def _inventory(data: bytes, name: str, tree: Tree) -> Inventory:
     text = data.decode(errors="replace")
-    document = _json(text)
+    document = value_of(text) if text.lstrip()[:1] == "{" else None
     if isinstance(document, dict) and isinstance(document.get("rows"), list):
         try:
             images: Inventory | None = inventory.of_rows(document)
@@ -178,10 +177,3 @@ def _parts(name: str, parts: list[str], tree: Tree) -> list[str]:
         if data is None:
             raise UsageError(f"{name}: its file {part} is missing; generate them again")
     return [data.decode(errors="replace") for data in contents.values() if data is not None]
-
-
-def _json(text: str) -> Any:
-    try:
-        return loads(text) if text.lstrip()[:1] == "{" else None
-    except (ValueError, RecursionError):
-        return None

@@ -100,15 +100,16 @@ def read(*texts: str) -> Inventory | None:
     as far as their steps are understood.
     """
     try:
-        return _of_document(merge([_document(_parsed(text)) for text in texts]))
+        parsed = [_parsed(text) for text in texts]
     except INVALID:
         return None
+    return of_parsed(*parsed)
 
 
-def of_parsed(document: Any) -> Inventory | None:
-    """Like `read`, for a file that is parsed already."""
+def of_parsed(*parsed: Any) -> Inventory | None:
+    """Like `read`, for files that are parsed already."""
     try:
-        return _of_document(merge([_document(document)]))
+        return _of_document(merge(map(_document, parsed)))
     except INVALID:
         return None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -10,6 +9,7 @@ import msgspec
 from imagekit.compare.changes import Changes, with_same_names
 from imagekit.compare.inventory import Inventory
 from imagekit.errors import ConfigError, Problem, did_you_mean
+from imagekit.planning.select import Globs
 
 
 def selected(
@@ -31,19 +31,16 @@ def selected(
     names: dict[str, list[str]] = {}
     for name, own in (*_names(before), *_names(after)):
         names.setdefault(name, []).extend(own)
+    included, skipped = Globs(only), Globs(skip)
+    wanted = {name for name, own in names.items() if included.match(own)} if only else {*names}
+    wanted -= {name for name, own in names.items() if skipped.match(own)}
     problems = [
         Problem(message=f"--{option}: {glob!r} matches no image{did_you_mean(glob, names)}")
-        for option, globs in (("only", only), ("skip", skip))
-        for glob in globs
-        if not fnmatch.filter([name for own in names.values() for name in own], glob)
+        for option, globs in (("only", included), ("skip", skipped))
+        for glob in globs.unused()
     ]
     if problems:
         raise ConfigError(problems)
-    wanted = {
-        name
-        for name, own in names.items()
-        if (not only or _matches(own, only)) and not _matches(own, skip)
-    }
     # Parents are built with their images, so a selection has them, too.
     kept = {name for side in (before, after) for name in _with_parents(side, wanted)}
     return msgspec.structs.replace(
@@ -61,10 +58,6 @@ def _names(side: Inventory) -> Iterator[tuple[str, list[str]]]:
         short = [name, *image.aliases]
         whole = [] if side.repository is None else [f"{side.repository}:{one}" for one in short]
         yield name, [*short, *whole]
-
-
-def _matches(names: Sequence[str], globs: Sequence[str]) -> bool:
-    return any(fnmatch.fnmatchcase(name, glob) for glob in globs for name in names)
 
 
 def _with_parents(side: Inventory, names: set[str]) -> Iterator[str]:

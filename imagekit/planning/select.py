@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -36,9 +36,9 @@ def select_images(
     """
     if not only and not skip:
         return plan
-    matching = {option: _Globs(globs) for option, globs in (("only", only), ("skip", skip))}
+    matching = {option: Globs(globs) for option, globs in (("only", only), ("skip", skip))}
     included, skipped = (
-        {image.tag for image in plan.images if globs.match(plan, image)}
+        {image.tag for image in plan.images if globs.match(_names(plan, image))}
         for globs in matching.values()
     )
     problems = [
@@ -69,26 +69,29 @@ def select_images(
     )
 
 
-class _Globs:
+class Globs:
     """Globs, compiled once, with those that have matched an image."""
 
     def __init__(self, globs: Sequence[str]) -> None:
         self.patterns = {glob: re.compile(fnmatch.translate(glob)).match for glob in globs}
         self.used: set[str] = set()
 
-    def match(self, plan: Plan, image: Image) -> bool:
-        """Whether a glob matches a name of an image, and note which ones do."""
-        if not self.patterns:
-            return False
-        short = (image.tag, *image.aliases)
-        names = (*short, *map(plan.reference, short))
-        matched = [g for g, match in self.patterns.items() if any(map(match, names))]
+    def match(self, names: Iterable[str]) -> bool:
+        """Whether a glob matches one of an image's names, and note which ones do."""
+        every = [*names] if self.patterns else []
+        matched = [glob for glob, match in self.patterns.items() if any(map(match, every))]
         self.used.update(matched)
         return bool(matched)
 
     def unused(self) -> list[str]:
         """Return the globs that have matched no image."""
         return [glob for glob in self.patterns if glob not in self.used]
+
+
+def _names(plan: Plan, image: Image) -> Iterator[str]:
+    for name in (image.tag, *image.aliases):
+        yield name
+        yield plan.reference(name)
 
 
 def _instead(plan: Plan, glob: str, missing: Mapping[str, str]) -> str:

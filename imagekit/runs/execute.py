@@ -56,24 +56,14 @@ def find(name: str, root: pathlib.Path) -> pathlib.Path:
     A name that the project does not have is one of the notebooks that imagekit brings along.
     Raises UsageError if there is none.
     """
-    folders = (root / "notebooks", shipped.root() / "notebooks")
+    folders = shipped.notebook_folders(root)
     named = [folder / file for folder in folders for file in (f"{name}.ipynb", name)]
     for path in (pathlib.Path(name), *named):
         if path.suffix == ".ipynb" and path.is_file():
             return path.resolve()
-    known = [path.stem for path in available(root)]
+    known = [path.stem for path in shipped.notebooks(root)]
     near = did_you_mean(name, known) or f"; available: {', '.join(known)}"
     raise UsageError(f"notebook {name!r} not found in {folders[0]}{near}")
-
-
-def available(root: pathlib.Path) -> list[pathlib.Path]:
-    """The notebooks that have a name, sorted: the project's, and those that imagekit brings along.
-
-    Where both have one of a name, it is the project's.
-    """
-    folders = (shipped.root() / "notebooks", root / "notebooks")
-    found = {path.stem: path for folder in folders for path in folder.glob("*.ipynb")}
-    return [found[name] for name in sorted(found)]
 
 
 def execute(

@@ -8,10 +8,9 @@ from __future__ import annotations
 import re
 
 from imagekit.support import notebooks
+from imagekit.support.markdown import BEGIN, END
 
-TABLE = re.compile(
-    rb"(?<=<!-- begin: imagekit readme -->\n).*?(?=<!-- end: imagekit readme -->)", re.S
-)
+TABLE = re.compile(rf"(?<={BEGIN}\n).*?(?={END})".encode(), re.DOTALL)
 """What `imagekit readme` writes, between its marks."""
 
 

@@ -16,6 +16,14 @@ def dumps(value: Any) -> str:
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
 
 
+def value_of(text: str | None) -> Any:
+    """Return the value of a JSON text; None if there is no text, or it is not JSON."""
+    try:
+        return loads(text or "null")
+    except (ValueError, RecursionError):
+        return None
+
+
 def loads(text: str) -> Any:
     """Return the value of a JSON text, as `json.loads` does, in half the time.
 

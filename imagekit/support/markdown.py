@@ -6,6 +6,9 @@ import html
 
 from imagekit.errors import one_line
 
+BEGIN, END = "<!-- begin: imagekit readme -->", "<!-- end: imagekit readme -->"
+"""The lines around what `imagekit readme` writes."""
+
 
 def text(plain: str) -> str:
     """Escape a text for a table cell or a line of Markdown."""

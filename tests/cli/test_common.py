@@ -12,18 +12,8 @@ import click
 import pytest
 
 from imagekit.cli.app import cli, main
-from tests.conftest import ROOT
-
-CONFIG = """
-base_url: example.com/team/image
-python_versions: {py39: {PYTHON_VERSION: 3.9}, py310: {PYTHON_VERSION: 3.10}}
-gpu_versions: {cuda1: {CUDA: 1.0}}
-images:
-  - python: [py39, py310]
-  - {python: [py39, py310], gpu: cuda1}
-exclude:
-  - {python: py39, gpu: cuda1, reason: too old}
-"""
+from tests.cli.test_app import CONFIG
+from tests.conftest import FAMILY
 
 
 @pytest.fixture
@@ -32,7 +22,7 @@ def call(capsys, config_file, monkeypatch):
         # Set first, so that what the command line sets is taken back.
         monkeypatch.setenv(name, "")
     config_file(CONFIG)
-    pathlib.Path("dockerfiles").symlink_to(ROOT / "dockerfiles")
+    pathlib.Path("dockerfiles").symlink_to(FAMILY / "dockerfiles")
 
     def run(*args):
         with pytest.raises(SystemExit) as stop:
@@ -293,7 +283,7 @@ def test_both_names_build_the_image_of_a_directory(call, words):
 
 @pytest.mark.edge
 def test_run_alone_lists_the_notebooks_and_their_parameters(tmp_path):
-    shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")
+    shutil.copytree(FAMILY / "notebooks", tmp_path / "notebooks")
     (tmp_path / "pyproject.toml").write_text("")
     command = [sys.executable, "-m", "imagekit", "run"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from imagekit.cli.app import main
-from tests.conftest import ROOT
+from tests.conftest import FAMILY
 
 CONFIG = """
 base_url: example.com/team/image
@@ -27,9 +27,9 @@ def project(config_file):
         pathlib.Path(folder).mkdir()
     pathlib.Path("config/images.yaml").write_text(CONFIG.replace("py39", "py38"))
     pathlib.Path("pyproject.toml").touch()
-    shutil.copy(ROOT / "notebooks/generate.ipynb", "notebooks")
-    shutil.copy(ROOT / "notebooks/history.ipynb", "notebooks")
-    for path in (ROOT / "notebooks/example-runs").glob("*.json"):
+    shutil.copy(FAMILY / "notebooks/generate.ipynb", "notebooks")
+    shutil.copy(FAMILY / "notebooks/history.ipynb", "notebooks")
+    for path in (FAMILY / "notebooks/example-runs").glob("*.json"):
         shutil.copy(path, "runs")
 
 
