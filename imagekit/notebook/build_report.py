@@ -17,7 +17,8 @@ from imagekit.build.cloud import submit
 from imagekit.build.progress import MARKS
 from imagekit.build.report import Report, StepReport
 from imagekit.errors import BuildError, UsageError, counted, error_of
-from imagekit.notebook.display import CHARACTER, Picture, Result, Table, svg
+from imagekit.notebook.display import Picture, Result, Table, svg
+from imagekit.notebook.graph import CHARACTER
 from imagekit.notebook.session import progress
 from imagekit.support import shipped
 

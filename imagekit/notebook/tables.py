@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import json
 import pathlib
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 import pandas as pd
 
@@ -16,133 +16,118 @@ from imagekit.config.cloudbuild import Limits
 from imagekit.config.schema import Config
 from imagekit.document import build_files, limits
 from imagekit.errors import counted
-from imagekit.notebook.display import Table
+from imagekit.notebook import frames
+from imagekit.notebook.display import Table, marked
+from imagekit.planning import grid as grids
 from imagekit.planning import preflight
+from imagekit.planning.grid import Grid, Place, Section
 from imagekit.planning.matrix import Matrix
 from imagekit.planning.plan import Plan
-from imagekit.planning.rows import MARKS, Row, counts, label, rows, without
+from imagekit.planning.rows import MARKS, WORDS, counts, label, named, rows
 from imagekit.support.files import read_text, read_utf8
+
+NUMBERS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def axes(config: Config) -> Table:
     """All axis values with their build args, in the order of the config."""
     lines = [
-        (axis, name, " ".join(f"{key}={value}" for key, value in args.items()))
+        (named(axis), name, " ".join(f"{key}={value}" for key, value in args.items()))
         for axis in config.axis_names()
         for name, args in config.axis(axis).items()
     ]
     frame = pd.DataFrame(lines, columns=["axis", "value", "build args"])
-    return Table(frame.set_index(["axis", "value"]), f"Axes of {config.repository}")
+    return Table(frame.set_index("value"), f"Axes of {config.repository}")
 
 
 def cells(matrix: Matrix, plan: Plan) -> Table:
     """All combinations: first the images in build order, then the rest, each with the reason."""
     lines = rows(matrix, plan)
-    columns: dict[str, Any] = {
-        axis: _ordered(matrix.config, axis, lines) for axis in matrix.recipes.axes
-    }
-    frame = pd.DataFrame(
-        {
-            "status": [label(row.status) for row in lines],
-            **columns,
-            "aliases": [", ".join(row.aliases) for row in lines],
-            "reason": [row.reason for row in lines],
-        },
-        index=pd.Index([row.tag for row in lines], name="tag"),
+    frame = frames.combinations(matrix, lines).drop(columns=["built", "recipe"])
+    empty = [axis for axis in matrix.recipes.axes if not matrix.config.axis(axis)]
+    return Table(
+        frame.drop(columns=empty),
+        f"Build matrix: {counts(lines, matrix.more)}",
+        formats={"status": marked(MARKS, WORDS)},
+        prose=("reason",),
     )
-    return Table(frame, f"Build matrix: {counts(lines, matrix.more)}")
 
 
-def _ordered(config: Config, axis: str, lines: list[Row]) -> pd.Categorical:
-    """A column of axis values that sorts in the order of the config: py310 after py39."""
-    names = [row.values.get(axis, "") for row in lines]
-    order = ["", *(name for name in config.axis(axis) if name)]
-    return pd.Categorical(names, categories=order, ordered=True)
+def grid(
+    matrix: Matrix, plan: Plan, *, rows: Sequence[str] = (), columns: Sequence[str] = ()
+) -> Table:
+    """The matrix as a grid: `✓` where an image is built, else a mark and the number of its reason.
 
-
-def grid(matrix: Matrix, plan: Plan) -> Table:
-    """The tags by axis values: the last axis across, the others down.
-
-    Where there is no image, the cell says why. Combinations without the axis across are in a
-    column of their own; images that are only parents, and lack another axis, are left out.
+    `rows` and `columns` name the axes down and across; by default they are chosen so that the grid
+    fits the page. Raises UsageError if one does not exist or is named twice.
     """
-    config, axes = matrix.config, _grid_axes(matrix)
-    *down, across = axes
-    needed = _always(matrix)
-    lines = [row for row in rows(matrix, plan) if all(axis in row.values for axis in needed)]
-    numbers = {reason: n for n, reason in enumerate(dict.fromkeys(_reasons(lines)), start=1)}
-    none = without(across)
-    columns: dict[str, Any] = {a.replace("_", " "): _ordered(config, a, lines) for a in down}
-    keys = list(columns)
-    columns[across] = pd.Categorical(
-        [row.values.get(across, none) for row in lines],
-        categories=[none, *config.axis(across)],
-        ordered=True,
+    found = grids.grid(matrix, plan, rows=rows, columns=columns)
+    texts = pd.concat([_frame(found, section, _words) for section in found.sections])
+    markup = pd.concat([_frame(found, section, _markup) for section in found.sections])
+    notes = (*(f"{n} {note}" for n, note in _numbered(found)), *found.more)
+    return Table(texts.fillna(""), grid_caption(matrix, plan), notes, markup=markup.fillna(""))
+
+
+def grid_caption(matrix: Matrix, plan: Plan) -> str:
+    """The number of images, and the axes of the matrix."""
+    used = [axis for axis in matrix.recipes.axes if matrix.config.axis(axis)]
+    return f"{counted(len(plan.images), 'image')}: {' × '.join(map(named, used))}"
+
+
+def _frame(grid: Grid, section: Section, text: object) -> pd.DataFrame:
+    """A section as a wide frame: a row for each row of the grid, with `text` of each place."""
+    several = len(grid.sections) > 1
+    keys = [(*((section.name,) if several else ()), *line.names) for line in section.lines]
+    heads = [*(("recipe",) if several else ()), *grid.rows]
+    index = pd.MultiIndex.from_tuples(keys, names=heads)
+    if len(heads) == 1:
+        index = index.get_level_values(0)
+    columns = pd.MultiIndex.from_tuples(section.columns)
+    if columns.nlevels == 1:
+        columns = columns.get_level_values(0)
+    values = [[text(place) for place in line.places] for line in section.lines]  # type: ignore[operator]
+    return pd.DataFrame(values, index=index, columns=columns, dtype=object)
+
+
+def _numbered(grid: Grid) -> Iterator[tuple[str, str]]:
+    for number, note in enumerate(grid.notes, start=1):
+        yield str(number).translate(NUMBERS), note
+
+
+def _words(place: Place | None) -> str:
+    if place is None:
+        return ""
+    number = str(place.note).translate(NUMBERS) if place.note else ""
+    return " ".join(filter(None, (MARKS[place.status], *place.aliases, number)))
+
+
+def _markup(place: Place | None) -> str:
+    """A place that shows its tag when pointed at and when clicked, also by keyboard."""
+    if place is None:
+        return ""
+    words, tag = html.escape(_words(place)), html.escape(place.tag)
+    what = f"{label(place.status)}: {tag}"
+    return (
+        f'<details data-tag="{tag}"><summary title="{what}" aria-label="{what}">{words}</summary>'
+        f"<code>{tag}</code></details>"
     )
-    columns[TEXT] = [_grid_text(row, numbers) for row in lines]
-    groups = pd.DataFrame(columns).groupby([*keys, across], observed=True)[TEXT].agg("\n".join)
-    frame = (groups.unstack(across) if keys else groups.to_frame().T).fillna("")
-    notes = tuple(f"({number}) {reason}" for reason, number in numbers.items())
-    return Table(frame.rename_axis(columns=None), _grid_caption(matrix), notes)
-
-
-TEXT = "/text"
-"""A column that is not an axis, whose names have no slash."""
-
-
-def _grid_axes(matrix: Matrix) -> list[str]:
-    """The axes of the grid: those with values, and the GPU's in any case, as the columns."""
-    return [a for a in matrix.recipes.axes if matrix.config.axis(a) or a == "gpu"]
-
-
-def _always(matrix: Matrix) -> list[str]:
-    """The axes that every listed combination has."""
-    listed = [cell.combination.values for cell in matrix.cells if cell.path]
-    columns = zip(*listed, strict=True)
-    return [a for a, names in zip(matrix.recipes.axes, columns, strict=False) if None not in names]
-
-
-def _grid_caption(matrix: Matrix) -> str:
-    if all(matrix.config.has_section(axis) for axis in matrix.recipes.axes):
-        return "Supported combinations: Python × CUDA on each base image"
-    return f"Supported combinations: {' × '.join(_grid_axes(matrix))}"
-
-
-def _reasons(lines: list[Row]) -> Iterator[str]:
-    return (row.reason for row in lines if row.status != "built")
-
-
-def _grid_text(row: Row, numbers: Mapping[str, int]) -> str:
-    if row.status == "built":
-        return f"{MARKS['built']} {row.tag}"
-    return f"{label(row.status)} ({numbers[row.reason]})"
 
 
 def images(plan: Plan) -> Table:
     """The images in build order, each with its parent, Dockerfile and build args."""
-    frame = pd.DataFrame(
-        {
-            "tag": [image.tag for image in plan.images],
-            "parent": [image.parent or "" for image in plan.images],
-            "Dockerfile": [image.dockerfile for image in plan.images],
-            "build args": [
-                " ".join(f"{key}={value}" for key, value in image.build_args.items())
-                for image in plan.images
-            ],
-        },
-        index=pd.RangeIndex(1, len(plan.images) + 1, name="order"),
+    frame = frames.to_pandas(plan)[["parent", "dockerfile", "build_args"]]
+    return Table(
+        frame,
+        f"{counted(len(plan.images), 'image')} in build order",
+        formats={"build_args": " ".join},
     )
-    return Table(frame, f"{counted(len(plan.images), 'image')} in build order")
 
 
 def changes(differences: Changes, against: str = "the existing file") -> Table:
     """The differences from another build, by image, including images rebuilt as a consequence."""
-    lines = [
-        (row.mark, row.image, row.what, row.before, row.after) for row in report.rows(differences)
-    ]
-    columns = ["change", "image", "what", "before", "after"]
-    frame = pd.DataFrame(lines, columns=columns).set_index("change")
-    return Table(frame, f"Compared with {against}: {differences.summary()}")
+    frame = frames.to_pandas(differences).set_index("image")
+    caption = f"Compared with {against}: {differences.summary()}"
+    return Table(frame, caption, formats={"change": marked(report.MARKS)})
 
 
 def checks(path: str, plan: Plan, config: Config) -> Table:
@@ -159,15 +144,16 @@ def checks(path: str, plan: Plan, config: Config) -> Table:
         for line in _rules(part, config.cloudbuild.limits, several=len(parts) > 1)
     ]
     warnings = [problem.message for problem in preflight.dockerfiles(plan, config, read_utf8)]
-    lines += [("Dockerfiles", "! warning", what) for what in warnings]
+    lines += [("Dockerfiles", "warning", what) for what in warnings]
     if not warnings:
-        lines.append(("Dockerfiles", "✓ passed", "all found; every build arg is declared"))
+        lines.append(("Dockerfiles", "passed", "all found; every build arg is declared"))
     frame = pd.DataFrame(lines, columns=["check", "result", "details"]).set_index("check")
-    return Table(frame, f"{shown}: checks before the build")
+    marks = {"passed": "✓", "warning": "!"}
+    return Table(frame, f"{shown}: checks before the build", formats={"result": marked(marks)})
 
 
-def _rules(path: str, accepted: Limits, *, several: bool) -> list[tuple[str, str, str]]:
+def _rules(path: str, accepted: Limits, *, several: bool) -> Iterable[tuple[str, str, str]]:
     build = json.loads(read_text(path))
     rules = limits.validate(build, accepted)
     begin = f"{pathlib.Path(path).name}: " if several else ""
-    return [(f"{begin}{rule}", "✓ passed", what) for rule, what in rules.items()]
+    return [(f"{begin}{rule}", "passed", what) for rule, what in rules.items()]

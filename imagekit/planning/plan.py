@@ -58,6 +58,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """The images: first the parents by depth, then all others in the order of the config."""
     source: str | None = None
     """The URL of the source code, for image labels."""
+    axes: dict[str, tuple[str, ...]] = {}
+    """The values of each axis, both in the order of the config."""
     left_out: tuple[str, ...] = ()
     """The short names of the images that a selection leaves out."""
 
@@ -99,8 +101,12 @@ def build_plan(matrix: Matrix) -> tuple[Plan, list[Problem]]:
             *((cell, maker.image(cell, listed=False)) for cell in needed),
         ],
     )
+    config = matrix.config
     plan = Plan(
-        repository=matrix.config.repository, source=matrix.config.source, images=tuple(images)
+        repository=config.repository,
+        source=config.source,
+        images=tuple(images),
+        axes={axis: tuple(config.axis(axis)) for axis in config.axis_names()},
     )
     return plan, problems
 
