@@ -18,6 +18,9 @@ FORMAT = 1
 NAME = "report.json"
 """The file name of a report, in the log directory of the build."""
 
+DEFAULT = pathlib.Path("runs/build", NAME)
+"""The report of `imagekit build` without `--logs`."""
+
 State = Literal[
     "waiting",
     "running",

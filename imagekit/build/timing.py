@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import heapq
+from collections.abc import Sequence
 
 from imagekit.build.report import Report, StepReport
 
@@ -69,6 +70,21 @@ def estimate(report: Report, jobs: int) -> float:
             heapq.heappush(free, begin + seconds(entry))
         ends[entry.id] = begin + seconds(entry)
         waiting.remove(entry)
+    return max(ends.values(), default=0.0)
+
+
+def forecast(images: Sequence[tuple[str, str | None, float]], jobs: int) -> float:
+    """The estimated duration in seconds of images that are not built yet.
+
+    Each image is a name, its parent and its own seconds, parents first. With 0 jobs, like at
+    Cloud Build, nothing waits for a free one.
+    """
+    ends: dict[str, float] = {}
+    free = [0.0] * (jobs or len(images))
+    for name, parent, own in images:
+        begin = max(heapq.heappop(free), ends.get(parent or "", 0.0))
+        ends[name] = begin + own
+        heapq.heappush(free, ends[name])
     return max(ends.values(), default=0.0)
 
 

@@ -87,6 +87,11 @@ class Table:
             return f"<p>{html.escape(self.caption)}</p>"
         texts = self.texts()
         cells = texts if self.markup is None else self.markup.head(MOST_ROWS)
+        labels: list[str] = []
+        if cells.index.nlevels == 1:
+            # Styler wants unique rows, and several may have the same name.
+            labels = [html.escape(str(label)) for label in texts.index]
+            cells = cells.set_axis(pd.RangeIndex(len(cells), name=cells.index.name))
         # The names of the index's levels get a row of their own unless the columns have the name.
         if cells.index.nlevels == cells.columns.nlevels == 1:
             cells = cells.rename_axis(index=None, columns=cells.index.name)
@@ -97,7 +102,11 @@ class Table:
         style.set_caption(html.escape(self.caption))
         style.set_table_attributes(self._attributes(texts) if sortable else "")
         style.set_td_classes(self._classes(texts, cells, sortable=sortable))
-        style.format_index(escape="html", axis=0).format_index(escape="html", axis=1)
+        style.format_index(escape="html", axis=1)
+        if labels:
+            style.relabel_index(labels, axis=0)
+        else:
+            style.format_index(escape="html", axis=0)
         table = style.format(None if self.markup is not None else html.escape).to_html()
         # A screen reader reads the heads of a cell (pandas-dev/pandas#61350).
         for kind, scope in (("col_heading", "col"), ("index_name", "col"), ("row_heading", "row")):
@@ -120,9 +129,7 @@ class Table:
         few = [str(name) for name in columns if _has_few(texts[name].tolist())]
         return f'data-rows="{len(texts)}" data-filters="{html.escape(json.dumps(few))}"'
 
-    def _classes(
-        self, texts: pd.DataFrame, cells: pd.DataFrame, *, sortable: bool
-    ) -> pd.DataFrame:
+    def _classes(self, texts: pd.DataFrame, cells: pd.DataFrame, *, sortable: bool) -> pd.DataFrame:
         """The classes of each cell: its meaning, whether it wraps, and its place in the order."""
         classes = {}
         for place, name in enumerate(texts.columns):
@@ -162,7 +169,7 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def marked(marks: Mapping[str, str], words: Mapping[str, str] | None = None) -> Format:
+def marked(marks: Mapping[Any, str], words: Mapping[Any, str] | None = None) -> Format:
     """A format of states: a glyph before the word, so that no meaning is in the colour alone."""
     return lambda state: f"{marks[state]} {(words or {}).get(state, state)}"
 
@@ -183,7 +190,7 @@ def _has_few(values: list[str]) -> bool:
 def _sort_keys(column: pd.Series) -> list[Any] | None:
     """The sort keys of a column whose text does not sort like its values; None for text."""
     if isinstance(column.dtype, pd.CategoricalDtype):
-        return column.cat.codes.tolist()
+        return [int(code) for code in column.cat.codes]
     if pd.api.types.is_datetime64_any_dtype(column.dtype):
         return [0 if pd.isna(value) else int(value.timestamp() * 1000) for value in column]
     if pd.api.types.is_numeric_dtype(column.dtype):

@@ -163,7 +163,7 @@ def _frame(
     order: Mapping[str, Iterable[str]],
     tags: Iterable[str],
 ) -> pd.DataFrame:
-    """Columns, with one for each axis at a place; a value that an image does not have is missing."""
+    """Columns, with one for each axis at a place; what an image does not have is missing."""
     frame = pd.DataFrame(columns, index=_index("tag", tags))
     for number, (axis, names) in enumerate(order.items(), start=place):
         # An axis may have the name of another column.

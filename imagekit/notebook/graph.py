@@ -206,7 +206,7 @@ def details(image: Image, dependants: int) -> Iterator[str]:
 
 
 def dependants(plan: Plan) -> dict[str, int]:
-    """The number of images that are built on each image, directly or not; those with none are absent."""
+    """The number of images that are built on each image, directly or not, if there are any."""
     number: dict[str, int] = {}
     # Parents come first, so that from the end every image is complete before its parent.
     for image in reversed(plan.images):

@@ -49,6 +49,7 @@ def of(plan: Plan, loaded: Config, changes: Changes, *, config: str, output: str
             "build": msgspec.to_builtins(with_files(build, Folder(pathlib.Path()))),
             "summary": [written(files, len(plan.images), changes), *_shown(changes)],
         },
+        folded=("inputs", "outputs"),
     )
 
 

@@ -76,9 +76,12 @@ def _bar(in_notebook: bool) -> Any:
 
 
 def enter() -> None:
-    """Change to the project's root.
+    """Change to the project's root, and let pandas show whole texts.
 
     papermill starts a notebook in the directory of its caller, JupyterLab in that of the
     notebook. From the root, relative paths are the same in both.
     """
+    import pandas as pd
+
     os.chdir(workspace.root())
+    pd.set_option("display.max_colwidth", None)

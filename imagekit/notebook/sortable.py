@@ -16,10 +16,7 @@ STYLE = """
 .dt-container .dt-layout-row { margin: 0.4em 0; justify-content: flex-start; gap: 1em; }
 .dt-container .dt-layout-cell { margin: 0; flex-wrap: wrap; gap: 0.5em; }
 .dt-container .dt-layout-table { display: block; }
-.jp-RenderedHTMLCommon .dt-container table.dataTable {
-  table-layout: auto; width: max-content !important; margin-left: 0;
-}
-.dt-container .dt-layout-table .dt-layout-cell { overflow-x: auto; }
+.dt-container table.dataTable { width: max-content !important; margin: 0; }
 .dt-container select, .dt-container input {
   color: inherit; background: transparent; border: 1px solid currentColor;
 }

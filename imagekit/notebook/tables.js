@@ -31,8 +31,16 @@ function addFilters(table, api) {
   });
 }
 
+// The place of a cell in the order of its column, which its text does not have.
+function orderCells(table) {
+  for (const cell of table.querySelectorAll("td[class*=order-]")) {
+    cell.dataset.order = cell.className.match(/order-(\S+)/)[1];
+  }
+}
+
 function enhance(DataTable, table) {
   table.dataset.enhanced = "yes";
+  orderCells(table);
   const rows = table.tBodies[0].rows.length;
   const pageLength = 25;
   table.classList.add("display", "compact");

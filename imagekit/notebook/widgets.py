@@ -1,4 +1,7 @@
-"""The widgets of the explorer. Needs ipywidgets, so only an interactive front end loads it."""
+"""The widgets of the explorer.
+
+They need ipywidgets and anywidget, so only an interactive front end loads them.
+"""
 
 from __future__ import annotations
 
@@ -6,97 +9,271 @@ import html
 import pathlib
 from typing import Any
 
+import anywidget
 import ipywidgets
+import traitlets
 
-from imagekit import api
-from imagekit.errors import ImagekitError
-from imagekit.notebook import choice
-from imagekit.notebook.display import Table
+from imagekit.errors import ImagekitError, UsageError
+from imagekit.notebook import graph, tables, whatif
+from imagekit.notebook.display import CSS, Table
+from imagekit.notebook.whatif import View, WhatIf
+from imagekit.planning.plan import Image
+from imagekit.planning.rows import label, named, rows
 
-SCROLLED = '<div style="overflow-x: auto; line-height: normal">{}</div>'
-MESSAGE = '<pre role="alert" style="white-space: pre-wrap; font-weight: bold">! {}\n{}</pre>'
-STALE = "Below is the last valid selection."
+MESSAGE = '<pre role="alert" style="white-space: pre-wrap; font-weight: bold">! {}</pre>'
+HINT = "Click a cell of the grid or an image of the graph for its details, and to change it."
+
+
+class Page(anywidget.AnyWidget):  # type: ignore[misc]
+    """HTML in which images can be chosen: `send` gives the tag of the one that was clicked."""
+
+    _esm = pathlib.Path(__file__).with_name("explorer.js").read_text(encoding="utf-8")
+    _css = CSS
+    html = traitlets.Unicode("").tag(sync=True)
+    copied = traitlets.Unicode("").tag(sync=True)
 
 
 class Explorer(ipywidgets.VBox):  # type: ignore[misc]
-    """The controls, and below them the counts, grid and build graph of the selection.
+    """Changes of a config, and what they bring; nothing is written before *Save*.
 
-    `config` is the file to start with; `only` and `skip` are globs separated by spaces. `plain`
-    is shown by viewers of the saved notebook that do not support widgets.
+    `config` is the file to start with, and `axes` are the rows and columns of the grid. `plain` is
+    shown by viewers of the saved notebook that do not support widgets.
     """
 
-    def __init__(self, config: str, only: str, skip: str, plain: Table) -> None:
-        self.plain = plain
+    def __init__(self, config: str, axes: tuple[list[str], list[str]], plain: Table) -> None:
+        self.plain, self.grid_axes = plain, axes
+        self.what_if = WhatIf(config)
+        self.tag = ""
         self.config = ipywidgets.Dropdown(
-            options=choice.configs_beside(config),
+            options=whatif.configs_beside(config),
             value=str(pathlib.Path(config)),
             description="config",
         )
-        self.only = _text("only", only, "globs on tags, such as gpu-*")
-        self.skip = _text("skip", skip, "globs on tags, such as *-py311*")
-        self.axes = ipywidgets.VBox()
-        self.message, self.counts = ipywidgets.HTML(), ipywidgets.HTML()
-        self.grid, self.graph = ipywidgets.HTML(), ipywidgets.HTML()
-        self.config_error = ""
-        self.boxes: dict[str, dict[str | None, ipywidgets.Checkbox]] = {}
-        self.config.observe(self._read, "value")
-        for text in (self.only, self.skip):
-            text.observe(self._show, "value")
-        self._read()
-        choices = [self.config, self.axes, ipywidgets.HBox([self.only, self.skip])]
-        super().__init__([*choices, self.message, self.counts, self.grid, self.graph])
+        self.boxes = ipywidgets.VBox()
+        self.new = _NewValue(self._change)
+        self.summary, self.message = ipywidgets.HTML(), ipywidgets.HTML()
+        self.grid, self.graph, self.difference = Page(), Page(), Page(copied="-")
+        self.chosen = ipywidgets.HTML(f"<p>{HINT}</p>")
+        self.reason = ipywidgets.Text(description="reason", placeholder="why it is not built")
+        self.toggle = _button("Exclude", self._toggle)
+        self.undo = _button("Undo", lambda _: self._do(self.what_if.undo))
+        self.reset = _button("Reset", lambda _: self._do(self.what_if.reset))
+        self.save = _button("Save…", self._ask)
+        self.confirm = _button("Write the file", self._write)
+        self.details = ipywidgets.VBox([self.chosen, self._line(self.reason, self.toggle)])
+        self.config.observe(self._open, "value")
+        for page in (self.grid, self.graph):
+            page.on_msg(lambda _, content, __: self._choose(content["tag"]))
+        self._open()
+        super().__init__(
+            [
+                *(self.config, self.boxes, self.new, self.message, self.summary),
+                *(self.grid, self.details, self.difference),
+                self._line(self.undo, self.reset, self.save, self.confirm),
+                self.graph,
+            ]
+        )
 
     def _repr_mimebundle_(self, **more: Any) -> dict[str, Any]:
         shown: dict[str, Any] = super()._repr_mimebundle_(**more)
         return {**shown, "text/html": self.plain.html(), "text/plain": str(self.plain)}
 
-    def _read(self, _: Any = None) -> None:
-        """Load the config and select every value of every axis."""
+    @staticmethod
+    def _line(*widgets: Any) -> Any:
+        return ipywidgets.HBox(widgets, layout=ipywidgets.Layout(flex_flow="row wrap"))
+
+    # ---- what a person does
+
+    def _open(self, _: Any = None) -> None:
+        """Start again with another config."""
         try:
-            self.matrix = api.check(self.config.value).matrix
-        except ImagekitError as error:
-            self.config_error = str(error)
-            self._show_message(self.config_error)
+            self.what_if = WhatIf(self.config.value)
+        except (ImagekitError, OSError, UnicodeError) as error:
+            self._tell(str(error))
             return
-        self.config_error = ""
-        self.boxes = {
-            axis: {name: _box(words) for name, words in choice.values_of(self.matrix, axis)}
-            for axis in self.matrix.recipes.axes
-        }
-        for boxes in self.boxes.values():
-            for box in boxes.values():
-                box.observe(self._show, "value")
-        self.axes.children = [
-            _line(axis.replace("_", " "), list(boxes.values()))
-            for axis, boxes in self.boxes.items()
-            if boxes
+        matrix = self.what_if.original.matrix
+        axes = [(axis, whatif.values_of(matrix, axis)) for axis in matrix.recipes.axes]
+        recipes = dict.fromkeys(cell.combination.recipe for cell in matrix.cells if cell.path)
+        lines = [
+            self._checks(named(axis), [name for name, _ in values if name], axis)
+            for axis, values in axes
         ]
+        if len(recipes) > 1:
+            lines.append(self._checks("recipe", list(recipes), ""))
+        self.boxes.children = [line for line in lines if line is not None]
+        self.new.offer(self.what_if.original)
         self._show()
 
-    def _show(self, _: Any = None) -> None:
-        if self.config_error:
-            # The boxes still belong to the previous config.
-            self._show_message(self.config_error)
-            return
-        chosen = {
-            axis: [name for name, box in boxes.items() if box.value]
-            for axis, boxes in self.boxes.items()
-        }
-        view = choice.view(self.matrix, chosen, self.only.value, self.skip.value)
-        if view.message:
-            self._show_message(view.message)
-            return
+    def _checks(self, words: str, names: list[str], axis: str) -> Any:
+        """A line with a box for each name; an empty `axis` stands for the recipes."""
+        if not names:
+            return None
+        boxes = [_box(name) for name in names]
+        for box, name in zip(boxes, names, strict=True):
+            change = whatif.remove_value(axis, name) if axis else whatif.remove_recipe(name)
+            box.observe(
+                lambda event, key=f"{axis}={name}", change=change: self._tick(event, key, change),
+                "value",
+            )
+        head = ipywidgets.Label(words, layout=ipywidgets.Layout(width="90px"))
+        return ipywidgets.HBox([head, self._line(*boxes)])
+
+    def _tick(self, event: Any, key: str, change: whatif.Change) -> None:
+        known = any(name == key for name, _ in self.what_if.edits)
+        if event["new"] == known and not self._do(
+            lambda: self.what_if.undo(key) if known else self.what_if.apply(key, change)
+        ):
+            event["owner"].value = not event["new"]
+
+    def _change(self, key: str, change: whatif.Change) -> bool:
+        return self._do(lambda: self.what_if.apply(key, change))
+
+    def _choose(self, tag: str) -> None:
+        self.tag = tag
+        self._show_details()
+
+    def _toggle(self, _: Any) -> None:
+        key, tag = f"cell {self.tag}", self.tag
+        if any(name == key for name, _ in self.what_if.edits):
+            self._do(lambda: self.what_if.undo(key))
+        elif self.toggle.description == "Exclude":
+            self._change(key, whatif.exclude(tag, self.reason.value))
+        else:
+            self._change(key, whatif.include(tag))
+
+    def _ask(self, _: Any) -> None:
+        self.confirm.layout.display = None
+
+    def _write(self, _: Any) -> None:
+        if self._do(self.what_if.save):
+            self._open()
+            self.message.value = f"<p>{html.escape(self.what_if.path)} is written.</p>"
+
+    def _do(self, work: Any) -> bool:
+        """Do what was asked for. Returns whether it is valid; if not, nothing has changed."""
+        try:
+            work()
+        except (ImagekitError, OSError) as error:
+            self._tell(f"{error}\nNothing was changed.")
+            return False
+        self._show()
+        return True
+
+    # ---- what a person sees
+
+    def _tell(self, message: str) -> None:
+        self.message.value = MESSAGE.format(html.escape(message))
+
+    def _show(self) -> None:
+        view = self.what_if.view()
+        checked = view.checked
+        rows_, columns = self.grid_axes
+        try:
+            grid = tables.grid(checked.matrix, checked.plan, rows=rows_, columns=columns)
+        except UsageError:
+            # Another config has other axes.
+            grid = tables.grid(checked.matrix, checked.plan)
         self.message.value = ""
-        self.counts.value = f'<strong aria-live="polite">{html.escape(view.counts)}</strong>'
-        self.grid.value = SCROLLED.format(view.grid)
-        self.graph.value = SCROLLED.format(view.graph)
+        self.summary.value = _summary(view)
+        self.grid.html = grid.html()
+        self.graph.html = graph.build_graph(checked.plan).html()
+        text, _ = self.what_if.state
+        self.difference.copied = text
+        self.difference.html = _difference(view.difference)
+        changed = bool(view.difference)
+        for button in (self.undo, self.reset, self.save):
+            button.disabled = not changed
+        self.confirm.layout.display = "none"
+        self._sync_boxes()
+        self._show_details()
 
-    def _show_message(self, message: str) -> None:
-        self.message.value = MESSAGE.format(html.escape(message), STALE)
+    def _sync_boxes(self) -> None:
+        """Tick what is not taken away: a change may have been undone."""
+        gone = {name for name, _ in self.what_if.edits}
+        for line in self.boxes.children:
+            head, boxes = line.children
+            axes = {named(axis): axis for axis in self.what_if.original.matrix.recipes.axes}
+            for box in boxes.children:
+                box.value = f"{axes.get(head.value, '')}={box.description}" not in gone
+
+    def _show_details(self) -> None:
+        _, checked = self.what_if.state
+        row = next((r for r in rows(checked.matrix, checked.plan) if r.tag == self.tag), None)
+        self.reason.layout.display = self.toggle.layout.display = "none"
+        if row is None:
+            self.chosen.value = f"<p>{HINT}</p>"
+            return
+        image = next((image for image in checked.plan.images if image.tag == self.tag), None)
+        lines = [f"{label(row.status)}" + (f": {row.reason}" if row.reason else "")]
+        if image is not None:
+            lines += self._of_image(image)
+        items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
+        self.chosen.value = (
+            f'<div class="imagekit-details"><b><code>{html.escape(self.tag)}</code></b>'
+            f"<ul>{items}</ul></div>"
+        )
+        if image is None or image.listed:
+            self.toggle.description = "Include" if image is None else "Exclude"
+            self.toggle.layout.display = None
+            self.reason.layout.display = "none" if image is None else None
+
+    def _of_image(self, image: Image) -> list[str]:
+        _, checked = self.what_if.state
+        plan = checked.plan
+        number = graph.dependants(plan).get(image.tag, 0)
+        lines = list(graph.details(image, number))[1:]
+        children = [other.tag for other in plan.images if other.parent == image.tag]
+        if children:
+            lines.append(f"children: {whatif.names(children)}")
+        return [*lines, f"reference: {plan.reference(image.tag)}"]
 
 
-def _text(name: str, value: str, hint: str) -> Any:
-    return ipywidgets.Text(value=value, description=name, placeholder=hint)
+class _NewValue(ipywidgets.HBox):  # type: ignore[misc]
+    """A new value of an axis: its name, the value it is like, and its build args."""
+
+    def __init__(self, change: Any) -> None:
+        self.change = change
+        self.axis = ipywidgets.Dropdown(description="add to")
+        self.like = ipywidgets.Dropdown(description="like")
+        self.name = ipywidgets.Text(description="name", placeholder="py316")
+        self.build_args = ipywidgets.Text(description="build args", placeholder="NAME=value")
+        self.add = _button("Add value", self._add)
+        self.axis.observe(self._offer_values, "value")
+        self.like.observe(self._offer_args, "value")
+        shown = [self.axis, self.like, self.name, self.build_args, self.add]
+        super().__init__(shown, layout=ipywidgets.Layout(flex_flow="row wrap"))
+
+    def offer(self, checked: Any) -> None:
+        """Offer the axes of a config."""
+        self.checked = checked
+        config = checked.config
+        axes = [axis for axis in config.axis_names() if config.axis(axis)]
+        self.axis.options = [(named(axis), axis) for axis in axes]
+        self.axis.value = axes[0] if axes else None
+        self._offer_values()
+
+    def _offer_values(self, _: Any = None) -> None:
+        names = list(self.checked.config.axis(self.axis.value)) if self.axis.value else []
+        self.like.options = names
+        self.like.value = names[-1] if names else None
+        self._offer_args()
+
+    def _offer_args(self, _: Any = None) -> None:
+        args = self.checked.config.axis(self.axis.value or "").get(self.like.value, {})
+        self.build_args.value = " ".join(f"{name}={value}" for name, value in args.items())
+
+    def _add(self, _: Any) -> None:
+        pairs = [text.partition("=") for text in self.build_args.value.split()]
+        args = {name: value for name, _, value in pairs}
+        axis, name = self.axis.value, self.name.value.strip()
+        if self.change(f"{axis}+{name}", whatif.add_value(axis, name, self.like.value, args)):
+            self.name.value = ""
+
+
+def _button(words: str, act: Any) -> Any:
+    button = ipywidgets.Button(description=words, layout=ipywidgets.Layout(width="auto"))
+    button.on_click(act)
+    return button
 
 
 def _box(words: str) -> Any:
@@ -104,7 +281,20 @@ def _box(words: str) -> Any:
     return ipywidgets.Checkbox(value=True, description=words, indent=False, layout=layout)
 
 
-def _line(words: str, boxes: list[Any]) -> Any:
-    label = ipywidgets.Label(words, layout=ipywidgets.Layout(width="80px"))
-    row = ipywidgets.Layout(flex_flow="row wrap")
-    return ipywidgets.HBox([label, ipywidgets.HBox(boxes, layout=row)])
+def _summary(view: View) -> str:
+    lines = [html.escape(line) for line in view.sentences()]
+    added, removed = view.comparisons[0].changes.added, view.comparisons[0].changes.removed
+    for words, names in (("added", added), ("removed", removed)):
+        if names:
+            lines.append(f"{words}: <code>{html.escape(whatif.names(names))}</code>")
+    first, *rest = lines
+    items = "".join(f"<li>{line}</li>" for line in rest)
+    shown = f"<strong>{first}</strong><ul>{items}</ul>"
+    return f'<div class="imagekit-summary" aria-live="polite">{shown}</div>'
+
+
+def _difference(text: str) -> str:
+    if not text:
+        return "<p>Nothing is changed yet.</p>"
+    shown = html.escape(text)
+    return f'<div class="imagekit-difference"><pre tabindex="0">{shown}</pre></div>'

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from imagekit.config.schema import Config, Exclude, names_an_axis
+from imagekit.config.schema import Choice, Config, Exclude, names_an_axis
 from imagekit.errors import Path, Problem
 from imagekit.planning.recipes import Recipes, Values
 
@@ -109,6 +109,34 @@ class Excludes:
                 covering.setdefault(lowest.bit_length() - 1, (bits & -bits).bit_length() - 1)
                 hidden ^= lowest
         return covering
+
+
+def all_but(rule: Exclude, combination: Any, others: Iterable[Any], axes: Sequence[str]) -> Rules:
+    """Return rules that match what a rule matches, but for one combination.
+
+    `others` are the other combinations that the rule matches, so that no new rule matches none.
+    """
+    rules: list[Exclude] = []
+    fixed: dict[str, Choice] = {}
+    left = list(others)
+    for place, axis in enumerate(axes):
+        value = combination.values[place]
+        rest = dict.fromkeys(other.values[place] for other in left)
+        rest.pop(value, None)
+        later = {name: names for name, names in rule.axes.items() if name not in (*fixed, axis)}
+        if rest:
+            chosen = {**fixed, axis: tuple(rest), **later}
+            rules.append(Exclude(reason=rule.reason, axes=chosen, recipe=rule.recipe))
+        fixed[axis] = (value,)
+        left = [other for other in left if other.values[place] == value]
+    if left:
+        recipes = tuple(dict.fromkeys(other.recipe for other in left))
+        rules.append(Exclude(reason=rule.reason, axes=fixed, recipe=recipes))
+    return tuple(rules)
+
+
+Rules = tuple[Exclude, ...]
+"""Exclude rules."""
 
 
 def ancestors(cells: Iterable[Any]) -> Iterator[tuple[Any, Any, Values]]:

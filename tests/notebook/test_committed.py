@@ -62,7 +62,9 @@ def test_is_thin(name):
     logic = {ast.FunctionDef, ast.ClassDef, ast.For, ast.While, ast.If, ast.Try, ast.Lambda}
     assert not statements & {*logic, ast.ListComp, ast.DictComp, ast.GeneratorExp}
     imports = [any(isinstance(n, (ast.Import, ast.ImportFrom)) for n in t.body) for t in trees]
-    assert imports == [True] + [False] * (len(cells) - 1)
+    # Once, at the top: the parameters may come before, so that the answer is in sight.
+    assert imports.index(True) <= 1
+    assert sum(imports) == 1
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,0 +1,358 @@
+"""Change the text of a config, and leave everything else of the file as it is.
+
+The explorer of the notebooks uses it. A library that writes YAML again moves comments that follow
+a mapping when its last key is removed or gets a neighbour (ruamel.yaml, "comment after the last
+key"), so the changes are made in the text, at the positions that the YAML parser gives.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+from imagekit.config.schema import OLDER, SECTION, Choice, Exclude, is_arg_name
+from imagekit.errors import UsageError
+
+PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+-]*(:[A-Za-z0-9_./+-]+)*")
+"""A value that needs no quotes anywhere."""
+PLAIN_TEXT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 _./+(),;'\"-]|:(?! |$))*(?<! )")
+"""A value that needs no quotes on a line of its own."""
+WORDS = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
+"""What YAML takes for something else than text."""
+
+
+def add_value(
+    text: str, axis: str, name: str, build_args: Mapping[str, str], like: str | None = None
+) -> str:
+    """Return a config with a new value of an axis.
+
+    Entries of `images` that list the value `like`, by default the last one, list the new one after
+    it. Raises UsageError if the axis has no values in the file, if the value exists, or if a name
+    is not valid.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
+        raise UsageError(f"{name!r} is not a name: use letters, digits, '_', '.' and '-'")
+    if wrong := [arg for arg in build_args if not is_arg_name(arg)]:
+        raise UsageError(f"{wrong[0]!r} is not a build arg; write NAME=VALUE")
+    file = _File(text)
+    section = file.section(axis)
+    names = [key.value for key, _ in section.value]
+    like = like or names[-1]
+    if name in names:
+        raise UsageError(f"{axis} has the value {name!r} already")
+    if like not in names:
+        raise UsageError(f"{axis} has no value {like!r}")
+    file.insert(section, names.index(like), lambda plain: file.pair(name, build_args, plain))
+    for entry in file.entries("images"):
+        for node in file.values(entry, axis):
+            file.list_beside(node, like, name)
+    return file.changed()
+
+
+def remove_value(text: str, axis: str, name: str) -> str:
+    """Return a config without a value of an axis, and without what is only about it.
+
+    Entries, rules and aliases that name no other value are removed. Raises UsageError if it is the
+    last value.
+    """
+    file = _File(text)
+    section = file.section(axis)
+    names = [key.value for key, _ in section.value]
+    if name not in names:
+        raise UsageError(f"{axis} has no value {name!r}")
+    if len(names) == 1:
+        raise UsageError(f"{name!r} is the last value of {axis}; remove the axis in the file")
+    file.remove(section, [names.index(name)])
+    for key in ("images", "exclude"):
+        entries = file.entries(key)
+        gone = [i for i, entry in enumerate(entries) if file.unlist(entry, axis, {name})]
+        file.remove(file.child(file.root, key), gone)
+    aliases = file.child(file.root, "aliases")
+    gone = [
+        place
+        for place, (_, alias) in enumerate([] if aliases is None else aliases.value)
+        if any(node.value == name for node in file.values(alias, axis))
+    ]
+    file.remove(aliases, gone)
+    return file.changed()
+
+
+def remove_entries(text: str, key: str, numbers: Iterable[int]) -> str:
+    """Return a config without some elements of `images` or `exclude`."""
+    file = _File(text)
+    file.remove(file.child(file.root, key), sorted(numbers))
+    return file.changed()
+
+
+def remove_pairs(text: str, key: str, names: Collection[str]) -> str:
+    """Return a config without some of the `aliases`."""
+    file = _File(text)
+    section = file.child(file.root, key)
+    pairs = [] if section is None else section.value
+    file.remove(section, [place for place, (name, _) in enumerate(pairs) if name.value in names])
+    return file.changed()
+
+
+def remove_recipe(text: str, number: int, recipe: str) -> str:
+    """Return a config whose entry of `images` does not name a recipe any more."""
+    file = _File(text)
+    entry = file.entries("images")[number]
+    if file.unlist(entry, "recipe", {recipe}):
+        file.remove(file.child(file.root, "images"), [number])
+    return file.changed()
+
+
+def exclude(text: str, rule: Exclude) -> str:
+    """Return a config with one more rule, after the others."""
+    file = _File(text)
+    section = file.child(file.root, "exclude")
+    if section is not None and section.value:
+        last = len(section.value) - 1
+        file.insert(section, last, lambda plain: file.rule(rule, plain))
+    elif section is not None:
+        raise UsageError("'exclude' is empty in the file; remove the key, or write a rule there")
+    else:
+        images = [key.value for key, _ in file.root.value].index("images")
+        file.insert(file.root, images, lambda plain: file.new_rules(rule, plain))
+    return file.changed()
+
+
+def include(text: str, number: int, rules: Iterable[Exclude]) -> str:
+    """Return a config with other rules in place of one; its comments stay above them."""
+    file = _File(text)
+    section = file.child(file.root, "exclude")
+    comments = file.comments(section, number)
+    for rule in rules:
+        make = functools.partial(file.rule, rule, comments=comments)
+        file.insert(section, number, make)
+        comments = ()
+    file.remove(section, [number])
+    return file.changed()
+
+
+def add_entry(text: str, values: Mapping[str, str], recipe: str | None) -> str:
+    """Return a config that also lists a combination."""
+    file = _File(text)
+    images = file.child(file.root, "images")
+    chosen = dict(values) if recipe is None else {**values, "recipe": recipe}
+    file.insert(images, len(images.value) - 1, lambda plain: file.mapping(chosen, plain))
+    return file.changed()
+
+
+class _File:
+    """The text of a config, the places of its values, and changes that are made at the end."""
+
+    def __init__(self, text: str) -> None:
+        import yaml  # Not at the top: only the explorer changes a config.
+
+        self.text = text
+        self.root: Any = yaml.compose(text, Loader=yaml.SafeLoader)
+        self.changes: list[tuple[int, int, str]] = []
+        self.json = self.text.lstrip("\ufeff \t\r\n").startswith("{")
+        self.newline = "\r\n" if "\r\n" in text else "\n"
+        self.seen: set[int] = set()
+
+    def changed(self) -> str:
+        """The text with every change."""
+        parts, at = [], 0
+        # Insertions at one place keep their order.
+        for start, end, new in sorted(self.changes, key=lambda change: change[:2]):
+            parts += [self.text[at:start], new]
+            at = max(at, end)
+        return "".join([*parts, self.text[at:]])
+
+    # ---- finding
+
+    def child(self, mapping: Any, key: str) -> Any:
+        """The value of a key, also of one that a merge key brings; None if there is none."""
+        merged: list[Any] = []
+        for name, value in mapping.value:
+            if name.value == key:
+                return value
+            if name.tag.endswith(":merge"):
+                merged += value.value if value.id == "sequence" else [value]
+        found = (self.child(other, key) for other in merged)
+        return next((value for value in found if value is not None), None)
+
+    def entries(self, key: str) -> list[Any]:
+        """The elements of a list."""
+        found = self.child(self.root, key)
+        return [] if found is None else list(found.value)
+
+    def section(self, axis: str) -> Any:
+        """The values of an axis."""
+        axes = self.child(self.root, "axes")
+        found = None if axes is None or axes.id != "mapping" else self.child(axes, axis)
+        if found is None and axis in SECTION:
+            name = SECTION[axis]
+            found = self.child(self.root, name) or self.child(self.root, OLDER.get(name, name))
+        if found is None or found.id != "mapping" or not found.value:
+            raise UsageError(f"{axis} has no values in the file; write the first one there")
+        return found
+
+    def values(self, entry: Any, axis: str) -> Iterator[Any]:
+        """The list or the name that an entry gives for an axis."""
+        found = self.child(entry, axis) or self.child(entry, OLDER.get(axis, axis))
+        if found is not None:
+            yield found
+
+    # ---- changing
+
+    def list_beside(self, node: Any, like: str, name: str) -> None:
+        """Add a name after another one to the names of an entry, if it has that one."""
+        if id(node) in self.seen:
+            return
+        self.seen.add(id(node))
+        if node.id == "scalar" and node.value == like:
+            self._check_anchor(node)
+            written = self.text[self._start(node) : self._end(node)]
+            both = f"[{written}, {self.scalar(name)}]"
+            self.changes.append((self._start(node), self._end(node), both))
+        elif node.id == "sequence":
+            names = [one.value for one in node.value]
+            if like in names and name not in names:
+                self.insert(node, names.index(like), lambda _: self.scalar(name))
+
+    def unlist(self, entry: Any, axis: str, names: set[str]) -> bool:
+        """Remove names from those of an entry. Returns whether none would be left."""
+        for node in self.values(entry, axis):
+            if node.id == "scalar":
+                return node.value in names
+            gone = [i for i, one in enumerate(node.value) if one.value in names]
+            if gone and len(gone) == len(node.value):
+                return True
+            if id(node) not in self.seen:
+                self.seen.add(id(node))
+                self.remove(node, gone)
+        return False
+
+    def insert(self, collection: Any, after: int, make: Callable[[str | None], str]) -> None:
+        """Insert an element or a pair after another one.
+
+        `make` gets the indentation of what it makes, or None if it is on a line with others.
+        """
+        first, last = self._span(collection, after)
+        indent = self.text[self._line(first) : first]
+        if collection.flow_style:
+            between = f"{self.newline}{indent}" if not indent.strip() else " "
+            self.changes.append((last, last, f",{between}{make(None)}"))
+            return
+        dash = "- " if collection.id == "sequence" else ""
+        end = self._end_of_line(last)
+        begin = "" if self.text[end - 1 : end] == "\n" else self.newline
+        made = make(indent + " " * len(dash)).replace("\n", self.newline)
+        self.changes.append((end, end, f"{begin}{indent}{dash}{made}{self.newline}"))
+
+    def remove(self, collection: Any, places: list[int]) -> None:
+        """Remove elements or pairs; if none is left, an empty collection stays."""
+        count = 0 if collection is None else len(collection.value)
+        if not places:
+            return
+        if len(places) == count and not collection.flow_style:
+            self._remove_all(collection)
+            return
+        for place in places:
+            first, last = self._span(collection, place)
+            if not collection.flow_style:
+                self.changes.append((self._line(first), self._end_of_line(last), ""))
+            elif count == 1 or len(places) == count:
+                self.changes.append((first, last, ""))
+            elif all(before in places for before in range(place)):
+                self.changes.append((first, self._span(collection, place + 1)[0], ""))
+            else:
+                self.changes.append((self._span(collection, place - 1)[1], last, ""))
+
+    def _remove_all(self, collection: Any) -> None:
+        """Remove a key of the file whose last element goes."""
+        for place, (_, value) in enumerate(self.root.value):
+            if value is collection:
+                self.remove(self.root, [place])
+
+    def _check_anchor(self, node: Any) -> None:
+        if self.text[self._start(node)] in "&!*":
+            raise UsageError(f"line {node.start_mark.line + 1} of the file has an anchor or a tag")
+
+    # ---- places
+
+    def _span(self, collection: Any, place: int) -> tuple[int, int]:
+        """Where an element or a pair begins, with its dash, and where it ends."""
+        element = collection.value[place]
+        key, value = element if collection.id == "mapping" else (element, element)
+        start, end = self._start(key), self._end(value)
+        if not self._start(collection) <= start:
+            raise UsageError(
+                f"line {key.start_mark.line + 1} of the file is used in several places"
+            )
+        if collection.id == "sequence" and not collection.flow_style:
+            start = self.text.rindex("-", 0, start)
+        return start, max(end, self._end(key))
+
+    def _start(self, node: Any) -> int:
+        return int(node.start_mark.index)
+
+    def _end(self, node: Any) -> int:
+        """Where a node ends: that of a block is in the parser's eyes where the next one begins."""
+        if node.id == "scalar" or node.flow_style:
+            end = int(node.end_mark.index)
+            return len(self.text[:end].rstrip()) if node.id == "scalar" else end
+        last = node.value[-1]
+        return self._end(last[1] if node.id == "mapping" else last)
+
+    def _line(self, index: int) -> int:
+        return self.text.rfind("\n", 0, index) + 1
+
+    def _end_of_line(self, index: int) -> int:
+        end = self.text.find("\n", index)
+        return len(self.text) if end < 0 else end + 1
+
+    # ---- writing
+
+    def scalar(self, value: str | None) -> str:
+        """A name as YAML or JSON."""
+        if value is None:
+            return "null"
+        plain = PLAIN.fullmatch(value) and value.lower() not in WORDS
+        return value if plain and not self.json else json.dumps(value, ensure_ascii=False)
+
+    def names(self, choice: Choice) -> str:
+        """One name, or a list of names."""
+        names = [self.scalar(name) for name in choice]
+        return names[0] if len(names) == 1 else f"[{', '.join(names)}]"
+
+    def mapping(self, values: Mapping[str, str], indent: str | None) -> str:
+        """Names by key, on one line."""
+        pairs = {key: self.scalar(value) for key, value in values.items()}
+        return "{" + ", ".join(f"{self.scalar(key)}: {text}" for key, text in pairs.items()) + "}"
+
+    def pair(self, name: str, values: Mapping[str, str], indent: str | None) -> str:
+        """A value of an axis with its build args."""
+        return f"{self.scalar(name)}: {self.mapping(values, indent)}"
+
+    def comments(self, collection: Any, place: int) -> tuple[str, ...]:
+        """The comments on lines of their own within an element."""
+        if collection.flow_style:
+            return ()
+        lines = map(str.strip, self.text[slice(*self._span(collection, place))].splitlines())
+        return tuple(line for line in lines if line.startswith("#"))
+
+    def rule(self, rule: Exclude, indent: str | None, comments: tuple[str, ...] = ()) -> str:
+        """A rule, on lines of its own where there is room."""
+        pairs = {axis: self.names(names) for axis, names in rule.axes.items()}
+        if rule.recipe is not None:
+            pairs["recipe"] = self.names(rule.recipe)
+        plain = PLAIN_TEXT.fullmatch(rule.reason) and rule.reason.lower() not in WORDS
+        written = json.dumps(rule.reason, ensure_ascii=False)
+        pairs["reason"] = rule.reason if plain and indent is not None else written
+        lines = [f"{self.scalar(key)}: {text}" for key, text in pairs.items()]
+        if indent is None:
+            return "{" + ", ".join(lines) + "}"
+        return f"\n{indent}".join([*lines[:-1], *comments, lines[-1]])
+
+    def new_rules(self, rule: Exclude, indent: str | None) -> str:
+        """The key `exclude` with its first rule."""
+        if indent is None:
+            return f"{self.scalar('exclude')}: [{self.rule(rule, None)}]"
+        return f"exclude:\n{indent}  - {self.rule(rule, f'{indent}    ')}"

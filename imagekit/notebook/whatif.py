@@ -1,0 +1,448 @@
+"""What a change of the config would bring: the model behind the explorer, without widgets."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import pathlib
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import msgspec
+import pandas as pd
+
+from imagekit import api
+from imagekit.build import report as reports
+from imagekit.build import timing
+from imagekit.build.report import DEFAULT as DEFAULT_REPORT
+from imagekit.build.report import Report
+from imagekit.compare import inventory
+from imagekit.compare.changes import Changes, compare, with_same_names
+from imagekit.compare.inventory import Inventory
+from imagekit.config import edit
+from imagekit.config.schema import Choice, Exclude
+from imagekit.errors import ConfigError, ImagekitError, UsageError, counted
+from imagekit.notebook.display import Table, ordered
+from imagekit.planning.excludes import Excludes, all_but
+from imagekit.planning.load import Checked, check_text
+from imagekit.planning.matrix import Cell, Matrix
+from imagekit.planning.plan import Plan, tag_of
+from imagekit.planning.rows import MARKS, counts, label, named, rows, without
+from imagekit.runs import history
+from imagekit.runs.store import Store
+from imagekit.support import git
+from imagekit.support.files import replace_file
+from imagekit.support.workspace import DEFAULT_BUILD_FILE
+
+SUFFIXES = (".yaml", ".yml", ".json")
+NOT_WANTED = "not wanted"
+"""The reason of a rule that was made without one."""
+
+Change = Callable[[str, Checked], str]
+"""Changes a config's text; it gets the text and what is known of it."""
+
+
+def configs_beside(config: str) -> list[str]:
+    """The configuration files in the folder of `config`, including `config` itself."""
+    folder = pathlib.Path(config).parent
+    paths = {str(path) for path in folder.iterdir() if path.suffix in SUFFIXES}
+    return sorted(paths | {str(pathlib.Path(config))})
+
+
+# ---- what each value brings
+
+
+def by_value(matrix: Matrix, plan: Plan) -> Table:
+    """For every value of every axis: the combinations of each status, and the images it brings.
+
+    These are the images that would go if the value went; parents that are not listed count.
+    """
+    lines = rows(matrix, plan)
+    columns = [status for status in MARKS if any(row.status == status for row in lines)]
+    number: dict[tuple[str, str | None, str], int] = {}
+    for row in lines:
+        for axis in matrix.recipes.axes:
+            key = axis, row.values.get(axis), row.status
+            number[key] = number.get(key, 0) + 1
+    seconds = _seconds(plan, last_build())
+    shares = _shares(plan, seconds)
+    table = [
+        (
+            named(axis),
+            words,
+            *(number.get((axis, name, status), 0) for status in columns),
+            shares.get((axis, name), 0.0) / 60,
+        )
+        for axis in matrix.recipes.axes
+        for name, words in values_of(matrix, axis)
+    ]
+    heads = ["axis", "value", *map(label, columns), "build (min)"]
+    frame = pd.DataFrame(table, columns=heads)
+    frame["axis"] = ordered(frame["axis"].tolist(), [*dict.fromkeys(frame["axis"])])
+    if not seconds:
+        frame = frame.drop(columns="build (min)")
+    return Table(frame.set_index("value"), f"What each value brings: {counts(lines, matrix.more)}")
+
+
+def values_of(matrix: Matrix, axis: str) -> list[tuple[str | None, str]]:
+    """The values of an axis in the order of the config, each with its displayed name.
+
+    If an entry lists a combination without the axis beside others with it, None is the first,
+    displayed like "no GPU".
+    """
+    index = matrix.recipes.axes.index(axis)
+    lacking = {cell.combination.values[index] is None for cell in matrix.cells}
+    none: list[tuple[str | None, str]] = [(None, without(axis))] if lacking == {True, False} else []
+    return none + [(name, name) for name in matrix.config.axis(axis)]
+
+
+def _shares(plan: Plan, seconds: Mapping[str, float]) -> dict[tuple[str, str | None], float]:
+    total: dict[tuple[str, str | None], float] = {}
+    for image in plan.images:
+        for axis in plan.axes:
+            key = axis, image.values.get(axis)
+            total[key] = total.get(key, 0.0) + seconds.get(image.tag, 0.0)
+    return total
+
+
+# ---- build times
+
+
+def last_build() -> Report | None:
+    """The report of the last local build of this project; None if there is none."""
+    try:
+        return reports.read(DEFAULT_REPORT)
+    except (OSError, ValueError):
+        return None
+
+
+def _seconds(plan: Plan, report: Report | None) -> dict[str, float]:
+    """The build time of each image by tag, in seconds: measured, or the median of its recipe.
+
+    Empty if the report knows none of the images.
+    """
+    measured: dict[str, float] = {}
+    for entry in report.steps if report else ():
+        for reference in entry.images:
+            # A report may be of another repository, so only the short name counts.
+            name = reference.rpartition(":")[2]
+            measured[name] = measured.get(name, 0.0) + timing.seconds(entry)
+    known: dict[str, list[float]] = {}
+    for image in plan.images:
+        if time := measured.get(image.tag.rpartition(":")[2]):
+            known.setdefault(image.recipe, []).append(time)
+    if not known:
+        return {}
+    overall = statistics.median(time for times in known.values() for time in times)
+    typical = {recipe: statistics.median(times) for recipe, times in known.items()}
+    return {
+        image.tag: measured.get(image.tag.rpartition(":")[2]) or typical.get(image.recipe, overall)
+        for image in plan.images
+    }
+
+
+def estimate(plan: Plan, report: Report | None) -> float | None:
+    """The estimated time to build a plan like the last build, in seconds; None if unknown."""
+    seconds = _seconds(plan, report)
+    if report is None or not seconds:
+        return None
+    images = [(image.tag, image.parent, seconds[image.tag]) for image in plan.images]
+    return timing.forecast(images, report.jobs)
+
+
+# ---- what if
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """The changed config against something else."""
+
+    against: str
+    """What it is compared with."""
+    changes: Changes
+    """The differences."""
+    before: int
+    """The number of images there."""
+
+
+class View(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything to know about a changed config."""
+
+    checked: Checked
+    """The changed config with its matrix and plan."""
+    comparisons: tuple[Comparison, ...]
+    """Against the config, HEAD and the last run, as far as there are any."""
+    steps: tuple[int, int]
+    """The number of build steps before and after."""
+    files: tuple[int, int]
+    """The number of build files before and after."""
+    seconds: tuple[float | None, float | None]
+    """The estimated build time in seconds before and after; None if unknown."""
+    difference: str
+    """The changes of the file, as a unified diff."""
+
+    def sentences(self) -> Iterator[str]:
+        """What changes, in words."""
+        after = len(self.checked.plan.images)
+        for one in self.comparisons:
+            yield f"{one.before} → {after} images against {one.against}: {_numbers(one.changes)}"
+        steps, files = self.steps, self.files
+        in_files = counted(files[1], "build file")
+        yield f"{steps[0]} → {steps[1]} build steps in {in_files} (now {files[0]})"
+        if self.seconds[0] is not None and self.seconds[1] is not None:
+            before, now = (f"{value / 60:.1f}" for value in self.seconds if value is not None)
+            yield f"{before} → {now} minutes to build, estimated from the last build"
+
+
+def _numbers(changes: Changes) -> str:
+    parts = {"added": changes.added, "removed": changes.removed, "changed": changes.changed}
+    texts = [f"{len(names)} {kind}" for kind, names in parts.items() if names]
+    return ", ".join(texts) or "the same images"
+
+
+class WhatIf:
+    """A config file and changes of it that are not written yet.
+
+    Raises ConfigError if the file is invalid.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.data = pathlib.Path(path).read_bytes()
+        self.original = check_text(self.data, path)
+        self.text = self.data.decode("utf-8")
+        self.edits: list[tuple[str, Change]] = []
+        self.state = (self.text, self.original)
+        self.report = last_build()
+        self._others = tuple(_others(path))
+
+    def apply(self, name: str, change: Change) -> None:
+        """Make a change. Raises an ImagekitError, and changes nothing, if it is not valid."""
+        self._replay([*self.edits, (name, change)])
+
+    def undo(self, name: str = "") -> None:
+        """Take the last change back, or the last one with a name."""
+        places = [i for i, (known, _) in enumerate(self.edits) if name in ("", known)]
+        if places:
+            self._replay([*self.edits[: places[-1]], *self.edits[places[-1] + 1 :]])
+
+    def reset(self) -> None:
+        """Take all changes back."""
+        self._replay([])
+
+    def _replay(self, edits: list[tuple[str, Change]]) -> None:
+        text, checked = self.text, self.original
+        for _, change in edits:
+            text = change(text, checked)
+            text, checked = _tidied(text, self.path)
+        self.edits, self.state = edits, (text, checked)
+
+    def view(self) -> View:
+        """What the changes bring."""
+        text, checked = self.state
+        after = _inventory(checked)
+        before, now = (_document(one) for one in (self.original, checked))
+        comparisons = [
+            Comparison(name, _compare(other, after), len(other.images))
+            for name, other in (("the config", _inventory(self.original)), *self._others)
+        ]
+        return View(
+            checked=checked,
+            comparisons=tuple(comparisons),
+            steps=(before[0], now[0]),
+            files=(before[1], now[1]),
+            seconds=(
+                estimate(self.original.plan, self.report),
+                estimate(checked.plan, self.report),
+            ),
+            difference=difference(self.text, text, self.path),
+        )
+
+    def save(self) -> None:
+        """Write the changed config. Raises UsageError if the file has changed meanwhile."""
+        path = pathlib.Path(self.path)
+        if path.read_bytes() != self.data:
+            raise UsageError(f"{self.path} has changed on disk; run this cell again")
+        text, _ = self.state
+        replace_file(path, text.encode())
+        self.__init__(self.path)  # type: ignore[misc]
+
+
+def _tidied(text: str, path: str) -> tuple[str, Checked]:
+    """A changed config without the rules and aliases that are now about nothing.
+
+    Raises ConfigError if anything else is wrong with it.
+    """
+    while True:
+        try:
+            return text, check_text(text.encode(), path)
+        except ConfigError as error:
+            paths = [problem.path[:2] for problem in error.problems]
+            idle = {p[1] for p in paths if len(p) == 2 and p[0] in ("exclude", "aliases")}
+            if not idle or len(paths) != sum(p[:1] in (("exclude",), ("aliases",)) for p in paths):
+                raise
+            text = edit.remove_entries(text, "exclude", [n for n in idle if isinstance(n, int)])
+            text = edit.remove_pairs(text, "aliases", {n for n in idle if isinstance(n, str)})
+
+
+def difference(before: str, after: str, path: str) -> str:
+    """The changes of a file as a unified diff; empty if there are none."""
+    old, new = (text.splitlines(keepends=True) for text in (before, after))
+    return "".join(difflib.unified_diff(old, new, path, f"{path} (changed)", n=2))
+
+
+def _inventory(checked: Checked) -> Inventory:
+    return inventory.of_plan(checked.plan, checked.config.cloudbuild)
+
+
+def _compare(before: Inventory, after: Inventory) -> Changes:
+    return compare(*with_same_names(before, after))
+
+
+def _document(checked: Checked) -> tuple[int, int]:
+    """The number of build steps and of build files."""
+    files = api.files(checked.plan, checked.config, DEFAULT_BUILD_FILE)
+    builds = [msgspec.json.decode(text, type=_Build) for text in files.values()]
+    parts = [build for build in builds if build.steps]
+    return sum(len(build.steps) for build in parts), len(parts)
+
+
+class _Build(msgspec.Struct):
+    steps: list[msgspec.Raw] = []
+
+
+def _others(path: str) -> Iterator[tuple[str, Inventory]]:
+    """The last commit and the last run, as far as their images are known."""
+    committed = git.blob(pathlib.Path(path).parent, f"HEAD:./{pathlib.Path(path).name}")
+    if committed is not None:
+        # The last commit's config may be invalid.
+        with contextlib.suppress(ImagekitError):
+            yield "HEAD", _inventory(check_text(committed, f"HEAD:{path}"))
+    try:
+        runs = history.read(Store("runs"))
+    except ImagekitError:
+        return
+    same = (run for run in reversed(runs.entries) if run.build and run.config == path)
+    last = next(same, None)
+    if last is not None and (build := runs.build(last)) is not None:
+        yield f"the last run ({last.started[:16].replace('T', ' ')})", _without_files(build)
+
+
+def _without_files(build: Inventory) -> Inventory:
+    """A recorded inventory without the hashes of files, which a plan does not have."""
+    images = {n: msgspec.structs.replace(i, files=()) for n, i in build.images.items()}
+    return msgspec.structs.replace(build, images=images, files={})
+
+
+# ---- changes
+
+
+def add_value(axis: str, name: str, like: str | None, build_args: Mapping[str, str]) -> Change:
+    """A new value of an axis, wherever another one is used."""
+    return lambda text, _: edit.add_value(text, axis, name, build_args, like)
+
+
+def remove_value(axis: str, name: str) -> Change:
+    """No more of a value of an axis."""
+    return lambda text, _: edit.remove_value(text, axis, name)
+
+
+def remove_recipe(name: str) -> Change:
+    """No more images of a recipe, by entries that name it or have no other."""
+
+    def change(text: str, checked: Checked) -> str:
+        number = len(checked.config.images)
+        recipes: dict[int, set[str]] = {}
+        for cell in checked.matrix.cells:
+            if cell.path:
+                recipes.setdefault(int(cell.path[1]), set()).add(cell.combination.recipe)
+        for place in reversed(range(number)):
+            if recipes.get(place) == {name}:
+                text = edit.remove_entries(text, "images", [place])
+            elif name in recipes.get(place, ()):
+                if checked.config.images[place].recipe is None:
+                    raise UsageError(
+                        f"images[{place}] gives recipe {name!r} and others; "
+                        "name its recipes in the file first"
+                    )
+                text = edit.remove_recipe(text, place, name)
+        return text
+
+    return change
+
+
+def exclude(tag: str, reason: str) -> Change:
+    """A rule for one combination, so that it is not built."""
+
+    def change(text: str, checked: Checked) -> str:
+        cell = _cell(checked, tag)
+        axes = checked.matrix.recipes.axes
+        chosen: dict[str, Choice] = {
+            axis: (value,)
+            for axis, value in zip(axes, cell.combination.values, strict=True)
+            if value is not None or checked.config.axis(axis)
+        }
+        twins = (other for other in checked.matrix.cells if other.combination != cell.combination)
+        values = cell.combination.values
+        several = any(other.combination.values == values for other in twins)
+        recipe = (cell.combination.recipe,) if several else None
+        rule = Exclude(reason=reason.strip() or NOT_WANTED, axes=chosen, recipe=recipe)
+        return edit.exclude(text, rule)
+
+    return change
+
+
+def include(tag: str) -> Change:
+    """A combination that is excluded or not listed, to be built."""
+
+    def change(text: str, checked: Checked) -> str:
+        cell = _cell(checked, tag)
+        if cell.status == "not listed":
+            return edit.add_entry(text, *_entry(checked, cell))
+        while rule := _rule(checked, cell):
+            place, matched = rule
+            axes = checked.matrix.recipes.axes
+            new = all_but(checked.config.exclude[place], cell.combination, matched, axes)
+            text = edit.include(text, place, new)
+            text, checked = _tidied(text, "the changed config")
+        return text
+
+    return change
+
+
+def _entry(checked: Checked, cell: Cell) -> tuple[dict[str, str], str]:
+    pairs = zip(checked.matrix.recipes.axes, cell.combination.values, strict=True)
+    return {a: v for a, v in pairs if v is not None}, cell.combination.recipe
+
+
+def _cell(checked: Checked, tag: str) -> Cell:
+    for cell in checked.matrix.cells:
+        if tag_of(checked.matrix, cell) == tag:
+            return cell
+    raise UsageError(f"{tag} is only built as a parent; change the images that need it")
+
+
+def _rule(checked: Checked, cell: Cell) -> tuple[int, list[object]] | None:
+    """The first rule that matches a combination, and the others that it matches."""
+    rules = Excludes(checked.config, checked.matrix.recipes)
+    bits = rules.matching(cell.combination.values, cell.combination.recipe)
+    if not bits:
+        return None
+    first = (bits & -bits).bit_length() - 1
+    others: list[object] = [
+        other.combination
+        for other in checked.matrix.cells
+        if other.path
+        and other.combination != cell.combination
+        and rules.matching(other.combination.values, other.combination.recipe) >> first & 1
+    ]
+    return first, others
+
+
+def names(texts: Sequence[str]) -> str:
+    """Some names on one line, with the number of those that are left out."""
+    more = len(texts) - MOST_NAMES
+    return ", ".join(texts[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
+MOST_NAMES = 12
+"""The most images that a sentence names."""
