@@ -123,14 +123,11 @@ def exclude(text: str, rule: Exclude) -> str:
 def include(text: str, number: int, rules: Iterable[Exclude]) -> str:
     """Return a config with other rules in place of one; its comments stay above them."""
     file = _File(text)
-    section = file.child(file.root, "exclude")
-    comments = file.comments(section, number)
-    for rule in rules:
-        make = functools.partial(file.rule, rule, comments=comments)
-        file.insert(section, number, make)
-        comments = ()
-    file.remove(section, [number])
-    return file.changed()
+    new = list(rules)
+    if new:
+        file.replace(file.child(file.root, "exclude"), number, new)
+        return file.changed()
+    return remove_entries(text, "exclude", [number])
 
 
 def add_entry(text: str, values: Mapping[str, str], recipe: str | None) -> str:
@@ -246,30 +243,34 @@ class _File:
         made = make(indent + " " * len(dash)).replace("\n", self.newline)
         self.changes.append((end, end, f"{begin}{indent}{dash}{made}{self.newline}"))
 
+    def replace(self, section: Any, place: int, rules: list[Exclude]) -> None:
+        """Put rules in the place of one."""
+        first, last = self._span(section, place)
+        if section.flow_style:
+            self.changes.append((first, last, ", ".join(self.rule(r, None) for r in rules)))
+            return
+        lines = map(str.strip, self.text[first:last].splitlines())
+        comments = tuple(line for line in lines if line.startswith("#"))
+        for number, rule in enumerate(rules):
+            kept = () if number else comments
+            self.insert(section, place, functools.partial(self.rule, rule, comments=kept))
+        self.changes.append((self._line(first), self._end_of_line(last), ""))
+
     def remove(self, collection: Any, places: list[int]) -> None:
-        """Remove elements or pairs; if none is left, an empty collection stays."""
-        count = 0 if collection is None else len(collection.value)
-        if not places:
+        """Remove elements or pairs; with the last one, the key of the file goes, too."""
+        if collection is None or not places:
             return
-        if len(places) == count and not collection.flow_style:
-            self._remove_all(collection)
-            return
+        if len(places) == len(collection.value):
+            values = [value for _, value in self.root.value]
+            collection, places = self.root, [values.index(collection)]
         for place in places:
             first, last = self._span(collection, place)
             if not collection.flow_style:
                 self.changes.append((self._line(first), self._end_of_line(last), ""))
-            elif count == 1 or len(places) == count:
-                self.changes.append((first, last, ""))
             elif all(before in places for before in range(place)):
                 self.changes.append((first, self._span(collection, place + 1)[0], ""))
             else:
                 self.changes.append((self._span(collection, place - 1)[1], last, ""))
-
-    def _remove_all(self, collection: Any) -> None:
-        """Remove a key of the file whose last element goes."""
-        for place, (_, value) in enumerate(self.root.value):
-            if value is collection:
-                self.remove(self.root, [place])
 
     def _check_anchor(self, node: Any) -> None:
         if self.text[self._start(node)] in "&!*":
@@ -330,13 +331,6 @@ class _File:
     def pair(self, name: str, values: Mapping[str, str], indent: str | None) -> str:
         """A value of an axis with its build args."""
         return f"{self.scalar(name)}: {self.mapping(values, indent)}"
-
-    def comments(self, collection: Any, place: int) -> tuple[str, ...]:
-        """The comments on lines of their own within an element."""
-        if collection.flow_style:
-            return ()
-        lines = map(str.strip, self.text[slice(*self._span(collection, place))].splitlines())
-        return tuple(line for line in lines if line.startswith("#"))
 
     def rule(self, rule: Exclude, indent: str | None, comments: tuple[str, ...] = ()) -> str:
         """A rule, on lines of its own where there is room."""

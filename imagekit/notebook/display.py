@@ -74,7 +74,8 @@ class Table:
             for place, name in enumerate(shown.columns)
         }
         frame = pd.DataFrame(columns, index=shown.index, columns=shown.columns, dtype=object)
-        frame.index = shown.index.map(_text) if shown.index.nlevels == 1 else shown.index
+        if shown.index.nlevels == 1:
+            frame.index = pd.Index(_texts(shown.index.to_series(), None), name=shown.index.name)
         return frame
 
     def html(self, *, sortable: bool = False) -> str:

@@ -79,7 +79,8 @@ def _frame(grid: Grid, section: Section, text: object) -> pd.DataFrame:
     several = len(grid.sections) > 1
     keys = [(*((section.name,) if several else ()), *line.names) for line in section.lines]
     heads = [*(("recipe",) if several else ()), *grid.rows]
-    index = pd.MultiIndex.from_tuples(keys, names=heads)
+    # Without an axis down, there is one row.
+    index = pd.MultiIndex.from_tuples(keys, names=heads) if heads else pd.Index([""] * len(keys))
     if len(heads) == 1:
         index = index.get_level_values(0)
     columns = pd.MultiIndex.from_tuples(section.columns)

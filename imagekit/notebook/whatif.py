@@ -116,10 +116,10 @@ def last_build() -> Report | None:
         return None
 
 
-def _seconds(plan: Plan, report: Report | None) -> dict[str, float]:
+def _seconds(plan: Plan, report: Report | None, before: Plan | None = None) -> dict[str, float]:
     """The build time of each image by tag, in seconds: measured, or the median of its recipe.
 
-    Empty if the report knows none of the images.
+    `before` is a plan whose images are known, too. Empty if the report knows none of the images.
     """
     measured: dict[str, float] = {}
     for entry in report.steps if report else ():
@@ -127,23 +127,26 @@ def _seconds(plan: Plan, report: Report | None) -> dict[str, float]:
             # A report may be of another repository, so only the short name counts.
             name = reference.rpartition(":")[2]
             measured[name] = measured.get(name, 0.0) + timing.seconds(entry)
-    known: dict[str, list[float]] = {}
-    for image in plan.images:
+    known: dict[str, dict[str, float]] = {}
+    for image in (*(before.images if before else ()), *plan.images):
         if time := measured.get(image.tag.rpartition(":")[2]):
-            known.setdefault(image.recipe, []).append(time)
+            known.setdefault(image.recipe, {})[image.tag] = time
     if not known:
         return {}
-    overall = statistics.median(time for times in known.values() for time in times)
-    typical = {recipe: statistics.median(times) for recipe, times in known.items()}
+    overall = statistics.median(time for times in known.values() for time in times.values())
+    typical = {recipe: statistics.median(times.values()) for recipe, times in known.items()}
     return {
         image.tag: measured.get(image.tag.rpartition(":")[2]) or typical.get(image.recipe, overall)
         for image in plan.images
     }
 
 
-def estimate(plan: Plan, report: Report | None) -> float | None:
-    """The estimated time to build a plan like the last build, in seconds; None if unknown."""
-    seconds = _seconds(plan, report)
+def estimate(plan: Plan, report: Report | None, before: Plan) -> float | None:
+    """The estimated time to build a plan like the last build, in seconds; None if unknown.
+
+    `before` is the plan before the change.
+    """
+    seconds = _seconds(plan, report, before)
     if report is None or not seconds:
         return None
     images = [(image.tag, image.parent, seconds[image.tag]) for image in plan.images]
@@ -251,8 +254,8 @@ class WhatIf:
             steps=(before[0], now[0]),
             files=(before[1], now[1]),
             seconds=(
-                estimate(self.original.plan, self.report),
-                estimate(checked.plan, self.report),
+                estimate(self.original.plan, self.report, self.original.plan),
+                estimate(checked.plan, self.report, self.original.plan),
             ),
             difference=difference(self.text, text, self.path),
         )

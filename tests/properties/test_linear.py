@@ -92,12 +92,13 @@ def len_of(checked):
 
 
 def in_notebook(checked):
-    from imagekit.notebook import choice, tables
+    from imagekit.notebook import graph, tables, whatif
 
     tables.cells(checked.matrix, checked.plan)
     tables.grid(checked.matrix, checked.plan)
     tables.images(checked.plan)
-    choice.select(checked.matrix, choice.all_values(checked.matrix), [], [])
+    whatif.by_value(checked.matrix, checked.plan)
+    graph.build_graph(checked.plan)
 
 
 def calls(work, inputs):

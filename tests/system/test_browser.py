@@ -22,6 +22,7 @@ import urllib.request
 
 import pytest
 
+from imagekit.planning.load import check_text
 from imagekit.support import notebooks
 from tests.system.conftest import missing, wait_until
 from tools.family import ROOT, copied
@@ -152,6 +153,13 @@ def choose(page, menu, command):
     page.locator(f".lm-Menu-item[data-command='{command}']").click()
 
 
+def choose_theme(page, name):
+    page.locator(".lm-MenuBar-item", has_text=re.compile("^Settings$")).click()
+    page.locator(".lm-Menu-item", has_text=re.compile("^Theme$")).hover()
+    page.locator(".lm-Menu-item", has_text=re.compile(f"^{name}$")).click()
+    page.locator(f"body[data-jp-theme-name='{name}']").wait_for(state="attached")
+
+
 def run_all(page):
     """Run every cell from the menu, and wait until the last has ended."""
     prompts = page.locator(".jp-CodeCell .jp-InputPrompt")
@@ -208,20 +216,45 @@ def test_a_saved_notebook_is_clean_again(lab, browser):
 
 def test_a_person_explores_the_matrix(lab, browser):
     # Tall, so that JupyterLab, which draws only what is in sight, draws all of it.
-    with page_of(browser, height=6000) as (page, asked):
+    with page_of(browser, 1440, height=6000, permissions=["clipboard-read"]) as (page, asked):
+        errors = errors_of(page)
         open_notebook(page, lab, "explore")
         run_all(page)
         page.locator(".dt-search input").first.wait_for()
         assert page.locator("[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
         assert page.locator(".jp-RenderedText[data-mime-type*='error']").count() == 0
-        assert page.get_by_text("✓ cpu-ubuntu2404-py313", exact=True).count() >= 1
-        box = page.locator(".jp-RenderedSVG svg, .jp-RenderedSVG img").first.bounding_box()
-        assert min(box["width"], box["height"]) > 100
         picture(page, "lab-explore")
         assert page.locator("table.dataTable").evaluate_all(CUT_OFF) == []
+        # The grid and the graph of the first screen are whole.
+        shown = page.locator(".imagekit-table, .imagekit-picture")
+        assert [shown.nth(number).evaluate(HIDDEN) for number in (0, 1)] == [0, 0]
+        assert page.locator(".imagekit-table").first.bounding_box()["y"] < 600
+        a_cell_shows_its_tag(page)
         search_narrows_a_table(page)
-        a_widget_changes_everything(page)
+        the_explorer_changes_the_config(page)
         assert elsewhere(asked) == []
+        assert errors == []
+
+
+HIDDEN = "box => Math.max(0, box.scrollWidth - box.clientWidth - 1)"
+"""JavaScript: how many pixels of a box have to be scrolled to."""
+
+
+def errors_of(page):
+    """The errors in the page's console, as they come."""
+    errors = []
+    page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+    return errors
+
+
+def a_cell_shows_its_tag(page):
+    cell = page.locator(".imagekit-table details").first
+    tag = cell.get_attribute("data-tag")
+    assert tag in cell.locator("summary").get_attribute("title")
+    assert not cell.locator("code").is_visible()
+    cell.locator("summary").focus()
+    page.keyboard.press("Enter")
+    assert cell.locator("code").inner_text() == tag
 
 
 def search_narrows_a_table(page):
@@ -238,27 +271,86 @@ def search_narrows_a_table(page):
     table.locator(".dt-search input").fill("")
 
 
-def a_widget_changes_everything(page):
-    counts = page.locator("strong[aria-live]")
-    before = counts.inner_text()
+def the_explorer_changes_the_config(page):
     widgets = page.locator(".widget-vbox").first
-    graph = widgets.locator("svg title").first
-    titled = graph.text_content()
-    assert "cuda130" in widgets.inner_text()
-    widgets.get_by_label("cuda130").uncheck()
-    page.wait_for_function(
-        "before => document.querySelector('strong[aria-live]').innerText !== before", arg=before
-    )
-    # One after the other reaches the page.
-    widgets.locator("td", has_text="cuda130").first.wait_for(state="detached")
-    page.wait_for_function(
-        "([graph, before]) => graph.isConnected === false || graph.textContent !== before",
-        arg=[graph.element_handle(), titled],
-    )
-    assert graph.text_content() != titled
-    widgets.get_by_placeholder("globs on tags, such as gpu-*").fill("nonsense")
-    page.locator("[role=alert]").get_by_text("matches no image").wait_for()
-    picture(page, "lab-widgets")
+    summary = widgets.locator("[aria-live] strong")
+    assert summary.inner_text() == "14 → 14 images against the config: the same images"
+    # By keyboard alone: a cell, its reason, and the button.
+    widgets.locator("[data-tag='cpu-ubuntu2404-py313'] summary").focus()
+    page.keyboard.press("Enter")
+    widgets.get_by_label("reason").wait_for()
+    widgets.get_by_label("reason").focus()
+    page.keyboard.type("too slow")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    summary.get_by_text("14 → 13 images").wait_for()
+    widgets.locator(".imagekit-notes", has_text="too slow").first.wait_for()
+    widgets.get_by_label("add to").select_option("python")
+    widgets.get_by_label("name").fill("py316")
+    widgets.get_by_label("build args").fill("PYTHON_VERSION=3.16")
+    widgets.get_by_role("button", name="Add value").click()
+    widgets.get_by_text("added:").wait_for()
+    widgets.get_by_role("checkbox", name="cuda126").uncheck()
+    summary.get_by_text(re.compile("removed")).wait_for()
+    # One after the other reaches the page; the graph is the last.
+    widgets.locator("svg [data-tag*='cuda126']").first.wait_for(state="detached")
+    widgets.locator("svg .node").first.click()
+    widgets.locator("li", has_text="a change also rebuilds").wait_for()
+    widgets.get_by_role("button", name="Zoom in").click()
+    picture(page, "lab-what-if")
+    widgets.get_by_role("button", name="Copy as YAML").click()
+    widgets.get_by_role("button", name="Copied").wait_for()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    checked = check_text(copied.encode(), "copied.yaml")
+    assert f"14 → {len(checked.plan.images)} images" in summary.inner_text()
+    assert list(checked.config.axis("gpu")) == ["cuda130"]
+    assert checked.config.axis("python")["py316"] == {"PYTHON_VERSION": "3.16"}
+    assert [rule.reason for rule in checked.config.exclude][-1] == "too slow"
+    widgets.get_by_role("button", name="Reset").click()
+    summary.get_by_text("the same images").wait_for()
+
+
+@pytest.mark.parametrize(("width", "theme"), [(900, "Dark"), (390, "Light")])
+def test_the_explorer_is_legible_on_every_screen(width, theme, lab, browser):
+    with page_of(browser, width, height=3000) as (page, _):
+        # A document of its own, without the file browser.
+        page.goto(lab("notebooks/explore.ipynb").replace("/lab/", "/doc/"))
+        page.get_by_text("Python 3 (ipykernel) | Idle").first.wait_for(state="attached")
+        choose(page, "Run", "runmenu:run-all")
+        page.locator(".widget-vbox [aria-live]").first.wait_for()
+        if theme == "Dark":
+            choose_theme(page, "JupyterLab Dark")
+        picture(page, f"lab-explore-{width}-{theme}")
+        for box in page.locator(".imagekit-table, .imagekit-picture").all():
+            # What is wider than the screen scrolls, and its edge shows that.
+            style = box.evaluate("box => [getComputedStyle(box).overflowX, box.clientWidth]")
+            assert style[0] == "auto"
+            assert style[1] <= width
+        for text in page.locator(".imagekit-picture text").all()[:9]:
+            assert contrast(*text.evaluate(INK_AND_PAPER)) >= 4.5
+
+
+INK_AND_PAPER = """text => {
+    const paper = getComputedStyle(document.body).getPropertyValue('--jp-layout-color0');
+    const probe = document.body.appendChild(document.createElement('i'));
+    probe.style.color = paper;
+    const shown = getComputedStyle(probe).color;
+    probe.remove();
+    return [getComputedStyle(text).fill, shown];
+}"""
+"""JavaScript: the colour of a text in a picture, and that of the page behind it."""
+
+
+def contrast(first, second):
+    """The contrast of two colours (WCAG 2.2, contrast ratio)."""
+    lights = sorted(luminance(color) for color in (first, second))
+    return (lights[1] + 0.05) / (lights[0] + 0.05)
+
+
+def luminance(color):
+    parts = [int(part) / 255 for part in re.findall(r"\d+", color)[:3]]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return sum(weight * p for weight, p in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
 # ---- the site

@@ -1,0 +1,309 @@
+"""Changes of a config's text: what they mean, and that nothing else of the file moves."""
+
+import json
+
+import msgspec
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imagekit.config import edit
+from imagekit.config.schema import Exclude, config_from, dump
+from imagekit.errors import UsageError
+from imagekit.support.yaml_reader import parse
+from tests.conftest import ROOT
+from tests.properties.free_axes import free_configs
+
+CONFIG = """\
+# Ours.
+base_url: h/r  # the repository
+
+# The systems.
+base_images:
+  old: {BASE_IMAGE: a}   # until May
+  new:
+    BASE_IMAGE: b
+
+# Pythons.
+python_versions:
+  py39: [PYTHON_VERSION=3.9]
+gpu_versions: {cuda9: {CUDA: 9.0}, cuda10: {CUDA: 10.0}}
+images:
+  # Without a GPU.
+  - base_image: [old, new]
+    python: py39  # the only one
+  - base_image: new
+    python: py39
+    gpu:
+      - cuda9
+      # The newest.
+      - cuda10
+
+exclude:
+  - base_image: new
+    gpu: cuda9
+    # CUDA 9 is of 2017.
+    reason: too old
+  # Not yet.
+  - {base_image: new, gpu: cuda10, reason: too new}
+
+aliases: {cpu: {base_image: new, python: py39}}
+"""
+
+
+def loaded(text):
+    config, problems = config_from(parse(text.encode(), "c.yaml"))
+    assert not problems
+    return config
+
+
+def changed_lines(text):
+    """The lines that are gone, and those that are new."""
+    before, after = CONFIG.splitlines(), text.splitlines()
+    return [x for x in before if x not in after], [x for x in after if x not in before]
+
+
+def test_a_value_is_added_after_the_one_that_it_is_like():
+    text = edit.add_value(CONFIG, "base_image", "mid", {"BASE_IMAGE": "m:1", "X": "a b"}, "old")
+    assert changed_lines(text) == (
+        ["  - base_image: [old, new]"],
+        ['  mid: {BASE_IMAGE: m:1, X: "a b"}', "  - base_image: [old, mid, new]"],
+    )
+    assert text.index("until May") < text.index("mid:") < text.index("  new:")
+
+
+def test_a_value_is_added_wherever_the_last_one_is_used():
+    text = edit.add_value(CONFIG, "gpu", "cuda11", {})
+    assert loaded(text).axis("gpu") == {**loaded(CONFIG).axis("gpu"), "cuda11": {}}
+    assert changed_lines(text)[1][1:] == ["      - cuda11"]
+    text = edit.add_value(CONFIG, "python", "py310", {"PYTHON_VERSION": "3.10"})
+    assert loaded(text).images[0].axes["python"] == ("py39", "py310")
+    assert "    python: [py39, py310]  # the only one\n" in text
+    assert loaded(text).axis("python")["py310"] == {"PYTHON_VERSION": "3.10"}
+
+
+def test_a_value_is_removed_with_what_is_only_about_it():
+    text = edit.remove_value(CONFIG, "base_image", "new")
+    assert changed_lines(text)[1] == ["  - base_image: [old]"]
+    config = loaded(text)
+    assert [*config.base_images] == ["old"]
+    assert (len(config.images), config.exclude, config.aliases) == (1, (), {})
+    for comment in ("# Ours.", "# Pythons.", "# Without a GPU.", "# until May"):
+        assert comment in text
+
+
+@pytest.mark.parametrize("name", ["cuda9", "cuda10"])
+def test_an_element_of_a_list_is_removed_with_its_comma_or_line(name):
+    config = loaded(edit.remove_value(CONFIG, "gpu", name))
+    (left,) = {"cuda9", "cuda10"} - {name}
+    assert [*config.gpu_versions] == [left]
+    assert config.images[1].axes["gpu"] == (left,)
+    assert [rule.axes["gpu"] for rule in config.exclude] == [(left,)]
+
+
+def test_a_rule_is_added_below_the_others():
+    rule = Exclude(axes={"python": ("py39",), "gpu": (None,)}, reason="no: more")
+    assert changed_lines(edit.exclude(CONFIG, rule)) == (
+        [],
+        ["  - python: py39", "    gpu: null", '    reason: "no: more"'],
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["images:\n  - {python: a}\naliases: {}\n", "images: [{python: a}]", '{"images": [{}]}']
+)
+def test_the_first_rule_comes_after_the_images(text):
+    rule = Exclude(axes={"python": ("a", None)}, recipe=("cpu",), reason="why")
+    assert loaded(edit.exclude(text, rule)).exclude == (rule,)
+
+
+def test_rules_take_the_place_of_one_and_have_its_comments():
+    rules = [Exclude(axes={"gpu": ("cuda9",)}, reason=r) for r in ("first", "second")]
+    text = edit.include(CONFIG, 0, rules)
+    assert [rule.reason for rule in loaded(text).exclude] == ["first", "second", "too new"]
+    assert "    # CUDA 9 is of 2017.\n    reason: first\n" in text
+    assert loaded(edit.include(CONFIG, 1, [])).exclude == loaded(CONFIG).exclude[:1]
+    assert "# Not yet." in edit.include(CONFIG, 1, rules)
+
+
+def test_an_entry_is_added_and_a_recipe_is_removed():
+    text = edit.add_entry(CONFIG, {"base_image": "old", "python": "py39"}, "cpu")
+    assert "  - {base_image: old, python: py39, recipe: cpu}\n\nexclude:" in text
+    assert edit.add_entry("images: [{a: b}]", {"a": "c"}, None) == "images: [{a: b}, {a: c}]"
+    text = "images:\n  - {a: b, recipe: [x, y]}\n  - {a: b, recipe: x}\n"
+    assert edit.remove_recipe(text, 0, "x") == text.replace("[x, y]", "[y]")
+    assert edit.remove_recipe(text, 1, "x") == "images:\n  - {a: b, recipe: [x, y]}\n"
+
+
+def test_everything_of_a_section_goes_with_its_key():
+    assert "exclude" not in edit.remove_entries(CONFIG, "exclude", [1, 0])
+    assert loaded(edit.remove_entries(CONFIG, "exclude", [1, 0])).aliases
+    assert edit.remove_entries(CONFIG, "absent", [0]) == CONFIG
+    assert edit.remove_pairs(CONFIG, "absent", {"x"}) == CONFIG
+    assert edit.remove_pairs(CONFIG, "aliases", {"x"}) == CONFIG
+    assert loaded(edit.remove_pairs(CONFIG, "aliases", {"cpu"})).aliases == {}
+
+
+def test_a_list_that_several_entries_share_is_changed_once():
+    text = "x-p: &p [py1, py2]\naxes: {python: {py1: {}, py2: {}}}\n"
+    text += "images:\n  - {python: *p}\n  - {python: *p, gpu: null}\n"
+    assert "&p [py1, py2, py3]" in edit.add_value(text, "python", "py3", {})
+    assert "&p [py2]" in edit.remove_value(text, "python", "py1")
+
+
+def test_a_merged_entry_is_changed_where_it_is_written():
+    text = "x-e: &e {python: [py1]}\naxes: {python: {py1: {}}, os: {a: {}}}\n"
+    text += "images:\n  - {<<: *e, os: a}\n  - {<<: [*e], os: a}\n"
+    assert "&e {python: [py1, py2]}" in edit.add_value(text, "python", "py2", {})
+
+
+def test_the_older_names_of_the_original_are_known():
+    text = "base_url: h/r\ncpu_versions: {py1: {}}\nimages: [{cpu: py1}]\n"
+    assert "images: [{cpu: [py1, py2]}]" in edit.add_value(text, "python", "py2", {})
+
+
+def test_lines_end_as_in_the_file():
+    text = CONFIG.replace("\n", "\r\n")
+    rule = Exclude(axes={"python": ("py39",)}, reason="why")
+    for changed in (edit.exclude(text, rule), edit.add_value(text, "python", "py310", {})):
+        assert changed.count("\n") == changed.count("\r\n")
+        assert loaded(changed)
+    text = "axes: {p: {a: {}}}\nimages:\n  - p: a"
+    assert edit.add_entry(text, {"p": "b"}, None) == f"{text}\n  - {{p: b}}\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: edit.add_value(t, "python", "a b", {}), "is not a name"),
+        (lambda t: edit.add_value(t, "python", "py4", {"1": "2"}), "is not a build arg"),
+        (lambda t: edit.add_value(t, "python", "py39", {}), "already"),
+        (lambda t: edit.add_value(t, "python", "py4", {}, "py5"), "has no value 'py5'"),
+        (lambda t: edit.add_value(t, "torch", "a", {}), "has no values in the file"),
+        (lambda t: edit.remove_value(t, "python", "py5"), "has no value 'py5'"),
+        (lambda t: edit.remove_value(t, "python", "py39"), "last value"),
+        (lambda t: edit.exclude(t + "\nexclude: []", Exclude(reason="")), "is empty in the file"),
+    ],
+)
+def test_what_cannot_be_changed_is_said(change, message):
+    text = CONFIG if "empty" not in message else "images: [{}]"
+    with pytest.raises(UsageError, match=message):
+        change(text)
+
+
+def test_a_name_with_an_anchor_is_left_to_the_person():
+    text = "axes: {p: {a: {}}}\nimages:\n  - {p: &x a}\n  - {p: *x}\n"
+    with pytest.raises(UsageError, match="line 3 of the file has an anchor"):
+        edit.add_value(text, "p", "b", {})
+    text = "x: &x {reason: r, p: a}\naxes: {p: {a: {}, b: {}}}\nimages: [{p: a}]\n"
+    text += "exclude: [{reason: s, p: b}, *x]\n"
+    with pytest.raises(UsageError, match="used in several places"):
+        edit.remove_entries(text, "exclude", [1])
+
+
+# ---- any config, in any style
+
+FEW = settings(max_examples=15)
+"""Each example reads several files."""
+
+
+STYLES = [
+    dump,
+    lambda config: yaml.safe_dump(yaml.safe_load(dump(config)), default_flow_style=True),
+    lambda config: yaml.safe_dump(yaml.safe_load(dump(config)), sort_keys=False, width=20),
+    lambda config: json.dumps(texts(config)),
+    lambda config: json.dumps(texts(config), indent=1),
+]
+
+
+def texts(config):
+    """A config as plain values, all of them texts."""
+    return yaml.load(dump(config), Loader=yaml.BaseLoader)  # noqa: S506 - it makes texts only
+
+
+def without(choosers, axis, name):
+    """What is left of entries or rules; those that named nothing else are gone."""
+    for one in choosers:
+        names = one.axes.get(axis)
+        left = None if names is None else tuple(n for n in names if n != name)
+        if left != ():
+            axes = one.axes if left is None else {**one.axes, axis: left}
+            yield msgspec.structs.replace(one, axes=axes)
+
+
+@st.composite
+def changes(draw):
+    """A config's text, its meaning, an axis and one of its values."""
+    text = draw(st.sampled_from(STYLES))(draw(free_configs()))
+    source = parse(text.encode(), "c")
+    config, problems = config_from(source)
+    axes = [axis for axis in config.axis_names() if config.axis(axis)]
+    if problems or not axes or "null" in str(config.axes):
+        # JSON written by the basic loader has no null.
+        return draw(changes())
+    axis = draw(st.sampled_from(axes))
+    return text, config, axis, draw(st.sampled_from([*config.axis(axis)]))
+
+
+@FEW
+@given(changes())
+def test_a_value_more_means_the_same_in_every_style(case):
+    text, config, axis, like = case
+    found = loaded(edit.add_value(text, axis, "new-one", {"X": "1: 2"}, like))
+    entries = []
+    for entry in config.images:
+        names = list(entry.axes.get(axis, ()))
+        if like in names:
+            names.insert(names.index(like) + 1, "new-one")
+        axes = {**entry.axes, axis: tuple(names)} if names else entry.axes
+        entries.append(msgspec.structs.replace(entry, axes=axes))
+    assert found.images == tuple(entries)
+    values = list(config.axis(axis))
+    values.insert(values.index(like) + 1, "new-one")
+    assert list(found.axis(axis)) == values
+    assert found.axis(axis)["new-one"] == {"X": "1: 2"}
+    assert (found.exclude, found.aliases) == (config.exclude, config.aliases)
+    assert (found.recipes, found.cloudbuild) == (config.recipes, config.cloudbuild)
+
+
+@FEW
+@given(changes())
+def test_a_value_less_means_the_same_in_every_style(case):
+    text, config, axis, name = case
+    if len(config.axis(axis)) == 1:
+        return
+    found = loaded(edit.remove_value(text, axis, name))
+    assert list(found.axis(axis)) == [n for n in config.axis(axis) if n != name]
+    assert found.images == tuple(without(config.images, axis, name))
+    assert found.exclude == tuple(without(config.exclude, axis, name))
+    aliases = {n: a for n, a in config.aliases.items() if a.axes.get(axis) != name}
+    assert found.aliases == aliases
+
+
+@FEW
+@given(changes(), st.sampled_from(["plain", "a: b", "", " x", "# x", "a\nb", "no", "é 'x'", "[x"]))
+def test_a_rule_more_means_the_same_in_every_style(case, reason):
+    text, config, axis, name = case
+    if not config.exclude and "exclude" in text:
+        return
+    rule = Exclude(axes={axis: (name, None)}, recipe=("one", "two.x"), reason=reason)
+    found = loaded(edit.exclude(text, rule))
+    assert found.exclude == (*config.exclude, rule)
+    assert found.images == config.images
+    number = len(config.exclude)
+    again = loaded(edit.include(edit.exclude(text, rule), number, [rule, rule]))
+    assert again.exclude == (*config.exclude, rule, rule)
+    assert loaded(edit.remove_entries(edit.exclude(text, rule), "exclude", [number])) == config
+
+
+@pytest.mark.parametrize("name", ["images.yaml", "layers.yaml", "caliban.json"])
+def test_a_value_that_comes_and_goes_leaves_the_shipped_configs_as_they_are(name):
+    text = (ROOT / "config" / name).read_text(encoding="utf-8")
+    added = edit.add_value(text, "python", "py399", {"PYTHON_VERSION": "3.99"})
+    assert added.count("py399") > 1
+    left = edit.remove_value(added, "python", "py399")
+    # A single name has become a list of one.
+    assert left.translate({ord("["): None, ord("]"): None}) == text.translate(
+        {ord("["): None, ord("]"): None}
+    )
