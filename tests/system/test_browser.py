@@ -318,8 +318,7 @@ def test_the_explorer_is_legible_on_every_screen(width, theme, lab, browser):
         page.get_by_text("Python 3 (ipykernel) | Idle").first.wait_for(state="attached")
         choose(page, "Run", "runmenu:run-all")
         page.locator(".widget-vbox [aria-live]").first.wait_for()
-        if theme == "Dark":
-            choose_theme(page, "JupyterLab Dark")
+        choose_theme(page, f"JupyterLab {theme}")
         picture(page, f"lab-explore-{width}-{theme}")
         for box in page.locator(".imagekit-table, .imagekit-picture").all():
             # What is wider than the screen scrolls, and its edge shows that.
