@@ -62,6 +62,9 @@ html_sidebars = {
 }
 # Editors load the schema of the config from the site.
 html_extra_path = [str(pathlib.Path(imagekit.__file__).with_name("imagekit.schema.json"))]
+# The pages of the API list its names.
+html_use_index = False
+html_domain_indices = False
 html_copy_source = False
 html_show_sphinx = False
 # The links to the sources of generated pages would be broken.
@@ -93,7 +96,7 @@ autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
 
 
-DESCRIBED = {"genindex": "All names of imagekit's Python API", "search": "Search this site"}
+DESCRIBED = {"search": "Search the documentation of imagekit."}
 """The descriptions of pages without a text of their own."""
 LONGEST = 160
 """The most characters of a description, which is what a search engine shows."""

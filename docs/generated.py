@@ -115,7 +115,7 @@ def exit_codes() -> str:
     stopped = "Ctrl-C, SIGTERM or a closed terminal"
     lines.append(f"| {errors.INTERRUPTED} | `KeyboardInterrupt` | {stopped} |")
     return (
-        "# Exit codes\n\n0 is success.\n\n"
+        "# Exit codes\n\nWhat each command exits with, and the error that it stands for. 0 is success.\n\n"
         "`imagekit run` exits with the code of the error that the notebook failed with, and with "
         "1 for errors that are not listed here. If a notebook calls `sys.exit(N)`, `imagekit run` "
         "exits with N; without an argument that is 0, and with a text it is 1. "

@@ -170,7 +170,7 @@ def pipeline(_root: pathlib.Path) -> str:
         x, y = column * (width + gap), line * (height + gap)
         drawing.box(x, y, width, height)
         drawing.text(x + width / 2, y + 22, name, "strong", "middle")
-        for m, text in enumerate(lines):
+        for m, text in enumerate(filter(None, lines)):
             drawing.text(x + width / 2, y + 40 + 15 * m, text, "small", "middle")
         if column:
             drawing.line((x - gap + 2, y + height / 2), (x - 2, y + height / 2))
@@ -190,10 +190,10 @@ def axes(_root: pathlib.Path) -> str:
         drawing.text(0, y + 16, axis, "strong")
         for name, args in config.axis(axis).items():
             told = ", ".join(f"{arg}={value}" for arg, value in args.items())
-            drawing.box(84, y, 92, 24, "yes")
-            drawing.text(130, y + 16, name, "on-yes tag", "middle")
-            drawing.box(186, y, CHARACTER * len(told), 24, "none")
-            drawing.text(186, y + 16, told, "small tag")
+            drawing.box(92, y, 92, 24, "yes")
+            drawing.text(138, y + 16, name, "on-yes tag", "middle")
+            drawing.box(194, y, CHARACTER * len(told), 24, "none")
+            drawing.text(194, y + 16, told, "small tag")
             y += 30
         y += 8
     return figure(

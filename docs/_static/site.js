@@ -1,7 +1,8 @@
 // Boxes that scroll sideways say so: an arrow stands at their edge while there is more to see, and
 // the keyboard reaches them, so that the arrow keys scroll them.
 
-const SCROLLS = ".table-wrapper, div.highlight > pre, .cell_output .output, .cell_output .picture";
+const SCROLLS =
+  ".table-wrapper, div.highlight > pre, .cell_output :is(.output, .picture, .output > pre)";
 
 function framed(box) {
   // The arrow stands on what does not scroll.
@@ -47,6 +48,7 @@ for (const box of document.querySelectorAll(SCROLLS)) {
   frame.classList.add("scrolls");
   const again = () => told(box, frame);
   box.addEventListener("scroll", again, { passive: true });
+  addEventListener("load", again);
   new ResizeObserver(again).observe(box);
   if (box.firstElementChild) new ResizeObserver(again).observe(box.firstElementChild);
 }
