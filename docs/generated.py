@@ -47,7 +47,7 @@ TYPES = {
     cloudbuild.Seconds: "number of seconds, or a text such as `90m` or `24h`",
     cloudbuild.Flag: "`true` or `false`",
     dict[str, schema.BuildArgs]: "mapping: name of a value → build args",
-    dict[str, dict[str, schema.BuildArgs]]: "mapping: name of an axis → name of a value → build args",
+    dict[str, dict[str, schema.BuildArgs]]: "mapping: axis → name of a value → build args",
     tuple[schema.Entry, ...]: "list of entries",
     tuple[schema.Exclude, ...]: "list of rules",
     dict[str, schema.Alias]: "mapping: name of a tag → combination",
@@ -91,7 +91,9 @@ def facts() -> dict[str, str]:
             kind_in_words = _type(hints[field.name])
             default = DEFAULTS.get(name, _default_in_words(field))
             words = f"{kind_in_words[:1].upper()}{kind_in_words[1:]}"
-            found[name] = f"{words}. {default[:1].upper()}{default[1:]}." if default else f"{words}."
+            found[name] = (
+                f"{words}. {default[:1].upper()}{default[1:]}." if default else f"{words}."
+            )
     return found
 
 
@@ -115,7 +117,8 @@ def exit_codes() -> str:
     stopped = "Ctrl-C, SIGTERM or a closed terminal"
     lines.append(f"| {errors.INTERRUPTED} | `KeyboardInterrupt` | {stopped} |")
     return (
-        "# Exit codes\n\nWhat each command exits with, and the error that it stands for. 0 is success.\n\n"
+        "# Exit codes\n\nWhat each command exits with, and the error that it stands for. 0 is "
+        "success.\n\n"
         "`imagekit run` exits with the code of the error that the notebook failed with, and with "
         "1 for errors that are not listed here. If a notebook calls `sys.exit(N)`, `imagekit run` "
         "exits with N; without an argument that is 0, and with a text it is 1. "
@@ -200,7 +203,7 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
 def _type(hint: typing.Any) -> str:
     """Return a type in words. `Meta(description=...)` describes a type with several notations."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if (known := next((text for kind, text in TYPES.items() if kind == hint), "")):
+    if known := next((text for kind, text in TYPES.items() if kind == hint), ""):
         return known
     if origin is typing.Annotated:
         meta = args[1]

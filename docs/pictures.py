@@ -71,9 +71,7 @@ class Drawing:
 
 def figure(drawing: Drawing, caption: str) -> str:
     """Return a picture with what it says in words, which is HTML."""
-    return (
-        f'<figure class="drawing">{drawing.svg()}<figcaption>{caption}</figcaption></figure>\n'
-    )
+    return f'<figure class="drawing">{drawing.svg()}<figcaption>{caption}</figcaption></figure>\n'
 
 
 # ---- the matrix as a grid
@@ -178,7 +176,9 @@ def pipeline(_root: pathlib.Path) -> str:
     drawing.line(
         (right, height + 2), (right, middle), (width / 2, middle), (width / 2, height + gap - 2)
     )
-    return figure(drawing, "<p>Each part is made from the one before it, and from nothing else.</p>")
+    return figure(
+        drawing, "<p>Each part is made from the one before it, and from nothing else.</p>"
+    )
 
 
 def axes(_root: pathlib.Path) -> str:
@@ -217,8 +217,8 @@ def plan(_root: pathlib.Path) -> str:
             drawing.line((x - 16, top), (x - 16, y[image.tag] + 13), (x - 2, y[image.tag] + 13))
     return figure(
         drawing,
-        "<p>The plan of the config that <code>imagekit init</code> writes. An image is built on the "
-        "one above it. The gray one is in no entry of <code>images</code>: it is built because "
+        "<p>The plan of the config that <code>imagekit init</code> writes. An image is built on "
+        "the one above it. The gray one is in no entry of <code>images</code>: it is built because "
         "another image needs it.</p>",
     )
 

@@ -121,7 +121,11 @@ def test_each_key_is_described_once():
 
 def test_each_key_has_its_type_and_default_on_the_page(built):
     page = html.unescape(text_of(built / "config.html"))
-    for fact in ("Number of seconds, or a text such as 90m", "Whole number. Default 300.", "E2_HIGHCPU_8"):
+    for fact in (
+        "Number of seconds, or a text such as 90m",
+        "Whole number. Default 300.",
+        "E2_HIGHCPU_8",
+    ):
         assert fact in page
     assert "<!--" not in page
     classes = [*generated.KEYS.values(), settings.Settings]

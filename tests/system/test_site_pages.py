@@ -90,32 +90,36 @@ def built(site_html):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", WIDTHS)
-def test_every_page_is_seen_whole_and_by_everybody(width, scheme, built, browser):
+def test_every_page_is_seen_whole_and_by_everybody(scheme, built, browser):
     address, pages = built
-    options = {"color_scheme": scheme, "is_mobile": width < 500}
-    with page_of(browser, width, WIDTHS[width], **options) as (page, asked):
+    with page_of(browser, color_scheme=scheme) as (page, asked):
         said = []
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
         found = {}
         for name in pages:
             page.goto(f"{address}/{name}")
-            page.evaluate(SETTLED)
-            picture(page, f"site-{width}-{scheme}-{name.removesuffix('.html').replace('/', '-')}")
-            problems = [*page.evaluate(CUT_OFF), *page.evaluate(TEXTS)]
-            if width == max(WIDTHS) or name in NARROW:
-                # Only the colors are others in the dark.
-                problems += axe(page, rules=["color-contrast"] if scheme == "dark" else ())
-            if page.evaluate("document.documentElement.scrollWidth") > width:
-                problems.append("the page scrolls sideways")
-            if width == max(WIDTHS):
-                problems += page.evaluate(OUTPUT)
-            if problems:
-                found[name] = problems
+            for width, height in WIDTHS.items():
+                page.set_viewport_size({"width": width, "height": height})
+                page.evaluate(SETTLED)
+                if problems := [*problems_of(page, name, width, scheme)]:
+                    found[f"{name} at {width}"] = problems
         assert found == {}
         assert said == []
         assert elsewhere(asked) == []
+
+
+def problems_of(page, name, width, scheme):
+    picture(page, f"site-{width}-{scheme}-{name.removesuffix('.html').replace('/', '-')}")
+    yield from page.evaluate(CUT_OFF)
+    yield from page.evaluate(TEXTS)
+    if page.evaluate("document.documentElement.scrollWidth") > width:
+        yield "the page scrolls sideways"
+    if width == max(WIDTHS):
+        yield from page.evaluate(OUTPUT)
+    if width == max(WIDTHS) or name in NARROW:
+        # Only the colors are others in the dark.
+        yield from axe(page, rules=["color-contrast"] if scheme == "dark" else ())
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -134,13 +138,23 @@ def test_pages_follow_the_scheme(scheme, built, browser):
         color = drawn.evaluate("svg => getComputedStyle(svg).stroke")
         assert (brightness(color) > 0.6) == (scheme == "dark")
         page.goto(f"{address}/index.html")
-        color = page.locator(".drawing rect.yes").first.evaluate("box => getComputedStyle(box).fill")
+        color = page.locator(".drawing rect.yes").first.evaluate(
+            "box => getComputedStyle(box).fill"
+        )
         assert (brightness(color) < 0.3) == (scheme == "dark")
 
 
 def brightness(color):
     red, green, blue = (int(part) / 255 for part in re.findall(r"\d+", color)[:3])
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_no_page_scrolls_sideways_on_a_phone(built, browser):
+    address, pages = built
+    with page_of(browser, 390, 844, is_mobile=True) as (page, _):
+        for name in pages:
+            page.goto(f"{address}/{name}")
+            assert page.evaluate("document.documentElement.scrollWidth") <= 390, name
 
 
 def test_the_history_is_read_without_scrolling(built, browser):
@@ -191,7 +205,7 @@ def test_a_page_is_used_by_the_keyboard_alone(built, browser):
 
 def test_the_keyboard_scrolls_a_table_and_the_hint_follows(built, browser):
     address, _ = built
-    with page_of(browser, 390, 844) as (page, _):
+    with page_of(browser, 390, 844, is_mobile=True) as (page, _):
         page.goto(f"{address}/comparison.html")
         box = page.locator(".table-wrapper").first
         assert box.get_attribute("role") == "region"
