@@ -85,6 +85,8 @@ suppress_warnings = ["mystnb.unknown_mime_type"]
 
 # Copy what somebody types: commands without the prompt, and without what they print.
 copybutton_prompt_text = "$ "
+copybutton_copy_empty_lines = False
+copybutton_line_continuation_character = "\\"
 copybutton_exclude = ".linenos, .go"
 copybutton_selector = "div.highlight:not(.cell_output *) > pre"
 
