@@ -26,7 +26,6 @@ templates_path = ["_templates"]
 
 html_theme = "furo"
 html_title = "imagekit"
-html_baseurl = f"{URLS['Documentation']}/"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_js_files = [("site.js", {"defer": "defer"})]
