@@ -6,6 +6,7 @@ project, because the notebooks write files when they are executed.
 
 import os
 import pathlib
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from sphinx.cmd.build import main as sphinx
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import generated
+import pictures
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PARTS = ("config", "dockerfiles", "notebooks", "cloudbuild*.json", "pyproject.toml")
@@ -34,8 +36,9 @@ def build(folder: pathlib.Path, root: pathlib.Path = ROOT, more: Sequence[str] =
     for path in (found for part in PARTS for found in root.glob(part)):
         copy = shutil.copytree if path.is_dir() else shutil.copy
         copy(path, source / path.name)
-    for name, text in generated.pages().items():
+    for name, text in generated.pages(root).items():
         (source / name).write_text(text, encoding="utf-8")
+    draw(root, source)
     profile = folder / "ipython" / "profile_default"
     profile.mkdir(parents=True, exist_ok=True)
     (profile / "ipython_kernel_config.py").write_text(QUIET)
@@ -44,6 +47,15 @@ def build(folder: pathlib.Path, root: pathlib.Path = ROOT, more: Sequence[str] =
     os.environ["IMAGEKIT_INTERACTIVE"] = "0"
     options = ["-q", "-W", "--keep-going", "-E", "-d", str(folder / "doctrees"), *more]
     return sphinx([*options, "-b", "html", str(source), str(folder / "html")])
+
+
+def draw(root: pathlib.Path, source: pathlib.Path) -> None:
+    """Draw the pictures that the pages in `source` show."""
+    (source / "pictures").mkdir()
+    texts = "".join(page.read_text(encoding="utf-8") for page in source.rglob("*.md"))
+    for name in sorted(set(re.findall(r"^```\{picture\} (\w+)$", texts, re.MULTILINE))):
+        drawn = pictures.PICTURES[name](root)
+        (source / "pictures" / f"{name}.html").write_text(drawn, encoding="utf-8")
 
 
 if __name__ == "__main__":

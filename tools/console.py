@@ -1,7 +1,8 @@
 """The console blocks of the documentation, rewritten with what the commands print now.
 
 A page's YAML blocks whose first line is `# NAME.yaml` are written to that file, and its console
-blocks are run in order in one folder. The tests compare; `make goldens` rewrites.
+blocks are run in order in one folder, on a terminal that is as wide as a page's column. The tests
+compare; `make goldens` rewrites.
 """
 
 import contextlib
@@ -14,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
+from tools import terminal
 from tools.family import FAMILY, ROOT
 from tools.goldens import printed
 
@@ -52,7 +54,7 @@ def played(text: str, folder: pathlib.Path) -> Iterator[tuple[str, str, str]]:
                 yield command, shown, ""
                 continue
             done = subprocess.run(
-                ["bash", "-c", command],
+                [sys.executable, terminal.__file__, command],
                 cwd=folder,
                 env=environment,
                 stdout=subprocess.PIPE,

@@ -14,6 +14,7 @@ def project(folder, family=FAMILY):
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     shutil.copytree(ROOT / "docs", folder / "docs", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "CHANGELOG.md", folder)
     return copied(folder, family)
 
 
@@ -21,7 +22,6 @@ INDEX = """# Site
 
 ```{toctree}
 config
-reference/keys
 reference/exit-codes
 reference/records
 ```
@@ -39,8 +39,9 @@ def with_few_pages(folder, not_executed=()):
 
     Notebooks that are not to be executed are shown as they are.
     """
-    for part in ("_static", "reference"):
-        (folder / "docs" / part).mkdir(parents=True)
+    (folder / "docs/reference").mkdir(parents=True)
+    for part in ("_static", "_templates"):
+        shutil.copytree(ROOT / "docs" / part, folder / "docs" / part)
     for path in (ROOT / "docs").glob("*.py"):
         shutil.copy(path, folder / "docs")
     names = [f"notebooks/{name}.ipynb" for name in not_executed]
@@ -48,7 +49,6 @@ def with_few_pages(folder, not_executed=()):
         conf.write(f"\nnb_execution_excludepatterns = {names}\n")
     (folder / "docs/index.md").write_text(INDEX, encoding="utf-8")
     (folder / "docs/config.md").write_text("# Config\n", encoding="utf-8")
-    shutil.copy(ROOT / "docs/_static/site.css", folder / "docs/_static")
     return folder
 
 

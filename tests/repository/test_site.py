@@ -1,12 +1,14 @@
 """The site: what it says is what happens, and nothing in it leads nowhere."""
 
+import ast
+import functools
 import html
 import json
 import pathlib
 import re
 import shutil
+import sys
 import tomllib
-import typing
 import urllib.parse
 
 import click
@@ -14,13 +16,20 @@ import msgspec
 import nbformat
 import pytest
 
+import imagekit
 from imagekit.cli.app import cli
-from imagekit.config import cloudbuild, schema
+from imagekit.config import check_cloudbuild, schema
+from imagekit.project import settings
 from imagekit.runs.entry import OUTCOMES
 from imagekit.runs.record import Record
+from imagekit.support.yaml_reader import parse
 from tests.conftest import FAMILY, ROOT
 from tools import console, site
 from tools import schema as schema_file
+
+sys.path.append(str(ROOT / "docs"))
+import generated
+import pictures
 
 pytestmark = pytest.mark.edge
 
@@ -89,27 +98,178 @@ def test_notebooks_stand_there_executed(name, built):
     assert page.count('role="img"') >= len(pictures)
 
 
-def test_the_reference_has_every_key_command_and_field(built):
-    keys = text_of(built / "reference/keys.html")
-    kinds = (
-        schema.Config,
-        schema.Entry,
-        schema.Exclude,
-        schema.RecipeChange,
-        cloudbuild.CloudBuild,
-    )
-    for kind in (*kinds, cloudbuild.Limits, cloudbuild.Trigger, schema.Alias):
-        assert [f.name for f in msgspec.structs.fields(kind) if f.name not in keys] == []
+def test_the_reference_has_every_command_and_field(built):
     fields = text_of(built / "reference/records.html")
     assert [f.name for f in msgspec.structs.fields(Record) if f.name not in fields] == []
-    for kind in typing.get_type_hints(cloudbuild.CloudBuild)["machine_type"].__args__[0].__args__:
-        assert kind in keys
     commands = html.unescape(text_of(built / "reference/cli.html"))
     for command in _commands(cli):
         for parameter in command.params:
             is_shown = isinstance(parameter, click.Option) and not parameter.hidden
             names = parameter.opts if is_shown else []
             assert [name for name in names if name not in commands] == []
+
+
+CONFIG, PROJECT = ROOT / "docs/config.md", ROOT / "docs/howto/project.md"
+
+
+def test_each_key_is_described_once():
+    text = CONFIG.read_text(encoding="utf-8") + PROJECT.read_text(encoding="utf-8")
+    assert sorted(generated.KEY.findall(text)) == sorted(generated.facts())
+    # A heading, and then the place of the type and the default.
+    assert len(re.findall(r"^#+ .*\n<!-- key ", text, re.MULTILINE)) == len(generated.facts())
+
+
+def test_each_key_has_its_type_and_default_on_the_page(built):
+    page = html.unescape(text_of(built / "config.html"))
+    for fact in (
+        "Number of seconds, or a text such as 90m",
+        "Whole number. Default 300.",
+        "E2_HIGHCPU_8",
+    ):
+        assert fact in page
+    assert "<!--" not in page
+    classes = [*generated.KEYS.values(), settings.Settings]
+    assert [kind.__name__ for kind in classes if re.search(rf"\b{kind.__name__}\(", page)] == []
+    assert "RecipeChange" not in page
+    assert not re.search(r"\b(str|tuple|dict|None|Struct)\b", page)
+
+
+def entries(page):
+    """The text below each key of a page, by the name of the key."""
+    parts = generated.KEY.split(page.read_text(encoding="utf-8"))
+    return {name: re.split(r"^#+ ", text, flags=re.MULTILINE)[0] for name, text in pairs(parts)}
+
+
+def pairs(parts):
+    return zip(parts[1::2], parts[2::2], strict=True)
+
+
+@pytest.mark.parametrize("name", entries(CONFIG))
+def test_the_example_of_a_key_is_valid_and_has_it(name):
+    text = entries(CONFIG)[name]
+    examples = [block for kind, block in console.BLOCK.findall(text) if kind == "yaml"]
+    assert examples
+    key = name.rpartition(".")[2]
+    for example in examples:
+        loaded, problems = schema.config_from(parse(example.encode(), f"{name}.yaml"))
+        assert problems == []
+        problems = check_cloudbuild.check(loaded.cloudbuild)
+        assert [problem for problem in problems if problem.severity == "error"] == []
+    # An axis is a key of its own.
+    assert any(re.search(rf"\b{key}\b", example) for example in examples) or key == "axes"
+
+
+@pytest.mark.parametrize("name", entries(PROJECT))
+def test_the_example_of_a_setting_is_valid(name, tmp_path):
+    text = entries(PROJECT)[name]
+    (example,) = [block for kind, block in console.BLOCK.findall(text) if kind == "toml"]
+    (tmp_path / settings.TOML).write_text(example, encoding="utf-8")
+    found, _ = settings.read(tmp_path)
+    assert getattr(found, name.rpartition(".")[2])
+
+
+@pytest.mark.parametrize("page", [*(ROOT / "docs").rglob("*.md")], ids=lambda path: path.stem)
+def test_every_example_of_a_config_can_be_read(page):
+    for kind, block in console.BLOCK.findall(page.read_text(encoding="utf-8")):
+        is_of_imagekit = kind == "yaml" and not re.search(r"^(- uses|repos):", block, re.MULTILINE)
+        if is_of_imagekit and page.stem != "troubleshooting" and "wrong.yaml" not in block:
+            _, problems = schema.config_from(parse(block.encode(), "example.yaml"))
+            assert problems == []
+
+
+# ---- troubleshooting
+
+
+def messages():
+    """The messages that the page about errors explains, without what differs."""
+    text = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
+    return re.findall(r"^### `(.*)`$", text, re.MULTILINE)
+
+
+@functools.cache
+def texts_of_the_code():
+    """All texts of the package, those of one place joined: `…` stands for what differs."""
+    found = []
+    for path in (ROOT / "imagekit").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                parts = (getattr(part, "value", None) for part in node.values)
+                found.append("".join(p if isinstance(p, str) else "…" for p in parts))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.append(node.value)
+    return found
+
+
+def test_many_messages_are_explained():
+    assert len(messages()) == len(set(messages())) >= 25
+
+
+@pytest.mark.parametrize("message", messages())
+def test_an_explained_message_is_one_of_the_code(message):
+    def plain(text):
+        return re.sub(r"'?…'?|config/images\.yaml", "…", text)
+
+    parts = [part.strip(" ;:") for part in re.split("[…;:]", plain(message))]
+    texts = [plain(text) for text in texts_of_the_code()]
+    for part in filter(None, parts):
+        assert any(part in text for text in texts), part
+
+
+def test_each_message_has_a_cause_and_a_remedy():
+    text = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
+    for entry in text.split("\n### ")[1:]:
+        assert "\n**Cause:** " in entry
+        assert "\n**Remedy:** " in entry
+
+
+# ---- what surrounds the pages
+
+
+def test_each_page_is_described(built):
+    found = {}
+    for path in built.rglob("*.html"):
+        page = path.read_text(encoding="utf-8")
+        (text,) = re.findall(r'<meta name="description" content="([^"]*)"', page)
+        assert 20 <= len(html.unescape(text)) <= 170, path
+        found[path] = text
+        assert len(re.findall(r'<meta property="og:\w+"', page)) == 4
+    assert len({*found.values()}) == len(found)
+
+
+def test_each_page_has_the_version_the_repository_and_an_icon(built):
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]
+    for path in built.rglob("*.html"):
+        page = path.read_text(encoding="utf-8")
+        assert f"Version {imagekit.__version__}" in page
+        assert f'href="{urls["Source"]}">Repository' in page
+        (icon,) = re.findall(r'<link rel="shortcut icon" href="([^"]*)"', page)
+        assert (path.parent / icon.partition("?")[0]).is_file()
+
+
+def test_the_changelog_is_a_page(built):
+    text = html.unescape(text_of(built / "changelog.html"))
+    assert "Unreleased" in text
+    assert "Keep a Changelog" in text
+
+
+def test_the_first_page_has_three_lines_and_the_matrix(built):
+    page = (built / "index.html").read_text(encoding="utf-8")
+    lines = text_of(built / "index.html")
+    assert "pip install imagekit\nimagekit init my-images && cd my-images\nmake generate" in (
+        html.unescape(lines)
+    )
+    plan = imagekit.plan(imagekit.load(FAMILY / "config/images.yaml"))
+    assert page.count('<rect class="yes"') == sum(image.listed for image in plan.images)
+    assert "Ubuntu 22.04 gets no new Python" in page
+
+
+@pytest.mark.parametrize("name", pictures.PICTURES)
+def test_a_picture_is_shown_and_has_a_name(name, built):
+    drawn = pictures.PICTURES[name](FAMILY if name == "matrix" else ROOT)
+    assert re.search(r'<svg role="img" aria-label="[^"]{10,}"', drawn)
+    assert "nan" not in drawn
+    shown = "".join(path.read_text(encoding="utf-8") for path in built.rglob("*.html"))
+    assert drawn[:200] in shown
 
 
 def test_options_stand_on_the_page_as_they_are_typed(built):
@@ -178,8 +338,11 @@ def test_commands_print_what_the_page_shows(page, tmp_path):
         assert now == shown, f"{command}: run `make goldens`"
 
 
-MADE = {ROOT / "docs/reference" / name for name in ("keys.md", "exit-codes.md", "records.md")}
-"""Pages that have no source; `test_the_reference_has_every_key_command_and_field` reads them."""
+MADE = {
+    ROOT / "docs" / name
+    for name in ("reference/exit-codes.md", "reference/records.md", "changelog.md")
+}
+"""Pages that have no source here."""
 
 
 def broken_links(text, page):

@@ -23,6 +23,7 @@ import pytest
 
 from imagekit.build import local
 from imagekit.errors import EngineError
+from tests.system.browser import CHROMIUM, FLAGS
 
 RELEASES = {"bookworm": "3.11", "trixie": "3.13"}
 PACKAGES = {
@@ -71,6 +72,18 @@ def answers(docker):
         local.check_engine(docker)
         return True
     return False
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    if CHROMIUM is None:
+        missing("no browser: apt-get install chromium")
+    with sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        yield opened
+        opened.close()
 
 
 CLIENTS = [client for client in ("docker", "/usr/bin/docker") if shutil.which(client)]

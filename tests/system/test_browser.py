@@ -1,55 +1,29 @@
-"""JupyterLab and the site in a real browser, as a person sees them.
+"""JupyterLab in a real browser, as a person sees it.
 
 Pictures of what was seen are left in `build/screenshots` for looking at.
 """
 
-import contextlib
-import functools
-import http.server
 import os
-import pathlib
 import re
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
-import urllib.parse
 import urllib.request
 
 import pytest
 
 from imagekit.planning.load import check_text
 from imagekit.support import notebooks
-from tests.system.conftest import missing, wait_until
+from tests.system.browser import elsewhere, page_of, picture
+from tests.system.conftest import wait_until
 from tools.family import ROOT, copied
 
-PICTURES = ROOT / "build" / "screenshots"
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
-# What a browser would ask its maker for, and the sandbox that root cannot have.
-FLAGS = (
-    *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-)
 CUT_OFF = """tables => tables.flatMap(table => [...table.querySelectorAll('td, th')])
     .filter(cell => cell.scrollWidth > cell.clientWidth + 1).map(cell => cell.textContent)"""
 """JavaScript: the texts that are wider than their cells."""
-EDGES = """table => Object.fromEntries([...table.querySelectorAll('thead th')].map(head =>
-    [head.textContent, head.getBoundingClientRect().right
-        - table.parentElement.getBoundingClientRect().right]))"""
-"""JavaScript: how far each column of a table reaches beyond the right edge of its box."""
-BEYOND = """legend => {
-    const inner = legend.getBoundingClientRect(), svg = legend.closest('svg');
-    const boxes = [svg, svg.parentElement].map(box => box.getBoundingClientRect());
-    return boxes.flatMap(box => [inner.right - box.right, inner.bottom - box.bottom]);
-}"""
-"""JavaScript: how far a legend reaches beyond its picture and beyond what is around it."""
-TIMEOUT = 60_000
-"""Milliseconds that the slowest thing may take."""
 
 pytestmark = [
     pytest.mark.edge,
@@ -57,42 +31,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    if CHROMIUM is None:
-        missing("no browser: apt-get install chromium")
-    with sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        yield opened
-        opened.close()
-
-
-@contextlib.contextmanager
-def page_of(browser, width=1280, height=1000, **options):
-    """A page, and every address that it asks for."""
-    context = browser.new_context(viewport={"width": width, "height": height}, **options)
-    page = context.new_page()
-    page.set_default_timeout(TIMEOUT)
-    asked = []
-    page.on("request", lambda request: asked.append(request.url))
-    yield page, asked
-    context.close()
-
-
-def picture(page, name):
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=PICTURES / f"{name}.png")
-
-
-def elsewhere(asked):
-    """What was asked of another host than this machine."""
-    hosts = (urllib.parse.urlsplit(url) for url in asked)
-    known = {"127.0.0.1", "localhost", None}
-    return [h.geturl() for h in hosts if h.scheme in ("http", "https") and h.hostname not in known]
 
 
 # ---- JupyterLab
@@ -350,99 +288,3 @@ def luminance(color):
     parts = [int(part) / 255 for part in re.findall(r"\d+", color)[:3]]
     linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
     return sum(weight * p for weight, p in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
-
-
-# ---- the site
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture(scope="module")
-def built(site_html):
-    """The site on a port of this machine: its search asks for files, which `file:` forbids."""
-    handler = functools.partial(Quiet, directory=str(site_html))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    pages = sorted(path.relative_to(site_html) for path in site_html.rglob("*.html"))
-    yield f"http://127.0.0.1:{server.server_port}", [str(path) for path in pages]
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-def test_no_page_scrolls_sideways_on_a_phone(built, browser):
-    address, pages = built
-    with page_of(browser, 390, 844, is_mobile=True) as (page, asked):
-        for name in pages:
-            page.goto(f"{address}/{name}")
-            width = page.evaluate("document.documentElement.scrollWidth")
-            assert width <= 390, name
-            if name in ("index.html", "notebooks/explore.html", "reference/keys.html"):
-                picture(page, f"site-phone-{pathlib.Path(name).stem}")
-        assert elsewhere(asked) == []
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pages_are_legible_in_both_modes(scheme, built, browser):
-    address, _ = built
-    with page_of(browser, color_scheme=scheme) as (page, asked):
-        for name in (
-            "index",
-            "tutorial",
-            "notebooks/explore",
-            "notebooks/history",
-            "reference/cli",
-        ):
-            page.goto(f"{address}/{name}.html")
-            background, text = page.evaluate(
-                """() => [getComputedStyle(document.body).backgroundColor,
-                          getComputedStyle(document.querySelector('article')).color]"""
-            )
-            assert abs(brightness(background) - brightness(text)) > 0.6
-            assert (brightness(background) < 0.3) == (scheme == "dark")
-            picture(page, f"site-{scheme}-{pathlib.Path(name).stem}")
-        page.goto(f"{address}/notebooks/explore.html")
-        drawn = page.locator("svg[role=img]").first
-        drawn.scroll_into_view_if_needed()
-        color = drawn.evaluate("svg => getComputedStyle(svg).stroke")
-        assert (brightness(color) > 0.6) == (scheme == "dark")
-        picture(page, f"site-{scheme}-graph")
-        assert elsewhere(asked) == []
-
-
-def test_the_history_is_read_without_scrolling(built, browser):
-    """Outcome, changes and why are in sight on a notebook's screen, and so are the legends."""
-    address, _ = built
-    with page_of(browser, 1280, 800) as (page, _):
-        page.goto(f"{address}/notebooks/history.html")
-        picture(page, "site-history-1280")
-        table = page.locator(".cell_output table").first
-        seen = table.evaluate(EDGES)
-        assert {"run", "outcome", "changes", "why", "images"} <= {*seen}
-        assert max(seen[name] for name in ("outcome", "changes", "why", "images")) <= 0
-        assert page.evaluate("document.documentElement.scrollWidth") <= 1280
-        legends = page.locator("svg g[id^=legend]")
-        assert legends.count() == 2
-        for number in range(2):
-            beyond = legends.nth(number).evaluate(BEYOND)
-            assert max(beyond) <= 0
-
-
-def brightness(color):
-    red, green, blue = (int(part) / 255 for part in re.findall(r"\d+", color)[:3])
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-
-def test_the_search_finds_a_page(built, browser):
-    address, _ = built
-    with page_of(browser) as (page, asked):
-        page.goto(f"{address}/index.html")
-        page.get_by_placeholder("Search").fill("manifest inspect")
-        page.keyboard.press("Enter")
-        page.locator(".search li a", has_text="Add a CUDA").first.wait_for()
-        picture(page, "site-search")
-        assert elsewhere(asked) == []

@@ -7,6 +7,7 @@ wheels in a folder: first one of an older version, with another Dockerfile, then
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from imagekit.scaffold import record
 from tests.conftest import ROOT
 from tests.system.conftest import CA_BUNDLE
 from tests.system.conftest import run as ran
-from tools import console
+from tools import console, terminal
 
 UV = pathlib.Path(sys.executable).with_name("uv")
 OLDER = "0.0.1"
@@ -141,6 +142,8 @@ def test_the_tutorial(shell, tmp_path, wheels, docker, bases):
         elif command.startswith("pip install --upgrade"):
             shutil.copy(wheels["new"], tmp_path / "index")
             said = shell.run(command)
+        elif shown and command.startswith("imagekit"):
+            said = shell.run(shlex.join([sys.executable, terminal.__file__, command]))
         else:
             said = shell.run(command)
         outputs[command] = said

@@ -1,0 +1,42 @@
+"""Pages in a real browser. Pictures of them are left in `build/screenshots` for looking at."""
+
+import contextlib
+import shutil
+import urllib.parse
+
+from tools.family import ROOT
+
+PICTURES = ROOT / "build" / "screenshots"
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
+# What a browser would ask its maker for, and the sandbox that root cannot have.
+FLAGS = (
+    *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+)
+TIMEOUT = 60_000
+"""Milliseconds that the slowest thing may take."""
+
+
+@contextlib.contextmanager
+def page_of(browser, width=1280, height=1000, **options):
+    """A page, and every address that it asks for."""
+    context = browser.new_context(viewport={"width": width, "height": height}, **options)
+    page = context.new_page()
+    page.set_default_timeout(TIMEOUT)
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    yield page, asked
+    context.close()
+
+
+def picture(page, name):
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=PICTURES / f"{name}.png")
+
+
+def elsewhere(asked):
+    """What was asked of another host than this machine."""
+    hosts = (urllib.parse.urlsplit(url) for url in asked)
+    known = {"127.0.0.1", "localhost", None}
+    return [h.geturl() for h in hosts if h.scheme in ("http", "https") and h.hostname not in known]
