@@ -304,7 +304,8 @@ class LocalBuild:
         with contextlib.suppress(OSError):
             data = (self.options.directory / step.dockerfile).read_bytes()
             text = data.decode(errors="replace")
-            labels |= self._base_labels(base_of(text, step.build_args))
+            target = dict(step.docker_build.options).get("--target")
+            labels |= self._base_labels(base_of(text, step.build_args, target))
         return [*options, *(p for k, v in labels.items() for p in ("--label", f"{k}={v}"))]
 
     def _base_labels(self, base: str | None) -> dict[str, str]:

@@ -1,16 +1,12 @@
-"""Read a Dockerfile: its instructions, ARGs, copied paths and base image.
-
-Only the parts of the language that these need are supported
-(docs.docker.com/reference/dockerfile).
-"""
+"""What a Dockerfile says: its ARGs, the paths it copies, and its base image."""
 
 from __future__ import annotations
 
-import contextlib
-import json
+import csv
 import re
-import shlex
 from collections.abc import Iterator, Mapping
+
+from imagekit.docker.parser import Instruction, expanded, instructions, shell_words, unquoted
 
 PREDEFINED_ARGS = {
     *("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"),
@@ -20,106 +16,90 @@ PREDEFINED_ARGS = {
 """Build args that every Dockerfile accepts without declaring them."""
 
 
-def instructions(dockerfile: str) -> Iterator[tuple[str, str]]:
-    """Yield the instructions of a Dockerfile and their arguments, with continued lines joined."""
-    lines = (line for line in dockerfile.splitlines() if not re.match(r"\s*#", line))
-    joined = re.sub(r"\\[ \t]*\n", " ", "\n".join(lines))
-    for line in joined.splitlines():
-        word, _, rest = line.strip().partition(" ")
-        if word:
-            yield word.upper(), rest.strip()
-
-
 def context_sources(dockerfile: str) -> list[str]:
     """Return the paths or globs that a Dockerfile reads from its context; "." is all of it."""
     sources: list[str] = []
-    for word, rest in instructions(dockerfile):
-        if word in ("COPY", "ADD"):
-            sources += _copied(rest)
-        elif word == "RUN":
-            sources += _mounted(rest)
+    for one in instructions(dockerfile):
+        # A trigger runs in the stages that are built on this one.
+        while one.name == "ONBUILD" and one.rest:
+            one = next(iter(instructions(one.rest)), one)  # noqa: PLW2901 - nested
+            if one.name == "ONBUILD":
+                break
+        if one.name in ("COPY", "ADD"):
+            sources += _copied(one)
+        elif one.name == "RUN":
+            sources += _mounted(one)
     return sources
 
 
-def _copied(rest: str) -> Iterator[str]:
-    flags = re.match(r"(?:--[\w-]+(?:=\S+)?\s+)*", rest)
-    after = rest[flags.end() :] if flags else rest
-    if flags and "--from=" in flags[0]:
+def _copied(one: Instruction) -> Iterator[str]:
+    if any(flag.startswith("--from=") for flag in one.flags):
         return
-    for word in _words(after)[:-1]:
-        if word.startswith("<<") or re.match(r"\w+://|git@", word):
+    for word in one.words[:-1]:
+        if not one.is_json and re.match(r"\d*<<", word):
             continue
-        # A variable may be any path in the context.
-        yield "." if "$" in word else word.lstrip("/") or "."
+        path = word if one.is_json else unquoted(word, one.escape)
+        if not re.match(r"\w+://|git@", path):
+            yield _source(path, word)
 
 
-def _words(text: str) -> list[str]:
-    """Return the arguments of an instruction, from either its shell or its JSON form."""
-    with contextlib.suppress(ValueError, RecursionError):
-        words = json.loads(text)
-        if isinstance(words, list) and all(isinstance(word, str) for word in words):
-            return words
-    # Like Docker, treat invalid JSON as the shell form.
-    return text.split()
-
-
-def _mounted(rest: str) -> Iterator[str]:
-    for mount in re.findall(r"--mount=(\S+)", rest):
-        parts = (part.partition("=") for part in mount.split(","))
-        options = {name: value for name, _, value in parts}
-        kind = options.get("type", "bind")
-        if kind == "bind" and "from" not in options:
+def _mounted(one: Instruction) -> Iterator[str]:
+    for flag in one.flags:
+        name, _, value = flag.partition("=")
+        if name != "--mount":
+            continue
+        pairs = (part.partition("=") for part in next(csv.reader([value]), []))
+        options = {key.strip().lower(): text for key, _, text in pairs}
+        if options.get("type", "bind") == "bind" and "from" not in options:
             source = options.get("source", options.get("src", "."))
-            yield "." if "$" in source else source.lstrip("/") or "."
+            yield _source(source, source)
+
+
+def _source(path: str, word: str) -> str:
+    """A path of the context; with a variable it may be any."""
+    return "." if "$" in word else path.lstrip("/") or "."
 
 
 def declared_args(dockerfile: str) -> set[str]:
     """Return the build args that a Dockerfile accepts; Docker silently ignores any other."""
-    names = {
-        name.partition("=")[0]
-        for word, rest in instructions(dockerfile)
-        if word == "ARG"
-        for name in _split(rest)
-    }
-    return names | PREDEFINED_ARGS
+    return {name for name, _, _ in _args(dockerfile)} | PREDEFINED_ARGS
 
 
 def default_args(dockerfile: str) -> dict[str, str]:
     """Return the defaults of a Dockerfile's build args by name, without those that have none."""
-    pairs = (
-        words.partition("=")
-        for word, rest in instructions(dockerfile)
-        if word == "ARG"
-        for words in _split(rest)
-    )
-    return {name: default for name, equals, default in pairs if equals}
+    return {name: value for name, equals, value in _args(dockerfile) if equals}
 
 
-def base_of(dockerfile: str, args: Mapping[str, str]) -> str | None:
-    """Return the base image of a Dockerfile's last stage, with its build args substituted."""
+def _args(dockerfile: str) -> Iterator[tuple[str, str, str]]:
+    for one in instructions(dockerfile):
+        if one.name == "ARG":
+            for word in shell_words(one.rest, one.escape):
+                name, equals, value = word.partition("=")
+                yield unquoted(name, one.escape), equals, unquoted(value, one.escape)
+
+
+def base_of(dockerfile: str, args: Mapping[str, str], target: str | None = None) -> str | None:
+    """Return the base image of a stage, by default the last, with its build args substituted.
+
+    None if there is no such stage, or if its base depends on what only the build knows.
+    """
     values: dict[str, str] = {}
-    stages: dict[str, str] = {}
-    base: str | None = None
-    for word, rest in instructions(dockerfile):
-        if word == "ARG" and base is None:
-            name, _, default = rest.partition("=")
-            values[name] = args.get(name, _split(default)[0] if default else "")
-        elif word == "FROM":
-            parts = [part for part in rest.split() if not part.startswith("--")]
-            image = _filled("".join(parts[:1]), values)
-            base = stages.get(image, image) or None
-            if base and len(parts) == 3:
-                stages[parts[2]] = base
-    return base
-
-
-def _split(text: str) -> list[str]:
-    """Split into words and remove quotes; an unmatched quote is a normal character."""
-    try:
-        return shlex.split(text)
-    except ValueError:
-        return text.split()
-
-
-def _filled(text: str, values: Mapping[str, str]) -> str:
-    return re.sub(r"\$(?:\{(\w+)\}|(\w+))", lambda m: values.get(m[1] or m[2], ""), text)
+    stages: dict[str, str | None] = {}
+    number = 0
+    for one in instructions(dockerfile):
+        if one.name == "ARG" and number == 0:
+            for word in shell_words(one.rest, one.escape):
+                name, _, default = word.partition("=")
+                value = args.get(name, expanded(default, values, one.escape))
+                if value is not None:
+                    values[name] = value
+        elif one.name == "FROM":
+            image = expanded(one.words[0], values, one.escape) if one.words else None
+            base = stages.get((image or "").lower(), image) or None
+            names = [str(number)]
+            if len(one.words) == len(("image", "AS", "name")):
+                names.append(one.words[2].lower())
+            stages |= dict.fromkeys(names, base)
+            number += 1
+    wanted = str(number - 1) if target is None else target.lower()
+    return stages.get(wanted)

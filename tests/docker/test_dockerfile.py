@@ -16,7 +16,21 @@ from imagekit.docker import dockerfile as parsed
         ("ADD https://x/y git@h:r /c", []),
         ("COPY <<EOF /c", []),
         ("COPY [!a]x.txt /", ["[!a]x.txt"]),
-        ('COPY ["a" "/b"]', ['["a"']),
+        ('COPY ["a" "/b"]', ["[a"]),
+        ("COPY \"a\" 'b' c\\d /", ["a", "b", "cd"]),
+        ("COPY\ta\tb\t/c", ["a", "b"]),
+        ("\ufeffCOPY a /c", ["a"]),
+        ("RUN <<EOF\nCOPY a /b\nEOF\nCOPY c /d", ["c"]),
+        ("COPY <<EOF b /c\nADD x /y\nEOF\n", ["b"]),
+        ('COPY ["<<a", "/b"]', ["<<a"]),
+        ("ONBUILD COPY a /b\nONBUILD RUN --mount=source=c,target=/d x", ["a", "c"]),
+        ("ONBUILD ONBUILD COPY a /b\nONBUILD", []),
+        ("# escape=`\nCOPY a `\n  b\\c /d", ["a", "b\\c"]),
+        ("COPY --exclude=*.md --parents a /b", ["a"]),
+        ("ADD --keep-git-dir=true https://x/y.git#main a /c", ["a"]),
+        ('RUN --mount="type=bind,source=a b,target=/s" x', ["a b"]),
+        ("RUN --mount=type=cache,target=/c --mount=TYPE=bind,SRC=/a,target=/s x", ["a"]),
+        ("RUN echo --mount=type=bind,source=s", []),
         ("COPY [1, 2]", ["[1,"]),
         ("COPY []", []),
         ('COPY ["a"]', []),
@@ -49,16 +63,36 @@ def test_what_a_dockerfile_takes_from_its_context(dockerfile, sources):
         ("RUN true", {}, None),
         ("FROM", {}, None),
         ("FROM --platform=x", {}, None),
-        ('ARG B="x\nFROM $B', {}, '"x'),
+        ("ARG A=1 B=${A}-2\nFROM x:${B}", {}, "x:1-2"),
+        ("ARG A=1\nARG B=${A}-2\nFROM x:${B}", {"A": "3"}, "x:3-2"),
+        ("ARG A\nFROM nvidia/cuda${A:+-$A}:13", {}, "nvidia/cuda:13"),
+        ("ARG A\nFROM nvidia/cuda${A:+-$A}:13", {"A": "arm"}, "nvidia/cuda-arm:13"),
+        ("ARG A\nFROM ${A:-ubuntu:24.04}", {}, "ubuntu:24.04"),
+        ('FROM "ubuntu:24.04"', {}, "ubuntu:24.04"),
+        ("FROM ubuntu:24.04 AS Base\nFROM base", {}, "ubuntu:24.04"),
+        ("FROM a AS one\nRUN <<EOF\nFROM b\nEOF", {}, "a"),
+        ("FROM\ta\tas\tone\nFROM one", {}, "a"),
+        ("FROM x-$TARGETARCH", {}, None),
+        ("FROM a$TARGETARCH AS one\nFROM one", {}, None),
+        ("FROM a\nARG B=x\nFROM $B", {}, None),
     ],
 )
 def test_what_an_image_stands_on(dockerfile, args, base):
     assert parsed.base_of(dockerfile, args) == base
 
 
-def test_a_quote_that_does_not_end():
-    text = "ARG A='x B\nARG C"
-    assert parsed.declared_args(text) - parsed.PREDEFINED_ARGS == {"A", "B", "C"}
+@pytest.mark.parametrize(
+    ("target", "base"),
+    [(None, "c"), ("ONE", "a"), ("1", "b"), ("two", "b"), ("3", "c"), ("4", None)],
+)
+def test_a_stage_stands_on_its_own_base(target, base):
+    text = "FROM a AS one\nFROM b as Two\nFROM c\nFROM c"
+    assert parsed.base_of(text, {}, target) == base
+
+
+def test_defaults_are_without_quotes():
+    text = "ARG A='1 2' B=\"3\" C\nFROM x\nARG\tD=4"
+    assert parsed.default_args(text) == {"A": "1 2", "B": "3", "D": "4"}
 
 
 def test_declared_args():
