@@ -21,7 +21,7 @@ from imagekit.cli import completion
 from imagekit.cli.common import is_quiet, say
 from imagekit.cli.options import config_options, known_substitutions, planned, timeout_option
 from imagekit.document import cloudbuild, steps
-from imagekit.errors import INTERRUPTED, BuildError, EngineError
+from imagekit.errors import INTERRUPTED, BuildError, EngineError, UsageError
 from imagekit.support import git
 
 
@@ -93,7 +93,11 @@ def labels(directory: pathlib.Path) -> dict[str, str]:
     origin = re.sub(r"//[^/@]*@", "//", git.output(directory, "remote", "get-url", "origin") or "")
     values = {"source": origin, "revision": git.output(directory, "rev-parse", "HEAD")}
     if epoch := os.environ.get("SOURCE_DATE_EPOCH"):
-        created = datetime.datetime.fromtimestamp(int(epoch), datetime.UTC)
+        try:
+            created = datetime.datetime.fromtimestamp(int(epoch), datetime.UTC)
+        except (ValueError, OverflowError, OSError):
+            message = f"SOURCE_DATE_EPOCH is {epoch!r}; set it to seconds since 1970, or unset it"
+            raise UsageError(message) from None
         values["created"] = created.isoformat()
     return {f"org.opencontainers.image.{key}": value for key, value in values.items() if value}
 
@@ -168,6 +172,8 @@ def build(config: str, build_file: str | None, logs: str, dry_run: bool, **optio
         raise click.UsageError("--only, --skip and --base-url cannot be combined with --file")
     else:
         text = api.read_build(build_file)
+    if wrong := [text for text in substitutions if "=" not in text]:
+        raise click.UsageError(f"--substitution {wrong[0]}: write NAME=VALUE")
     values = dict(text.partition("=")[::2] for text in substitutions)
     name = build_file or config
     read = read_steps(text, name, values, timeout)

@@ -102,6 +102,22 @@ def images(context: click.Context, param: click.Parameter, incomplete: str) -> I
     return _starting(checked.plan.names(), incomplete)
 
 
+def axes(context: click.Context, param: click.Parameter, incomplete: str) -> Items:
+    """The axes of the config that have values; the last of several that commas separate."""
+    from imagekit.planning.grid import RECIPE  # Not at the top: few commands show a grid.
+
+    checked = _checked(context)
+    if checked is None:
+        return []
+    config = checked.config
+    before, comma, last = incomplete.rpartition(",")
+    names = [*(axis for axis in config.axis_names() if config.axis(axis)), RECIPE]
+    taken = before.split(",")
+    return _starting(
+        (f"{before}{comma}{name}" for name in names if name not in taken), f"{before}{comma}{last}"
+    )
+
+
 def pythons(context: click.Context, param: click.Parameter, incomplete: str) -> Items:
     """The Python versions of the config."""
     from imagekit.project.base_image import version_of

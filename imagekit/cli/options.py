@@ -65,6 +65,7 @@ def grid_options(command: Command) -> Command:
         command = click.option(
             f"--{side}",
             metavar="AXIS,…",
+            shell_complete=completion.axes,
             callback=_names,
             help=f"The axes of the grid that go {where}; `recipe` can be among them.",
         )(command)

@@ -221,7 +221,8 @@ def _print_history(options: dict[str, Any]) -> None:
         table.show(COLUMNS, lines, fit=FIT)
     left_out = f", the latest {len(shown)} shown" if len(shown) < len(matches) else ""
     store = history.store.path("").rstrip("/")
-    click.echo(f"{tally(matches, history.entries, store)}{left_out}")
+    hint = "" if history.entries else "; imagekit run NAME records one"
+    click.echo(f"{tally(matches, history.entries, store)}{left_out}{hint}")
 
 
 def _line(entry: Entry, counts: dict[str, Counts]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from imagekit.planning.recipes import recipes_of
 
 
 def dockerfiles(plan: Plan, config: Config, read: Callable[[str], str]) -> Iterator[Problem]:
-    """Yield warnings for Dockerfiles that are missing or do not match their build args.
+    """Yield warnings for Dockerfiles that do not match their build args, and for missing files.
 
     Docker ignores a build arg that the Dockerfile does not declare, and uses the Dockerfile's
     default for one that is not set; either way, the image does not match its tag. `config` is
@@ -33,6 +33,18 @@ def dockerfiles(plan: Plan, config: Config, read: Callable[[str], str]) -> Itera
             continue
         yield from _undeclared(name, images, declared_args(text))
         yield from _defaults(name, images, config, default_args(text))
+    yield from _missing_tests(plan, read)
+
+
+def _missing_tests(plan: Plan, read: Callable[[str], str]) -> Iterator[Problem]:
+    users = collections.Counter(name for image in plan.images for name in dict.fromkeys(image.test))
+    for name, number in users.items():
+        try:
+            read(name)
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or "cannot be read"
+            message = f"{name}: {why}; {counted(number, 'image')} must pass this test"
+            yield Problem(message=message, severity="warning")
 
 
 def _undeclared(name: str, images: list[Image], declared: set[str]) -> Iterator[Problem]:

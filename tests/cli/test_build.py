@@ -3,6 +3,8 @@ import subprocess
 import pytest
 
 from imagekit.cli import build
+from imagekit.cli.app import main
+from imagekit.errors import UsageError
 
 pytestmark = pytest.mark.edge
 
@@ -24,3 +26,17 @@ def test_labels_tell_origin_commit_and_time(tmp_path, monkeypatch):
         "org.opencontainers.image.revision": git("rev-parse", "HEAD"),
         "org.opencontainers.image.created": "2023-11-14T22:13:20+00:00",
     }
+
+
+@pytest.mark.parametrize("epoch", ["abc", "9" * 40, "1.5"])
+def test_a_time_that_is_none_is_said(tmp_path, monkeypatch, epoch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
+    with pytest.raises(UsageError, match="SOURCE_DATE_EPOCH is"):
+        build.labels(tmp_path)
+
+
+def test_a_substitution_without_a_value_is_said(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["build", "--substitution", "_TAG"])
+    assert stop.value.code == 2
+    assert "--substitution _TAG: write NAME=VALUE" in capsys.readouterr().err

@@ -158,3 +158,16 @@ def test_bash_completes(project, line, expected):
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == expected
+
+
+def test_axes_of_a_grid_are_completed_one_after_the_other(complete):
+    assert plain(complete("matrix", "--grid", "--rows", "")) == ["base_image", "python", "recipe"]
+    assert plain(complete("matrix", "--grid", "--rows", "python,")) == [
+        *("python,base_image", "python,recipe")
+    ]
+    assert plain(complete("readme", "--columns", "p")) == ["python"]
+
+
+def test_axes_of_a_broken_config_are_not_completed(complete):
+    pathlib.Path("config/images.yaml").write_text("images: 1")
+    assert plain(complete("matrix", "--grid", "--rows", "")) == []

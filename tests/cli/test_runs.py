@@ -156,7 +156,7 @@ def test_a_store_that_is_named_must_be_there(call, project):
         assert (code, out, len(err.splitlines())) == (2, "", 1)
         assert err.startswith("nothing-here: folder not found; name a folder of runs")
     shutil.rmtree(project / "runs")
-    assert call("runs") == (0, "0 runs in runs\n", "")
+    assert call("runs") == (0, "0 runs in runs; imagekit run NAME records one\n", "")
     assert call("runs", "show", "latest")[2].endswith("runs has 0 runs\n")
 
 

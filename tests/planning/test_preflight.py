@@ -70,3 +70,13 @@ def test_of_an_axis_without_any_build_args_every_default_is_told(config_file):
 def test_a_dockerfile_without_a_default_says_it_itself(config_file):
     text = "ARG BASE_IMAGE=b\nARG PYTHON_VERSION\nARG HTTP_PROXY"
     assert found(config_file, EMPTY, Dockerfile=text, Dockerfile_gpu="ARG CUDA") == []
+
+
+def test_a_test_that_does_not_exist_is_said(config_file):
+    text = CONFIG + "recipes: {cpu: {test: [t/there.yaml, t/gone.yaml]}}\n"
+    pathlib.Path("t").mkdir()
+    pathlib.Path("t/there.yaml").touch()
+    lines = "ARG BASE_IMAGE\nARG PYTHON_VERSION\nARG PYTHON_VERSON\n"
+    assert found(config_file, text, Dockerfile=lines, Dockerfile_gpu="ARG CUDA") == [
+        "warning: t/gone.yaml: No such file or directory; 2 images must pass this test"
+    ]
