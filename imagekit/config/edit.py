@@ -1,8 +1,8 @@
 """Change the text of a config, and leave everything else of the file as it is.
 
-The explorer of the notebooks uses it. A library that writes YAML again changes other lines, too, and
-loses comments (docs/architecture.md), so the changes are made in the text, at the positions that the
-YAML parser gives.
+The explorer of the notebooks uses it. A library that writes YAML again changes other lines, too,
+and loses comments (docs/architecture.md), so the changes are made in the text, at the positions
+that the YAML parser gives.
 """
 
 from __future__ import annotations
