@@ -13,6 +13,10 @@ import msgspec
 from imagekit.errors import EngineError
 
 
+ABSENT = ("no such manifest", "manifest unknown", "name unknown")
+"""What Docker says of an image that a registry does not have."""
+
+
 class Image(msgspec.Struct, frozen=True, kw_only=True):
     """An image on the engine."""
 
@@ -95,7 +99,7 @@ def in_registry(docker: str, names: Iterable[str]) -> dict[str, Manifest]:
         result = _run(docker, "manifest", "inspect", "--verbose", *insecure, name)
         if result.returncode == 0:
             found[name] = _manifest(json.loads(result.stdout))
-        elif "no such manifest" not in result.stderr and "unknown" not in result.stderr:
+        elif not any(words in result.stderr for words in ABSENT):
             raise EngineError(f"{docker} manifest inspect {name}: {_reason(result)}")
     return found
 
