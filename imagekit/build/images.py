@@ -12,7 +12,6 @@ import msgspec
 
 from imagekit.errors import EngineError
 
-
 ABSENT = ("no such manifest", "manifest unknown", "name unknown")
 """What Docker says of an image that a registry does not have."""
 

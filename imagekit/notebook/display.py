@@ -256,7 +256,7 @@ class Picture:
         title = self.text.partition("\n")[0]
         return (
             f"<style>{CSS}</style>"
-            f'<div hidden class="imagekit-picture" role="region" tabindex="0" '
+            f'<div style="display: none" class="imagekit-picture" role="region" tabindex="0" '
             f'aria-label="{html.escape(title)}">{self.svg}</div>'
             f'<pre class="imagekit-words">{html.escape(self.text)}</pre>'
         )

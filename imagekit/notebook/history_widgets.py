@@ -14,7 +14,9 @@ from imagekit.notebook.display import Table
 from imagekit.notebook.history_choice import Chosen
 
 ANY = "any notebook"
-STYLE = "<style>.imagekit-history .dt-layout-cell:has(.dt-search) { display: none }</style>"
+STYLE = (
+    "<style>.imagekit-history .dt-layout-cell:has(.dt-search) { display: none !important }</style>"
+)
 """The search and filters of the table itself would only find the runs that it shows."""
 NARROW = ipywidgets.Layout(width="auto", margin="0 1.5em 0 0")
 WRAP = ipywidgets.Layout(flex_flow="row wrap")
