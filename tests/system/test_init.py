@@ -287,7 +287,7 @@ def test_uvx_runs_it_and_its_notebooks(wheels, tmp_path):
     assert {path.name for path in folder.iterdir()} == {
         *("below", "config", "runs", "cloudbuild.json")
     }
-    assert len(list((folder / "runs").glob("*.ipynb"))) == 5
+    assert len(list((folder / "runs").glob("*.ipynb"))) == 6
 
 
 @pytest.fixture
