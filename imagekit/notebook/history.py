@@ -41,6 +41,8 @@ WIDTH, HEIGHT = 520, 34
 """The size of a sparkline, in pixels."""
 ROWS = 20
 """The most sparklines of a picture: those with the most runs."""
+CHARACTER = 6.7
+"""The width of a character beside a sparkline, in pixels."""
 POINTS = 120
 """The most points of a sparkline. Where there are more runs, a point stands for several."""
 
@@ -297,7 +299,10 @@ def _drawn(points: pd.DataFrame, heads: list[str], span: tuple[Any, Any]) -> Any
     first, last = span
     ends = (first - SPAN, last + SPAN) if first == last else span
     # Times as text, so that the machine's own time zone has no influence.
-    data = points.assign(began=points["began"].dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+    data = points.assign(
+        began=points["began"].dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        first=~points["head"].duplicated(),
+    )
     domain = [end.strftime("%Y-%m-%dT%H:%M:%SZ") for end in ends]
     scale = alt.Scale(type="utc", domain=domain)
     axis = alt.Axis(title=None, grid=False, tickCount=6, format=_format(ends[1] - ends[0]))
@@ -319,18 +324,17 @@ def _drawn(points: pd.DataFrame, heads: list[str], span: tuple[Any, Any]) -> Any
         color=charts.RED,
         shape="M-1,-1L1,1M1,-1L-1,1",
     )
-    header = alt.Header(
-        title=None,
-        labelAngle=0,
-        labelAlign="left",
-        labelOrient="left",
-        labelLimit=400,
-        labelLineHeight=15,
-        labelExpr="split(datum.value, '\\n')",
+    # The header of vega would be at another distance for each length of its text.
+    room = max(len(line) for head in heads for line in head.split("\n")) * CHARACTER + 30
+    words = (
+        alt.Chart()
+        .transform_filter("datum.first")
+        .mark_text(align="left", lineBreak="\n", lineHeight=15, aria=False)
+        .encode(x=alt.value(-room), y=alt.value(HEIGHT / 2 - 2), text="head:N")
     )
     return (
-        alt.layer(line, good, bad, data=data)
+        alt.layer(line, good, bad, words, data=data)
         .properties(width=WIDTH, height=HEIGHT)
-        .facet(row=alt.Row("head:N", sort=heads, header=header), spacing=14)
+        .facet(row=alt.Row("head:N", sort=heads, header=None), spacing=14)
         .resolve_scale(y="independent")
     )
