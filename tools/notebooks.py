@@ -19,7 +19,7 @@ from imagekit.runs.record import RESULT_TYPE
 from imagekit.support import notebooks
 from tools.family import FAMILY, ROOT, copied
 
-NAMES = ("build", "explore", "generate", "history", "start")
+NAMES = ("build", "explore", "generate", "history", "images", "start")
 """The notebooks of imagekit. A family may have others as well."""
 COMMIT = "the commit that was checked out"
 

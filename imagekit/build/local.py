@@ -58,6 +58,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 PASSED = "passed.json"
 """The file in the log directory with the hashes of passed tests, which are not run again."""
 
+DESCRIBED = "{{.Id}} {{.Size}} {{len .RootFS.Layers}}"
+"""The format of `docker image inspect` for what a report says of a built image."""
+
 Observer = Callable[[StepReport], None]
 """Called with each step whose state has changed."""
 
@@ -165,6 +168,7 @@ class LocalBuild:
     async def run(self) -> Report:
         """Run every step that can run, and return the report. SIGINT and SIGTERM stop the build."""
         self.options.logs.mkdir(parents=True, exist_ok=True)
+        report.keep_previous(self.options.logs)
         self._save()
         slots = asyncio.Semaphore(self.options.jobs)
         ended = {step.id: asyncio.Event() for step in self.build.steps}
@@ -221,6 +225,8 @@ class LocalBuild:
             self._end(entry, "not pushed", "use --push to push")
         elif self._is_up_to_date(step):
             reason = "already passed for this image" if step.kind == "test" else "already built"
+            if step.kind == "build":
+                self._describe(step, entry)
             self._end(entry, "up to date", reason)
         else:
             async with slots:
@@ -268,7 +274,7 @@ class LocalBuild:
                 await _stop(process)
         if entry.exit_code == 0 or step.allow_failure or entry.exit_code in step.allow_exit_codes:
             tolerated = "" if entry.exit_code == 0 else f"exit code {entry.exit_code}, allowed"
-            entry.digest = self._digest(step)
+            self._describe(step, entry)
             if step.kind == "test" and entry.exit_code == 0:
                 self._save_passed(self._test_hash(step))
             self._end(entry, "succeeded", tolerated)
@@ -320,16 +326,19 @@ class LocalBuild:
         self.passed.add(test_hash)
         replace_file(self.options.logs / PASSED, json.dumps(sorted(self.passed)).encode())
 
-    def _digest(self, step: Step) -> str | None:
-        """The registry digest of a pushed image, or the image id of a built one."""
+    def _describe(self, step: Step, entry: StepReport) -> None:
+        """Set the id, size and layers of a built image, or the registry digest of a pushed one."""
         if step.kind not in ("build", "push") or not step.tags:
-            return None
+            return
         name = step.tags[0]
         if step.kind == "build":
-            return self._inspect(name, "{{.Id}}") or None
+            found = self._inspect(name, DESCRIBED).split()
+            if len(found) == 3:
+                entry.digest, entry.size, entry.layers = found[0], int(found[1]), int(found[2])
+            return
         repository = name.rpartition(":")[0]
-        digests = self._repo_digests(name)
-        return next((d.split("@")[1] for d in digests if d.startswith(f"{repository}@")), None)
+        digests = (name.split("@") for name in self._repo_digests(name))
+        entry.digest = next((digest for own, digest in digests if own == repository), None)
 
     def _repo_digests(self, image: str) -> list[str]:
         """The image's names by digest (`repository@sha256:…`) in the registries that hold it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import pathlib
 import re
@@ -20,6 +21,9 @@ NAME = "report.json"
 
 DEFAULT = pathlib.Path("runs/build", NAME)
 """The report of `imagekit build` without `--logs`."""
+
+PREVIOUS = "previous.json"
+"""The file name of the report of the build before, in the same directory."""
 
 State = Literal[
     "waiting",
@@ -57,6 +61,10 @@ class StepReport(msgspec.Struct, kw_only=True):
     """The exit code of its process."""
     digest: str | None = None
     """The digest of a pushed image, or the image id of a built one."""
+    size: int | None = None
+    """The size of a built image in bytes, with the layers of its base."""
+    layers: int | None = None
+    """The number of layers of a built image, with those of its base."""
     log: str | None = None
     """The path of its log, relative to the report."""
     reason: str = ""
@@ -120,6 +128,15 @@ def write(report: Report, path: pathlib.Path) -> None:
     """Write the report atomically."""
     text = msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
     replace_file(path, text)
+
+
+def keep_previous(logs: pathlib.Path) -> None:
+    """Keep the report in a log directory as that of the build before, if there is one.
+
+    The logs of its steps are overwritten by those of the new build.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        (logs / NAME).replace(logs / PREVIOUS)
 
 
 def read(path: pathlib.Path) -> Report:

@@ -1,61 +1,130 @@
-"""The report of a build: tables, the critical path and a timeline."""
+"""The report of a build: its steps, failures, timeline and critical path, and the build before."""
 
 from __future__ import annotations
 
 import collections
 import html
 import pathlib
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pandas as pd
 
 from imagekit.build import report as reports
 from imagekit.build import timing
 from imagekit.build.cloud import submit
 from imagekit.build.progress import MARKS
-from imagekit.build.report import Report, StepReport
+from imagekit.build.report import PREVIOUS, Report, StepReport
 from imagekit.errors import BuildError, UsageError, counted, error_of
-from imagekit.notebook.display import Picture, Result, Table, svg
-from imagekit.notebook.graph import CHARACTER
+from imagekit.notebook import charts
+from imagekit.notebook.display import Picture, Result, Table, marked
+from imagekit.notebook.frames import to_pandas
 from imagekit.notebook.session import progress
 from imagekit.support import shipped
 
-ROW, BAR, PAD, PLOT = 22, 14, 8, 560
-"""Height of a row, height of a bar, padding and width of the timeline, in pixels."""
+EXAMPLE, EXAMPLE_BEFORE = "notebooks/example-build.json", "notebooks/example-build-before.json"
+"""The reports that are shown as long as a project has none, and in a family without them, those
+that imagekit brings along."""
 
-FILLS = {"build": 0.75, "test": 0.45, "push": 0.2, "pull": 0.2, "other": 0.1}
-"""The opacity of a bar, by the kind of its step."""
+COLOURS = {
+    "build": charts.BLUE,
+    "test": charts.GREEN,
+    "push": charts.PINK,
+    "pull": charts.ORANGE,
+    "other": "#808080",
+}
+"""The colour of a bar, by the kind of its step."""
+ROW, PLOT = 20, 520
+"""The height of a row and the width of the timeline, in pixels."""
+MOST = 60
+"""The most steps in a timeline: the longest ones."""
+TAIL, FAILURES = 30, 10
+"""The most lines that are shown of a log, and the most failed steps whose logs are shown."""
+LOG_END = 64 * 1024
+"""The number of bytes at the end of a log that are read for its last lines."""
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f]")
+"""The control characters of terminals in a log."""
+FAILED = ("failed", "timed out")
+"""The states of steps that did not succeed by themselves."""
+JOBS = (1, 2, 4, 8, 16)
+"""The numbers of jobs that a duration is estimated for."""
 
-DEFAULT_REPORT = pathlib.Path("runs/build/report.json")
-"""The report of `imagekit build`."""
+
+class Build(msgspec.Struct, frozen=True, kw_only=True):
+    """A build to show: its report, where it was read, and the build before."""
+
+    report: Report
+    path: pathlib.Path
+    """The file of the report; the logs of the steps are beside it."""
+    before: Report | None = None
+    """The report of the build before; None if there is none."""
+    is_example: bool = False
+    """Whether it is the example, because the project has no report."""
+
+    @property
+    def title(self) -> str:
+        """The build in a few words."""
+        report = self.report
+        text = f"{report.file}: {report.outcome}, {counted(len(report.steps), 'step')}"
+        text += f" in {timing.elapsed(report):.1f} s"
+        return (
+            f"Example, because there is no {reports.DEFAULT}: {text}" if self.is_example else text
+        )
 
 
-def report_of(path: str, *, run: bool, config: str, options: list[str]) -> Report:
-    """The report at a path, or with `run`, the report of a new build.
+@to_pandas.register
+def _(build: Build) -> pd.DataFrame:
+    return to_pandas(build.report)
 
-    The example that imagekit brings along need not be in the project.
 
-    The new build is `imagekit build --config CONFIG` with the options; its output is displayed.
-    Raises UsageError if there is no report, and an error with the exit code of the new build if
+def read(
+    report: str = "",
+    before: str = "",
+    *,
+    run: bool = False,
+    config: str = "",
+    options: list[str] | None = None,
+) -> Build:
+    """The last build of the project, or the example as long as there is none.
+
+    `report` names another report, and `before` the one to compare with; by default it is the
+    `previous.json` that `imagekit build` keeps beside a report. With `run`, the report is that of
+    a new build: `imagekit build --config CONFIG` with the options; its output is displayed.
+    Raises UsageError if a file is no report, and an error with the exit code of the new build if
     it writes none.
     """
-    source = shipped.found(path)
     if run:
-        source = DEFAULT_REPORT
-        command = [sys.executable, "-m", "imagekit", "build", "--config", config, *options]
+        command = [sys.executable, "-m", "imagekit", "build", "--config", config, *(options or ())]
         # The last --logs takes precedence over one in the options.
-        _run_build([*command, "--logs", str(DEFAULT_REPORT.parent)])
+        _run_build([*command, "--logs", str(reports.DEFAULT.parent)])
+        report = str(reports.DEFAULT)
+    is_example = not report and not reports.DEFAULT.exists()
+    if is_example:
+        report, before = EXAMPLE, before or EXAMPLE_BEFORE
+    path = shipped.found(report or str(reports.DEFAULT))
+    kept = shipped.found(before) if before else path.with_name(PREVIOUS)
+    return Build(
+        report=_read(path),
+        path=path,
+        before=_read(kept) if before or kept.exists() else None,
+        is_example=is_example,
+    )
+
+
+def _read(path: pathlib.Path) -> Report:
     try:
-        return reports.read(source)
+        return reports.read(path)
     except (OSError, ValueError) as error:
-        raise UsageError(f"{source}: no report of a build: {error}") from None
+        raise UsageError(f"{path}: no report of a build: {error}") from None
 
 
 def _run_build(command: list[str]) -> None:
     """Run a build and display its output. Raises an error if it writes no new report."""
-    before = _bytes(DEFAULT_REPORT)
+    before = _bytes(reports.DEFAULT)
     lines: list[str] = []
     with (
         subprocess.Popen(
@@ -67,15 +136,15 @@ def _run_build(command: list[str]) -> None:
             print(line, end="")
             lines.append(line)
             _advance(bar, before)
-    if _bytes(DEFAULT_REPORT) == before:
+    if _bytes(reports.DEFAULT) == before:
         raise error_of(process.returncode, "".join(lines[-20:]).strip() or "no build was made")
 
 
 def _advance(bar: Any, before: bytes | None) -> None:
     """Set a progress bar to the finished steps of the running build's report."""
-    if _bytes(DEFAULT_REPORT) == before:
+    if _bytes(reports.DEFAULT) == before:
         return
-    steps = reports.read(DEFAULT_REPORT).steps
+    steps = reports.read(reports.DEFAULT).steps
     if bar.total != len(steps):
         bar.reset(len(steps))
     bar.update(sum(entry.state not in ("waiting", "running") for entry in steps) - bar.n)
@@ -85,12 +154,236 @@ def _bytes(path: pathlib.Path) -> bytes | None:
     return path.read_bytes() if path.exists() else None
 
 
-def verdict(report: Report) -> Result:
+def steps(build: Build) -> Table:
+    """Every step with its state, start and duration."""
+    columns = ["state", "reason", "start", "seconds", "critical", "digest"]
+    frame = to_pandas(build)[columns]
+    frame["reason"] = frame["reason"].replace("", pd.NA)
+    frame = frame.dropna(axis="columns", how="all")
+    return Table(
+        _named(frame, build.report),
+        build.title,
+        tuple(submit.summary(build.report)),
+        formats={
+            "state": marked(MARKS),
+            "digest": lambda digest: digest[:19],
+            "critical": lambda is_critical: "● yes" if is_critical else "",
+        },
+    )
+
+
+def short(name: str) -> str:
+    """A step's id without the repository."""
+    return name.rpartition("/")[2].rpartition(":")[2]
+
+
+def _named(frame: pd.DataFrame, *builds: Report) -> pd.DataFrame:
+    """A frame of steps with short names, unless two steps have the same one."""
+    ids = {entry.id for report in builds for entry in report.steps}
+    is_unique = len({short(name) for name in ids}) == len(ids)
+    return frame.rename(index=short) if is_unique else frame
+
+
+class Failures:
+    """The failed steps of a build, each with the reason and the last lines of its log."""
+
+    def __init__(self, build: Build) -> None:
+        failed = [entry for entry in build.report.steps if entry.state in FAILED]
+        self.parts = [(_reason(build, entry), _tail(build, entry)) for entry in failed[:FAILURES]]
+        self.more = len(failed) - len(self.parts)
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines()) or "No step failed."
+
+    def _lines(self) -> Iterator[str]:
+        for reason, tail in self.parts:
+            yield reason
+            yield from (f"    {line}" for line in tail)
+        if self.more:
+            yield f"… and {counted(self.more, 'more failed step')}"
+
+    def html(self) -> str:
+        """The failed steps as HTML; each log can be folded."""
+        if not self.parts:
+            return f"<p>{self}</p>"
+        shown = (
+            f"<details open><summary>{html.escape(reason)}</summary>"
+            f'<pre style="overflow-x: auto">{html.escape(chr(10).join(tail))}</pre></details>'
+            for reason, tail in self.parts
+        )
+        more = f"<p>… and {counted(self.more, 'more failed step')}</p>" if self.more else ""
+        return "".join(shown) + more
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return {"text/html": self.html(), "text/plain": str(self)}
+
+
+def failures(build: Build) -> Failures:
+    """The steps that failed, each with the end of its log."""
+    return Failures(build)
+
+
+def _reason(build: Build, entry: StepReport) -> str:
+    log = f"; whole log: {build.path.parent / entry.log}" if entry.log else ""
+    return f"{MARKS[entry.state]} {short(entry.id)}: {entry.reason}{log}"
+
+
+def _tail(build: Build, entry: StepReport) -> list[str]:
+    """The last lines of a step's log; empty if there is none."""
+    try:
+        with (build.path.parent / (entry.log or "")).open("rb") as log:
+            log.seek(0, 2)
+            log.seek(max(0, log.tell() - LOG_END))
+            text = log.read().decode("utf-8", "replace")
+    except OSError:
+        return ["The log is no longer there."] if entry.log else []
+    return ESCAPES.sub("", text).splitlines()[-TAIL:]
+
+
+def critical_path(build: Build) -> Table:
+    """The longest chain of dependent steps: the lower bound of the build's duration."""
+    ids = [entry.id for entry in timing.critical_path(build.report)]
+    frame = to_pandas(build).loc[ids, ["kind", "seconds"]]
+    frame["together"] = frame["seconds"].cumsum()
+    total = frame["seconds"].sum()
+    caption = f"Critical path: {total:.1f} s of {timing.elapsed(build.report):.1f} s"
+    return Table(_named(frame, build.report), caption)
+
+
+def parallelism(build: Build, choices: tuple[int, ...] = JOBS) -> Table:
+    """The estimated duration of the build by number of jobs, beside the measured one."""
+    report = build.report
+    if report.builds:
+        caption = "Cloud Build schedules the steps; the number of jobs does not apply"
+        return Table(pd.DataFrame(), caption)
+    elapsed = timing.elapsed(report)
+    jobs = sorted({*choices, report.jobs})
+    times = [timing.estimate(report, number) for number in jobs]
+    measured = [elapsed if number == report.jobs else None for number in jobs]
+    frame = pd.DataFrame(
+        {
+            "estimated": pd.array(times, dtype="Float64"),
+            "measured": pd.array(measured, dtype="Float64"),
+            "saved": pd.array([max(0.0, elapsed - time) for time in times], dtype="Float64"),
+        },
+        index=pd.Index(jobs, name="jobs"),
+    )
+    estimated = timing.estimate(report, report.jobs)
+    caption = f"With {counted(report.jobs, 'job')}: {elapsed:.1f} s measured, {estimated:.1f} s "
+    return Table(frame, f"{caption}estimated")
+
+
+def compare(build: Build) -> Table:
+    """The steps whose state or duration differs from the build before."""
+    if build.before is None:
+        return Table(pd.DataFrame(), "Nothing to compare: there is no report of the build before")
+    columns = ["state", "seconds"]
+    old, new = (to_pandas(report)[columns] for report in (build.before, build.report))
+    frame = new.add_suffix(" now").join(old.add_suffix(" before"), how="outer")
+    # Removed steps are last; all others are in the order of the build.
+    frame = frame.reindex([*new.index, *old.index.difference(new.index, sort=False)])
+    frame["difference"] = frame["seconds now"] - frame["seconds before"]
+    frame = frame[["state before", "state now", "seconds before", "seconds now", "difference"]]
+    is_same = (frame["state before"] == frame["state now"]) & ~(frame["difference"].abs() >= 0.1)
+    mark = marked(MARKS)
+    return Table(
+        _named(frame[~is_same], build.before, build.report),
+        _compared(build.before, build.report),
+        (f"{counted(int(is_same.sum()), 'step')} as before",) if is_same.any() else (),
+        formats={
+            "state before": mark,
+            "state now": mark,
+            "difference": lambda seconds: f"{seconds:+.1f}",
+        },
+    )
+
+
+def _compared(before: Report, now: Report) -> str:
+    parts = [f"{timing.elapsed(now) - timing.elapsed(before):+.1f} s"]
+    old, new = ({entry.id for entry in report.steps} for report in (before, now))
+    for words, ids in (("new step", new - old), ("removed step", old - new)):
+        parts += [counted(len(ids), words)] if ids else []
+    when = before.started[:16].replace("T", " ")
+    return f"Compared with the build of {when} UTC, which {before.outcome}: {', '.join(parts)}"
+
+
+def timeline(build: Build) -> Picture | Table:
+    """A bar for each step that ran, in order of start; a frame marks the critical path."""
+    report = build.report
+    ran = to_pandas(build).dropna(subset=["start", "seconds"])
+    if ran.empty:
+        return Table(pd.DataFrame(), "No step ran")
+    shown = ran.sort_values("seconds", kind="stable").tail(MOST).sort_values("start", kind="stable")
+    what = counted(len(ran), "step")
+    if len(shown) < len(ran):
+        what = f"the {MOST} longest of {what}"
+    title = f"Timeline: {what} in {timing.elapsed(report):.1f} s"
+    shown = _named(shown, report)
+    lines = (
+        f"{row.start:7.1f} s  {row.seconds:7.1f} s  {'critical' if row.critical else '':8}  {step}"
+        for step, row in shown.iterrows()
+    )
+    return charts.picture(_bars(shown), title, lines)
+
+
+def _bars(frame: pd.DataFrame) -> Any:
+    """The timeline as a chart of altair."""
+    import altair as alt
+
+    words = [
+        f"{MARKS[row.state]} {row.state}" if row.state in FAILED else f"{row.seconds:.1f} s"
+        for row in frame.itertuples()
+    ]
+    data = pd.DataFrame(
+        {
+            "step": [charts.shortened(name) for name in frame.index],
+            "start": frame["start"].astype(float).tolist(),
+            "end": (frame["start"] + frame["seconds"]).astype(float).tolist(),
+            "kind": frame["kind"].astype(str).tolist(),
+            "critical": frame["critical"].tolist(),
+            "words": words,
+            "about": [
+                f"{name}: {row.kind}, {row.state}, {row.seconds:.1f} s from {row.start:.1f} s"
+                f"{', on the critical path' if row.critical else ''}"
+                for name, row in frame.iterrows()
+            ],
+        }
+    )
+    used = [kind for kind in COLOURS if (data["kind"] == kind).any()]
+    axis = alt.Axis(title=None, labelLimit=280, labelPadding=8, ticks=False, domain=False)
+    across = alt.Axis(title="seconds since the build began", tickCount=8)
+    y = alt.Y("step:N", sort=None, axis=axis)
+    bars = alt.Chart(data).encode(
+        y=y,
+        x=alt.X("start:Q", axis=across),
+        x2="end:Q",
+        description=alt.Description("about:N"),
+    )
+    legend = alt.Legend(title=None, orient="top", symbolType="square")
+    colour = alt.Color(
+        "kind:N",
+        scale=alt.Scale(domain=used, range=[COLOURS[kind] for kind in used]),
+        legend=legend,
+    )
+    frame_of = bars.transform_filter("datum.critical").mark_bar(
+        fillOpacity=0, stroke="currentColor", strokeWidth=1.5, height=14
+    )
+    words_of = (
+        alt.Chart(data)
+        .mark_text(align="left", dx=5, aria=False)
+        .encode(y=y, x="end:Q", text="words:N")
+    )
+    drawn = alt.layer(bars.mark_bar(height=14).encode(color=colour), frame_of, words_of)
+    return drawn.properties(width=PLOT, height=ROW * len(data))
+
+
+def verdict(build: Build) -> Result:
     """The outcome of the build, as a result.
 
     Raises BuildError if the build did not succeed, after displaying the result, so that the
     notebook fails, too.
     """
+    report = build.report
     result = Result(
         {
             "report": report.file,
@@ -104,101 +397,7 @@ def verdict(report: Report) -> Result:
         from IPython.display import display
 
         display(result)
-        failed = [entry for entry in report.steps if entry.state in ("failed", "timed out")]
+        failed = [entry for entry in report.steps if entry.state in FAILED]
         names = ", ".join(short(entry.id) for entry in failed)
         raise BuildError(f"the build {report.outcome}: {names}" if names else report.outcome)
     return result
-
-
-def steps(report: Report) -> Table:
-    """Every step with its state, start and duration."""
-    frame = pd.DataFrame(
-        {
-            "state": [f"{MARKS[entry.state]} {entry.state}" for entry in report.steps],
-            "start (s)": [_number(entry, timing.offset(report, entry)) for entry in report.steps],
-            "duration (s)": [_number(entry, timing.seconds(entry)) for entry in report.steps],
-            "reason": [entry.reason for entry in report.steps],
-            "digest": [(entry.digest or "")[:19] for entry in report.steps],
-        },
-        index=pd.Index([short(entry.id) for entry in report.steps], name="step"),
-    )
-    title = f"{report.file}: {report.outcome}, {counted(len(report.steps), 'step')}"
-    return Table(frame, title, tuple(submit.summary(report)))
-
-
-def _number(entry: StepReport, value: float) -> str:
-    return f"{value:.1f}" if entry.started else ""
-
-
-def short(name: str) -> str:
-    """A step's id without the repository."""
-    return name.rpartition("/")[2].rpartition(":")[2]
-
-
-def critical_path(report: Report) -> Table:
-    """The longest chain of dependent steps: the lower bound of the build's duration."""
-    path = timing.critical_path(report)
-    frame = pd.DataFrame(
-        {"duration (s)": [f"{timing.seconds(entry):.1f}" for entry in path]},
-        index=pd.Index([short(entry.id) for entry in path], name="step"),
-    )
-    total = sum(map(timing.seconds, path))
-    return Table(frame, f"Critical path: {total:.1f} s of {timing.elapsed(report):.1f} s")
-
-
-def parallelism(report: Report, choices: tuple[int, ...] = (1, 2, 4, 8, 16)) -> Table:
-    """The estimated duration of the build with other numbers of jobs, from the measured times."""
-    if report.builds:
-        caption = "Cloud Build schedules the steps; the number of jobs does not apply"
-        return Table(pd.DataFrame(), caption)
-    elapsed = timing.elapsed(report)
-    times = [timing.estimate(report, jobs) for jobs in choices]
-    frame = pd.DataFrame(
-        {
-            "estimated (s)": [f"{time:.1f}" for time in times],
-            "saved (s)": [f"{max(0.0, elapsed - time):.1f}" for time in times],
-        },
-        index=pd.Index(choices, name="jobs"),
-    )
-    return Table(frame, f"With {counted(report.jobs, 'job')} the build took {elapsed:.1f} s")
-
-
-def gantt(report: Report) -> Picture:
-    """A timeline with a bar for each step that ran; thick frames mark the critical path."""
-    ran = [entry for entry in report.steps if timing.seconds(entry)]
-    critical = {entry.id for entry in timing.critical_path(report)}
-    title = f"Timeline: {counted(len(ran), 'step')} in {timing.elapsed(report):.1f} s"
-    lines = [
-        f"{timing.offset(report, entry):7.1f} s  {timing.seconds(entry):7.1f} s  "
-        f"{'critical' if entry.id in critical else '':8}  {short(entry.id)}"
-        for entry in ran
-    ]
-    return Picture(_svg(title, report, ran, critical), "\n".join([title, *lines]))
-
-
-def _svg(title: str, report: Report, ran: list[StepReport], critical: set[str]) -> str:
-    total = timing.elapsed(report) or 1.0
-    left = PAD * 2 + CHARACTER * max((len(short(entry.id)) for entry in ran), default=0)
-    width, height = left + PLOT + PAD * 10, PAD * 2 + ROW * (len(ran) + 1)
-    parts = []
-    for row, entry in enumerate(ran):
-        y = PAD + row * ROW
-        x = left + PLOT * timing.offset(report, entry) / total
-        length = max(1.0, PLOT * timing.seconds(entry) / total)
-        frame = 2.5 if entry.id in critical else 0.5
-        parts.append(
-            f'<text x="{PAD}" y="{y + BAR - 2}" fill="currentColor" stroke="none">'
-            f"{html.escape(short(entry.id))}</text>"
-            f'<rect x="{x:.1f}" y="{y}" width="{length:.1f}" height="{BAR}" fill="currentColor" '
-            f'fill-opacity="{FILLS[entry.kind]}" stroke-width="{frame}"/>'
-            f'<text x="{x + length + 4:.1f}" y="{y + BAR - 2}" fill="currentColor" stroke="none">'
-            f"{timing.seconds(entry):.1f} s</text>"
-        )
-    y = PAD + len(ran) * ROW
-    parts.append(
-        f'<path d="M{left:.1f} {y}H{left + PLOT:.1f}"/>'
-        f'<text x="{left:.1f}" y="{y + 16}" fill="currentColor" stroke="none">0 s</text>'
-        f'<text x="{left + PLOT:.1f}" y="{y + 16}" fill="currentColor" stroke="none" '
-        f'text-anchor="end">{total:.1f} s</text>'
-    )
-    return svg(title, width, height, parts)

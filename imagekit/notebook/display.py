@@ -6,7 +6,7 @@ import hashlib
 import html
 import json
 import pathlib
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -39,9 +39,10 @@ class Table:
     `frame` has the values, with types; its index is the first column. `formats` gives the
     displayed text of a column's values, `prose` names the columns whose text is wrapped, and
     `more` says what was left out. `markup` are cells that are HTML already, in place of the text.
+    `links` gives the address that each cell of a column links to; an empty one is no link.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but the first two are keywords
         self,
         frame: pd.DataFrame,
         caption: str,
@@ -50,6 +51,7 @@ class Table:
         formats: Mapping[str, Format] | None = None,
         prose: tuple[str, ...] = (),
         markup: pd.DataFrame | None = None,
+        links: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.frame = frame
         self.caption = caption
@@ -57,6 +59,7 @@ class Table:
         self.formats = formats or {}
         self.prose = prose
         self.markup = markup
+        self.links = links or {}
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         sortable = self.markup is None and is_interactive() and send_library() is not None
@@ -87,7 +90,7 @@ class Table:
         if self.frame.empty:
             return f"<p>{html.escape(self.caption)}</p>"
         texts = self.texts()
-        cells = texts if self.markup is None else self.markup.head(MOST_ROWS)
+        cells = self._linked(texts) if self.markup is None else self.markup.head(MOST_ROWS)
         labels: list[str] = []
         if cells.index.nlevels == 1:
             # Styler wants unique rows, and several may have the same name.
@@ -108,7 +111,7 @@ class Table:
             style.relabel_index(labels, axis=0)
         else:
             style.format_index(escape="html", axis=0)
-        table = style.format(None if self.markup is not None else html.escape).to_html()
+        table = style.to_html()
         # A screen reader reads the heads of a cell (pandas-dev/pandas#61350).
         for kind, scope in (("col_heading", "col"), ("index_name", "col"), ("row_heading", "row")):
             table = table.replace(f'<th class="{kind}', f'<th scope="{scope}" class="{kind}')
@@ -120,6 +123,16 @@ class Table:
             f"{table.partition('</style>')[2].strip()}</div>"
             f'<div class="imagekit-notes">{notes}</div>'
         )
+
+    def _linked(self, texts: pd.DataFrame) -> pd.DataFrame:
+        """The text of each cell as HTML, with its link."""
+        cells = texts.map(html.escape)
+        for name, addresses in self.links.items():
+            cells[name] = [
+                f'<a href="{html.escape(address)}">{text}</a>' if address else text
+                for address, text in zip(addresses, cells[name], strict=False)
+            ]
+        return cells
 
     def _notes(self) -> tuple[str, ...]:
         more = len(self.frame) - MOST_ROWS
@@ -245,12 +258,17 @@ class Picture:
         self.text = text
 
     def html(self) -> str:
-        """The picture as HTML; where it is wider than the page, it scrolls."""
+        """The picture as HTML; where it is wider than the page, it scrolls.
+
+        JupyterLab removes styles and SVG from a notebook that it does not trust yet, but not the
+        texts in the SVG: then only the words are shown.
+        """
         title = self.text.partition("\n")[0]
         return (
             f"<style>{CSS}</style>"
-            f'<div class="imagekit-picture" role="region" tabindex="0" '
+            f'<div style="display: none" class="imagekit-picture" role="region" tabindex="0" '
             f'aria-label="{html.escape(title)}">{self.svg}</div>'
+            f'<pre class="imagekit-words">{html.escape(self.text)}</pre>'
         )
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:

@@ -1,24 +1,23 @@
-"""The history of recorded runs: tables, DataFrames and plots over time."""
+"""The history of recorded runs: tables, filters, and sparklines over time."""
 
 from __future__ import annotations
 
-import io
-import logging
 import os
 import pathlib
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 
 from imagekit.errors import UsageError, counted
-from imagekit.notebook import tables
+from imagekit.notebook import charts, frames, tables
 from imagekit.notebook.display import Picture, Table
-from imagekit.notebook.session import progress
+from imagekit.notebook.frames import to_pandas
+from imagekit.notebook.session import is_interactive, progress
 from imagekit.runs import history
-from imagekit.runs.entry import Entry
-from imagekit.runs.formatting import changed, parameters_text, short_commit, tally, why
+from imagekit.runs.entry import OUTCOMES
+from imagekit.runs.formatting import changed, short_commit, tally
 from imagekit.runs.history import Filter, History
 from imagekit.runs.record import RUN_VARIABLE
 from imagekit.runs.store import Store, existing
@@ -29,18 +28,23 @@ DEFAULT = "runs"
 EXAMPLE = "notebooks/example-runs"
 """The example store, which is shown if the project has no runs yet."""
 
-INK = "#010203"
-"""A placeholder that is replaced by the colour of the surrounding text."""
-SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")
-"""Colour-blind safe colours (Okabe and Ito, 2008); the markers differ, too."""
-MARKERS = ("o", "s", "^", "D", "v", "P", "*")
-"""Seven markers and five colours are coprime, so that 35 series look different."""
+MARKS = dict.fromkeys(OUTCOMES, "✗") | {
+    "succeeded": "✓",
+    "running": "▶",
+    "not a run": "·",
+}
+"""The symbol of each outcome."""
+NOTE = "changes: images added (+), removed (-) and changed (~) since the previous run"
 SPAN = pd.Timedelta(hours=1)
 """The time shown before and after a single run."""
-WIDTH, HEIGHT, LINE = 9.0, 3.2, 0.19
-"""The size of a plot and the height of a legend line, in inches. A long legend makes it higher."""
-LABEL = 40
-"""The most characters of a legend label. Longer names, such as paths, keep their end."""
+WIDTH, HEIGHT = 520, 34
+"""The size of a sparkline, in pixels."""
+ROWS = 20
+"""The most sparklines of a picture: those with the most runs."""
+CHARACTER = 6.7
+"""The width of a character beside a sparkline, in pixels."""
+POINTS = 120
+"""The most points of a sparkline. Where there are more runs, a point stands for several."""
 
 
 class Selection:
@@ -54,6 +58,24 @@ class Selection:
         self.instead_of = instead_of
         self.entries = [entry for entry in runs.entries if run_filter.matches(entry)]
         self.counts = runs.counts(self.entries)
+
+    @property
+    def store(self) -> str:
+        """The address of the store for display."""
+        return self.history.store.path("").rstrip("/")
+
+    @property
+    def title(self) -> str:
+        """The number of runs, and where they are."""
+        text = tally(self.entries, self.history.entries, self.store)
+        if self.instead_of:
+            return f"Example, because {self.instead_of} has no runs yet: {text}"
+        return text
+
+
+@to_pandas.register
+def _(selection: Selection) -> pd.DataFrame:
+    return frames.runs(selection.entries, selection.counts)
 
 
 def read(
@@ -103,67 +125,61 @@ def _with_progress(names: Sequence[str], what: str) -> Sequence[str]:
     return bar
 
 
-def frame(selection: Selection) -> pd.DataFrame:
-    """One row per run, indexed by name. Times are in UTC, durations in seconds."""
-    entries, counts = selection.entries, selection.counts
-    numbers = [counts.get(entry.run, (None, None, None, None)) for entry in entries]
-    columns = {
-        "began": pd.to_datetime(
-            [entry.started or None for entry in entries],
-            utc=True,
-            format="ISO8601",
-            errors="coerce",
-        ),
-        "notebook": [_stem(entry) for entry in entries],
-        "parameters": [parameters_text(entry) for entry in entries],
-        "seconds": pd.array([entry.seconds for entry in entries], dtype="Float64"),
-        "outcome": [entry.outcome for entry in entries],
-        "why": [why(entry) for entry in entries],
-        "images": pd.array([entry.images for entry in entries], dtype="Int64"),
-        "added": pd.array([added for added, *_ in numbers], dtype="Int64"),
-        "removed": pd.array([removed for _, removed, *_ in numbers], dtype="Int64"),
-        "changed": pd.array([changed for _, _, changed, _ in numbers], dtype="Int64"),
-        "commit": [entry.commit or "" for entry in entries],
-        "config": [entry.config or "" for entry in entries],
-        "config_sha256": [entry.config_sha256 or "" for entry in entries],
-    }
-    return pd.DataFrame(columns, index=pd.Index([e.run for e in entries], name="run"))
-
-
-def _stem(entry: Entry) -> str:
-    return entry.notebook.rpartition("/")[2].removesuffix(".ipynb")
-
-
 def table(selection: Selection) -> Table:
     """The runs for display, the latest first, with the most important columns on the left."""
-    entries = selection.entries[::-1]
+    return table_of(selection, to_pandas(selection), selection.title)
+
+
+def table_of(selection: Selection, runs: pd.DataFrame, title: str) -> Table:
+    """Some runs of a selection for display, the latest first; a name links to its notebook."""
+    runs = runs[::-1]
     counts = selection.counts
-    lines = pd.DataFrame(
-        {
-            "outcome": [f"{_mark(entry)} {entry.outcome}" for entry in entries],
-            "changes": [changed(counts[e.run]) if e.run in counts else "" for e in entries],
-            "why": [why(entry) for entry in entries],
-            "images": ["" if e.images is None else str(e.images) for e in entries],
-            "took (s)": ["" if e.seconds is None else f"{e.seconds:.1f}" for e in entries],
-            "parameters": [parameters_text(entry) for entry in entries],
-            "notebook": [_stem(entry) for entry in entries],
-            "began (UTC)": [entry.started[:19].replace("T", " ") for entry in entries],
-            "commit": [short_commit(entry.commit) for entry in entries],
-            "config": [(entry.config_sha256 or "")[:10] for entry in entries],
+    changes = [changed(counts[run]) if run in counts else None for run in runs.index]
+    shown = runs[["outcome"]].assign(
+        changes=pd.array(changes, dtype="string"),
+        **{name: runs[name] for name in ("why", "notebook", "images", "seconds", "parameters")},
+        began=runs["began"],
+        commit=runs["commit"],
+        config=runs["config_sha256"],
+    )
+    return Table(
+        shown.replace({"why": "", "parameters": "", "notebook": ""}, pd.NA),
+        title,
+        (NOTE,),
+        formats={
+            "outcome": lambda outcome: f"{MARKS[outcome]} {outcome}",
+            "commit": short_commit,
+            "config": lambda digest: digest[:10],
         },
-        index=pd.Index([entry.run for entry in entries], name="run"),
+        prose=("why",),
+        links={"notebook": list(links(selection.history.store, runs.index[:500]))},
     )
-    caption = tally(
-        entries, selection.history.entries, selection.history.store.path("").rstrip("/")
-    )
-    if selection.instead_of:
-        caption = f"Example, because {selection.instead_of} has no runs yet: {caption}"
-    note = "changes: images added (+), removed (-) and changed (~) since the previous run"
-    return Table(lines, caption, (note,), prose=("why",))
 
 
-def _mark(entry: Entry) -> str:
-    return {"succeeded": "✓", "running": "▶", "not a run": "·"}.get(entry.outcome, "✗")
+def links(store: Store, runs: Sequence[str]) -> Iterator[str]:
+    """The address of each run's executed notebook, relative to a folder of the project's root.
+
+    That is where notebooks are, and where `imagekit run` puts the executed ones. It is empty if
+    there is no such file, or if it is not in the project, where JupyterLab does not open it.
+    """
+    root = pathlib.Path.cwd()
+    inside = store.folder is not None and store.folder.is_relative_to(root)
+    for run in runs:
+        file = pathlib.Path(store.folder or "", f"{run}.ipynb")
+        is_there = inside and file.is_file()
+        yield f"../{quote(file.relative_to(root).as_posix())}" if is_there else ""
+
+
+def browse(selection: Selection) -> Any:
+    """The table of the runs, with filters in an interactive front end."""
+    if is_interactive():
+        try:
+            from imagekit.notebook.history_widgets import Browser
+        except ImportError:
+            return table(selection)
+        runs = to_pandas(selection)
+        return Browser(runs, MARKS, lambda part, title: table_of(selection, part, title))
+    return table(selection)
 
 
 def latest_changes(selection: Selection) -> Table:
@@ -176,116 +192,149 @@ def latest_changes(selection: Selection) -> Table:
         return Table(pd.DataFrame(), f"Nothing to compare: {what}")
     before = selection.history.before(generated[-1])
     shown = tables.changes(changes, before.run if before else "")
-    return Table(shown.frame, f"{generated[-1].run}: {shown.caption}")
+    shown.caption = f"{generated[-1].run}: {shown.caption}"
+    return shown
 
 
 def outcomes(selection: Selection) -> Table:
-    """The number and known durations of the runs of each notebook, by outcome."""
-    runs = frame(selection)
+    """The number of runs of each notebook by outcome, and how long they took, in seconds."""
+    runs = to_pandas(selection)
     if runs.empty:
         return Table(pd.DataFrame(), "No runs")
-    runs = runs.assign(notebook=runs["notebook"].where(runs["notebook"] != "", "(unknown)"))
-    groups = runs.groupby(["notebook", "outcome"])["seconds"]
-    numbers = groups.agg(["size", "median", "max"]).reset_index("outcome")
-    for name in ("median", "max"):
-        numbers[name] = ["" if pd.isna(value) else f"{value:.1f}" for value in numbers[name]]
-    heads = {"size": "number", "median": "median (s)", "max": "longest (s)"}
-    return Table(numbers.rename(columns=heads), "Outcomes by notebook")
+    runs["notebook"] = runs["notebook"].mask(runs["notebook"] == "", "(unknown)")
+    numbers = pd.crosstab(runs["notebook"], runs["outcome"])
+    numbers.columns = pd.Index([f"{MARKS[name]} {name}" for name in numbers.columns])
+    numbers.insert(0, "runs", runs.groupby("notebook").size())
+    seconds = runs.groupby("notebook")["seconds"]
+    return Table(
+        numbers.assign(median=seconds.median(), longest=seconds.max()),
+        f"Outcomes by notebook: {selection.title}",
+        formats={name: lambda number: str(number or "") for name in numbers.columns},
+    )
 
 
 def durations(selection: Selection) -> Picture | Table:
-    """The durations of the runs of each notebook over time; a cross marks an unsuccessful run."""
-    runs = frame(selection).dropna(subset=["began", "seconds"])
+    """A sparkline of the durations of each notebook; a cross marks an unsuccessful run."""
+    runs = to_pandas(selection).dropna(subset=["began", "seconds"])
     if runs.empty:
         return Table(pd.DataFrame(), "No runs with a known duration")
-    title = f"Durations of {counted(len(runs), 'run')}"
-    lines = (
-        f"{name}: {len(part)} × {part['seconds'].median():.1f} s (median), "
-        f"at most {part['seconds'].max():.1f} s"
-        for name, part in runs.groupby("notebook", sort=True)
-    )
-    return _plot(title, "seconds", runs, "seconds", list(lines))
+    title = f"Durations of {counted(len(runs), 'run')}, in seconds"
+    return _sparklines(title, runs, "seconds", runs["notebook"])
 
 
 def sizes(selection: Selection) -> Picture | Table:
-    """The number of images that the runs of each config generated, over time."""
-    runs = frame(selection).dropna(subset=["began", "images"])
+    """A sparkline of the number of images that the runs of each config generated."""
+    runs = to_pandas(selection).dropna(subset=["began", "images"])
     if runs.empty:
         return Table(pd.DataFrame(), "No runs that generated images")
     title = f"Images generated by {counted(len(runs), 'run')}"
-    runs = runs.assign(notebook=runs["config"].where(runs["config"] != "", runs["notebook"]))
-    lines = (
-        f"{name}: from {part['images'].iloc[0]} to {part['images'].iloc[-1]} images"
-        for name, part in runs.groupby("notebook", sort=True)
-    )
-    return _plot(title, "images", runs, "images", list(lines))
+    return _sparklines(title, runs, "images", runs["config"].fillna(runs["notebook"]))
 
 
-def _plot(title: str, label: str, runs: pd.DataFrame, column: str, lines: list[str]) -> Picture:
-    # On first use, matplotlib searches for fonts and would log that into the notebook.
-    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
-    # Imported here because it takes half a second to load.
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    coloured = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
-    settings = {
-        "svg.fonttype": "none",
-        "svg.hashsalt": "imagekit",
-        "font.family": "monospace",
-        "font.size": 9,
-        **dict.fromkeys(coloured, INK),
+def _sparklines(title: str, runs: pd.DataFrame, column: str, names: pd.Series) -> Picture:
+    """One small chart for each name, with the same span of time."""
+    sizes_of = names.value_counts()
+    kept = sorted(sizes_of.index[:ROWS])
+    parts = {name: runs[names == name] for name in kept}
+    digits = 1 if column == "seconds" else 0
+    words = {
+        name: f"{counted(len(part), 'run')}, {_summary(part[column])}"
+        for name, part in parts.items()
     }
-    series = list(runs.groupby("notebook", sort=True))
-    with mpl.rc_context(settings):
-        height = max(HEIGHT, LINE * (len(series) + 1))
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
-        axes = figure.add_subplot()
-        for number, (name, part) in enumerate(series):
-            _draw(axes, part, column, str(name), number)
-        _format_axes(axes, label, runs["began"], runs[column])
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    return Picture(_inline(buffer.getvalue(), title), "\n".join([title, *lines]))
+    lines = [f"{name}: {what}" for name, what in words.items()]
+    if len(sizes_of) > ROWS:
+        title += f"; the {ROWS} most frequent of {len(sizes_of)} are shown"
+    heads = {name: f"{charts.shortened(name, 30)}\n{what}" for name, what in words.items()}
+    points = pd.concat(
+        [_points(part, column, digits).assign(head=heads[name]) for name, part in parts.items()]
+    )
+    span = runs["began"].min(), runs["began"].max()
+    return charts.picture(_drawn(points, list(heads.values()), span), title, lines)
 
 
-def _draw(axes: Any, part: pd.DataFrame, column: str, name: str, number: int) -> None:
-    """Draw one series: a line, and a marker for each run, with a cross if it did not succeed."""
-    label = name if len(name) <= LABEL else f"…{name[1 - LABEL :]}"
-    color, marker = SERIES[number % len(SERIES)], MARKERS[number % len(MARKERS)]
-    succeeded = part["outcome"] == "succeeded"
-    values = part[column].astype(float)
-    axes.plot(part["began"], values, color=color, linewidth=0.8, alpha=0.6)
-    axes.plot(part["began"][succeeded], values[succeeded], marker, color=color, label=label)
-    # A hollow marker under the cross identifies the series.
-    for mark, size in ((marker, 6), ("x", 9)):
-        wrong = part["began"][~succeeded], values[~succeeded]
-        axes.plot(*wrong, mark, color=color, markersize=size, fillstyle="none")
+def _summary(values: pd.Series) -> str:
+    if values.name == "images":
+        return f"from {values.iloc[0]} to {values.iloc[-1]} images"
+    return f"median {values.median():.1f} s, at most {values.max():.1f} s"
 
 
-def _format_axes(axes: Any, label: str, began: pd.Series, values: pd.Series) -> None:
-    from matplotlib.dates import MONTHLY, AutoDateLocator, ConciseDateFormatter
+def _points(part: pd.DataFrame, column: str, digits: int) -> pd.DataFrame:
+    """The points of one sparkline: a run each, or the median of the runs of a part of the time."""
+    values, failed = part[column].astype(float), part["outcome"] != "succeeded"
+    unit = "images" if column == "images" else "s"
+    points = pd.DataFrame({"began": part["began"], "value": values, "failed": failed})
+    if len(part) <= POINTS:
+        words = [
+            f"{began:%Y-%m-%d %H:%M:%S}: {value:.{digits}f} {unit}, {outcome}"
+            for began, value, outcome in zip(
+                part["began"], values, part["outcome"].astype(str), strict=True
+            )
+        ]
+        return points.assign(about=words)
+    bins = pd.cut(part["began"], POINTS, labels=False)
+    groups = points.groupby(bins)
+    points = groups.agg(
+        began=("began", "min"), value=("value", "median"), failed=("failed", "mean")
+    )
+    words = [
+        f"from {began:%Y-%m-%d %H:%M}: {counted(size, 'run')}, median {value:.{digits}f} {unit}, "
+        f"{number} unsuccessful"
+        for began, value, size, number in zip(
+            points["began"], points["value"], groups.size(), groups["failed"].sum(), strict=True
+        )
+    ]
+    return points.assign(failed=points["failed"] >= 0.5, about=words)
 
-    axes.set_ylabel(label)
-    # Without a margin, markers at the maximum would be cut off.
-    axes.set_ylim(0, 1.1 * float(values.max()) or 1)
-    first, last = began.min(), began.max()
-    if first == last:
-        # matplotlib finds no ticks for an empty span and would warn.
-        axes.set_xlim(first - SPAN, last + SPAN)
-    ticks = AutoDateLocator(maxticks=8)
-    # Without it, matplotlib warns about spans of four to five years.
-    ticks.intervald[MONTHLY] = [1, 2, 3, 4, 6, 12]
-    axes.xaxis.set_major_locator(ticks)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(ticks))
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+
+def _format(span: pd.Timedelta) -> str:
+    """The format of the times on an axis of this length."""
+    limits = {"%H:%M:%S": "10min", "%H:%M": "24h", "%d %b %H:%M": "4D", "%d %b": "300D"}
+    return next((f for f, limit in limits.items() if span < pd.Timedelta(limit)), "%b %Y")
 
 
-def _inline(svg: str, title: str) -> str:
-    """The SVG of matplotlib for embedding: no prologue, a title, the colour of the text."""
-    body = svg[svg.index("<svg") :]
-    body = re.sub(r"<metadata>.*?</metadata>\s*", "", body, flags=re.DOTALL)
-    opened = body.replace("<svg ", '<svg role="img" ', 1)
-    head, _, rest = opened.partition(">")
-    return f"{head}><title>{title}</title>{rest}".replace(INK, "currentColor")
+def _drawn(points: pd.DataFrame, heads: list[str], span: tuple[Any, Any]) -> Any:
+    """The sparklines as a chart of altair."""
+    import altair as alt
+
+    first, last = span
+    ends = (first - SPAN, last + SPAN) if first == last else span
+    # Times as text, so that the machine's own time zone has no influence.
+    data = points.assign(
+        began=points["began"].dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        first=~points["head"].duplicated(),
+    )
+    domain = [end.strftime("%Y-%m-%dT%H:%M:%SZ") for end in ends]
+    scale = alt.Scale(type="utc", domain=domain)
+    axis = alt.Axis(title=None, grid=False, tickCount=6, format=_format(ends[1] - ends[0]))
+    upright = alt.Axis(title=None, tickCount=2, domain=False, ticks=False)
+    base = alt.Chart().encode(
+        x=alt.X("began:T", scale=scale, axis=axis),
+        y=alt.Y("value:Q", scale=alt.Scale(zero=True, nice=2), axis=upright),
+    )
+    about = base.encode(description=alt.Description("about:N"))
+    line = base.mark_line(strokeWidth=1.2, color=charts.BLUE, aria=False)
+    good = about.transform_filter("!datum.failed").mark_point(
+        filled=True, size=16, opacity=1, color=charts.BLUE
+    )
+    bad = about.transform_filter("datum.failed").mark_point(
+        filled=False,
+        size=50,
+        opacity=1,
+        strokeWidth=2,
+        color=charts.RED,
+        shape="M-1,-1L1,1M1,-1L-1,1",
+    )
+    # The header of vega would be at another distance for each length of its text.
+    room = max(len(line) for head in heads for line in head.split("\n")) * CHARACTER + 30
+    words = (
+        alt.Chart()
+        .transform_filter("datum.first")
+        .mark_text(align="left", lineBreak="\n", lineHeight=15, aria=False)
+        .encode(x=alt.value(-room), y=alt.value(HEIGHT / 2 - 2), text="head:N")
+    )
+    return (
+        alt.layer(line, good, bad, words, data=data)
+        .properties(width=WIDTH, height=HEIGHT)
+        .facet(row=alt.Row("head:N", sort=heads, header=None), spacing=14)
+        .resolve_scale(y="independent")
+    )

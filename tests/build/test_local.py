@@ -185,3 +185,23 @@ def test_the_summary_shows_the_end_of_a_failed_step_s_log(run, tmp_path):
     assert lines[0].startswith("✗ a: exit code 1; whole log: ")
     assert lines[progress.TAIL] == "    100"
     assert lines[-2:] == ["⊘ b: a did not succeed", "1 failed, 1 blocked"]
+
+
+def test_the_report_of_the_build_before_is_kept(run, tmp_path):
+    logs = tmp_path / "logs"
+    first = run(shell("a", "true"))
+    assert not (logs / "previous.json").exists()
+    run(shell("a", "exit 1"))
+    assert read(logs / "previous.json") == first
+    assert read(logs / "report.json").outcome == "failed"
+
+
+def test_a_report_says_how_large_a_built_image_is(run, tmp_path):
+    client = tmp_path / "docker"
+    client.write_text('#!/bin/sh\n[ "$1" = build ] || echo "sha256:1 2048 3"\n')
+    client.chmod(0o755)
+    build = Step(id="r:a", builder=BUILDER, args=("build", "-t", "r:a", "."))
+    (entry,) = run(build, docker=str(client), force=True).steps
+    assert (entry.digest, entry.size, entry.layers) == ("sha256:1", 2048, 3)
+    (entry,) = run(build, docker="false", force=True).steps
+    assert (entry.digest, entry.size, entry.layers) == (None, None, None)

@@ -79,7 +79,7 @@ ALL = ["cpu-noble-py38", "cpu-noble-py310", "latest-python"]
         (["dockerfile", ".", "-c", "absent.yaml", "--python", ""], []),
         (["matrix", "-c", ""], ["config/images.yaml", "images.yaml"]),
         (["generate", "--config", "conf"], ["config/images.yaml"]),
-        (["run", ""], ["build", "explore", "generate", "history", "start"]),
+        (["run", ""], ["build", "explore", "generate", "history", "images", "start"]),
         (["run", "generate", "-p", "o"], ["output", "only"]),
         (["run", "nothing", "-p", "o"], []),
         (["runs", "show", "latest"], ["latest"]),

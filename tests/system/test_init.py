@@ -282,7 +282,7 @@ def test_uvx_runs_it_and_its_notebooks(wheels, tmp_path):
     (folder / "config").mkdir(parents=True)
     (folder / "below").mkdir()
     shutil.copy(ROOT / "config/caliban.json", folder / "config/images.yaml")
-    for name in ("explore", "generate", "history", "build", "start"):
+    for name in ("explore", "generate", "history", "build", "images", "start"):
         done = subprocess.run(
             [*uvx, "run", name], cwd=folder / "below", capture_output=True, text=True, check=False
         )
@@ -290,7 +290,7 @@ def test_uvx_runs_it_and_its_notebooks(wheels, tmp_path):
     assert {path.name for path in folder.iterdir()} == {
         *("below", "config", "runs", "cloudbuild.json")
     }
-    assert len(list((folder / "runs").glob("*.ipynb"))) == 5
+    assert len(list((folder / "runs").glob("*.ipynb"))) == 6
 
 
 @pytest.fixture

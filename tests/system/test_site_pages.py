@@ -50,13 +50,6 @@ EDGES = """table => Object.fromEntries([...table.querySelectorAll('thead th')].m
     [head.textContent, head.getBoundingClientRect().right
         - table.parentElement.getBoundingClientRect().right]))"""
 """JavaScript: how far each column of a table reaches beyond the right edge of its box."""
-BEYOND = """legend => {
-    const inner = legend.getBoundingClientRect(), svg = legend.closest('svg');
-    const boxes = [svg, svg.parentElement].map(box => box.getBoundingClientRect());
-    return boxes.flatMap(box => [inner.right - box.right, inner.bottom - box.bottom]);
-}"""
-"""JavaScript: how far a legend reaches beyond its picture and beyond what is around it."""
-
 SETTLED = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 """JavaScript: what watches the size of boxes has been told."""
 NARROW = ("index.html", "comparison.html", "search.html", "notebooks/explore.html")
@@ -158,7 +151,7 @@ def test_no_page_scrolls_sideways_on_a_phone(built, browser):
 
 
 def test_the_history_is_read_without_scrolling(built, browser):
-    """Outcome, changes and why are in sight on a notebook's screen, and so are the legends."""
+    """Outcome, changes and why are in sight on a notebook's screen, and so are the charts."""
     address, _ = built
     with page_of(browser, 1280, 800) as (page, _):
         page.goto(f"{address}/notebooks/history.html")
@@ -168,11 +161,10 @@ def test_the_history_is_read_without_scrolling(built, browser):
         assert {"run", "outcome", "changes", "why", "images"} <= {*seen}
         assert max(seen[name] for name in ("outcome", "changes", "why", "images")) <= 0
         assert page.evaluate("document.documentElement.scrollWidth") <= 1280
-        legends = page.locator("svg g[id^=legend]")
-        assert legends.count() == 2
-        for number in range(2):
-            beyond = legends.nth(number).evaluate(BEYOND)
-            assert max(beyond) <= 0
+        charts = page.locator(".imagekit-picture > svg")
+        assert charts.count() == 2
+        for chart in charts.all():
+            assert chart.evaluate("svg => svg.scrollWidth <= svg.parentElement.clientWidth + 1")
 
 
 def test_the_search_finds_a_page(built, browser):

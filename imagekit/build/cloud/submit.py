@@ -101,6 +101,9 @@ class Submission:
         say so. Raises CloudError if Cloud Build rejects a build or cannot be reached.
         """
         self.options.logs.mkdir(parents=True, exist_ok=True)
+        # The report of builds that are resumed is this one's.
+        if not any(entry.id for entry in self.report.builds):
+            report.keep_previous(self.options.logs)
         # Remove the logs of earlier builds.
         for path in self.options.logs.iterdir():
             if report.is_log(path.name):

@@ -243,6 +243,14 @@ def test_what_was_begun_is_gone_on_with(submitted, steps, status, done):
     assert found.outcome == "succeeded"
 
 
+@pytest.mark.parametrize("resumed", [[], [resumable(FIRST, "WORKING")]])
+def test_only_a_new_build_has_another_before_it(submitted, tmp_path, resumed):
+    (tmp_path / report.NAME).write_text("{}")
+    service = Script(build("SUCCESS", "SUCCESS", "SUCCESS"))
+    submitted(service, FIRST, resumed=resumed)
+    assert (tmp_path / report.PREVIOUS).exists() == (not resumed)
+
+
 def test_a_build_that_is_only_watched_is_never_submitted(submitted):
     failed = build("FAILURE", "FAILURE", "QUEUED")
     resumed = [resumable(FIRST, "FAILURE")]
