@@ -13,10 +13,17 @@ from typing import Any
 
 STYLE = """
 .dt-container { font-size: var(--jp-ui-font-size1, 13px); }
-.dt-container .dt-layout-row { margin: 0.4em 0; justify-content: flex-start; gap: 1em; }
-.dt-container .dt-layout-cell { margin: 0; flex-wrap: wrap; gap: 0.5em; }
+.dt-container .dt-layout-row {
+  margin: 0.4em 0; justify-content: flex-start !important; gap: 1em;
+}
+.dt-container .dt-layout-cell {
+  margin: 0 !important; flex-wrap: wrap; gap: 0.5em; flex-grow: 0 !important;
+}
 .dt-container .dt-layout-table { display: block; }
-.dt-container table.dataTable { width: max-content !important; margin: 0; }
+.dt-container table.dataTable { width: max-content !important; margin: 0 !important; }
+.dt-container, .dt-container .dt-layout-row, .dt-container table {
+  background: transparent !important;
+}
 .dt-container select, .dt-container input {
   color: inherit; background: transparent; border: 1px solid currentColor;
 }
