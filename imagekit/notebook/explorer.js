@@ -70,6 +70,11 @@ function render({ model, el }) {
     const open = el.ownerDocument.activeElement?.closest?.("[data-tag]")?.dataset.tag;
     body.innerHTML = model.get("html");
     body.querySelectorAll("svg .node").forEach(reachable);
+    // A picture with parts to choose is no single image.
+    body.querySelectorAll("svg:has(.node)").forEach((svg) => {
+      svg.setAttribute("role", "group");
+      svg.setAttribute("aria-label", svg.querySelector("title").textContent);
+    });
     body.querySelectorAll(".imagekit-picture").forEach(zoomable);
     const again = open && body.querySelector(`[data-tag="${CSS.escape(open)}"]`);
     (again?.querySelector("summary") ?? again)?.focus();

@@ -222,6 +222,10 @@ class WhatIf:
         """Make a change. Raises an ImagekitError, and changes nothing, if it is not valid."""
         self._replay([*self.edits, (name, change)])
 
+    def replace(self, name: str, change: Change) -> None:
+        """Make a change in place of the one with a name, such as with another reason."""
+        self._replay([(known, change if known == name else old) for known, old in self.edits])
+
     def undo(self, name: str = "") -> None:
         """Take the last change back, or the last one with a name."""
         places = [i for i, (known, _) in enumerate(self.edits) if name in ("", known)]

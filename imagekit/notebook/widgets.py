@@ -54,7 +54,10 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]
         self.summary, self.message = ipywidgets.HTML(), ipywidgets.HTML()
         self.grid, self.graph, self.difference = Page(), Page(), Page(copied="-")
         self.chosen = ipywidgets.HTML(f"<p>{HINT}</p>")
-        self.reason = ipywidgets.Text(description="reason", placeholder="why it is not built")
+        self.reason = ipywidgets.Text(
+            description="reason", placeholder="why it is not built", continuous_update=False
+        )
+        self.reason.observe(self._give_reason, "value")
         self.toggle = _button("Exclude", self._toggle)
         self.undo = _button("Undo", lambda _: self._do(self.what_if.undo))
         self.reset = _button("Reset", lambda _: self._do(self.what_if.reset))
@@ -130,16 +133,29 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]
 
     def _choose(self, tag: str) -> None:
         self.tag = tag
+        self.reason.value = ""
         self._show_details()
 
+    def _is_changed(self, prefix: str) -> bool:
+        """Whether the chosen combination was excluded, or included, here."""
+        return any(name == f"{prefix} {self.tag}" for name, _ in self.what_if.edits)
+
     def _toggle(self, _: Any) -> None:
-        key, tag = f"cell {self.tag}", self.tag
-        if any(name == key for name, _ in self.what_if.edits):
-            self._do(lambda: self.what_if.undo(key))
-        elif self.toggle.description == "Exclude":
-            self._change(key, whatif.exclude(tag, self.reason.value))
+        tag, is_built = self.tag, self.toggle.description == "Exclude"
+        for prefix in ("exclude", "include"):
+            if self._is_changed(prefix):
+                self._do(lambda: self.what_if.undo(f"{prefix} {tag}"))  # noqa: B023 - run at once
+                return
+        if is_built:
+            self._change(f"exclude {tag}", whatif.exclude(tag, self.reason.value))
         else:
-            self._change(key, whatif.include(tag))
+            self._change(f"include {tag}", whatif.include(tag))
+
+    def _give_reason(self, _: Any) -> None:
+        """The reason may be written, or arrive, after the button was pressed."""
+        if self.reason.value and self._is_changed("exclude"):
+            change = whatif.exclude(self.tag, self.reason.value)
+            self._do(lambda: self.what_if.replace(f"exclude {self.tag}", change))
 
     def _ask(self, _: Any) -> None:
         self.confirm.layout.display = None
@@ -215,7 +231,8 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]
         if image is None or image.listed:
             self.toggle.description = "Include" if image is None else "Exclude"
             self.toggle.layout.display = None
-            self.reason.layout.display = "none" if image is None else None
+            shown = image is not None or self._is_changed("exclude")
+            self.reason.layout.display = None if shown else "none"
 
     def _of_image(self, image: Image) -> list[str]:
         _, checked = self.what_if.state

@@ -308,6 +308,9 @@ def test_a_cell_shows_its_details_and_is_toggled(widgets):
     widgets.toggle.click()
     assert "because &lt;b&gt;" in widgets.chosen.value
     assert widgets.toggle.description == "Include"
+    widgets.reason.value = "a reason that came late"
+    assert "a reason that came late" in widgets.chosen.value
+    assert len(widgets.what_if.edits) == 1
     widgets.toggle.click()
     assert widgets.what_if.edits == []
     widgets._choose(EXCLUDED)

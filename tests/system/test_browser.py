@@ -17,6 +17,7 @@ import pytest
 
 from imagekit.planning.load import check_text
 from imagekit.support import notebooks
+from tests.system.axe import axe
 from tests.system.browser import elsewhere, page_of, picture
 from tests.system.conftest import wait_until
 from tools.family import ROOT, copied
@@ -170,6 +171,8 @@ def test_a_person_explores_the_matrix(lab, browser):
         a_cell_shows_its_tag(page)
         search_narrows_a_table(page)
         the_explorer_changes_the_config(page)
+        assert axe(page, ".widget-vbox") == []
+        assert axe(page, ".imagekit-table") == []
         assert elsewhere(asked) == []
         assert errors == []
 
