@@ -10,7 +10,7 @@ from typing import Any
 
 from imagekit import api
 from imagekit.notebook.session import is_interactive
-from imagekit.notebook.whatif import by_value
+from imagekit.notebook.tables import by_value
 from imagekit.planning.load import select
 
 

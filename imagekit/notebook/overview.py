@@ -10,7 +10,7 @@ from imagekit import api
 from imagekit.build.report import Report
 from imagekit.errors import DriftError, ImagekitError, counted
 from imagekit.notebook.display import Table, marked
-from imagekit.notebook.whatif import last_build
+from imagekit.notebook.estimate import last_build
 from imagekit.planning.load import Checked
 from imagekit.runs import history
 from imagekit.runs.store import Store

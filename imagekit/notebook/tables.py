@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import pathlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import pandas as pd
 
@@ -16,14 +16,14 @@ from imagekit.config.cloudbuild import Limits
 from imagekit.config.schema import Config
 from imagekit.document import build_files, limits
 from imagekit.errors import counted
-from imagekit.notebook import frames
-from imagekit.notebook.display import Table, marked
+from imagekit.notebook import estimate, frames
+from imagekit.notebook.display import Table, marked, ordered
 from imagekit.planning import grid as grids
 from imagekit.planning import preflight
 from imagekit.planning.grid import Grid, Place, Section
 from imagekit.planning.matrix import Matrix
 from imagekit.planning.plan import Plan
-from imagekit.planning.rows import MARKS, WORDS, counts, label, named, rows
+from imagekit.planning.rows import MARKS, WORDS, counts, label, named, rows, without
 from imagekit.support.files import read_text, read_utf8
 
 NUMBERS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -38,6 +38,59 @@ def axes(config: Config) -> Table:
     ]
     frame = pd.DataFrame(lines, columns=["axis", "value", "build args"])
     return Table(frame.set_index("value"), f"Axes of {config.repository}")
+
+
+def by_value(matrix: Matrix, plan: Plan) -> Table:
+    """For every value of every axis: the combinations of each status, and the images it brings.
+
+    These are the images that would go if the value went; parents that are not listed count.
+    """
+    lines = rows(matrix, plan)
+    columns = [status for status in MARKS if any(row.status == status for row in lines)]
+    number: dict[tuple[str, str | None, str], int] = {}
+    for row in lines:
+        for axis in matrix.recipes.axes:
+            key = axis, row.values.get(axis), row.status
+            number[key] = number.get(key, 0) + 1
+    seconds = estimate.seconds_of(plan, estimate.last_build())
+    shares = _shares(plan, seconds)
+    table = [
+        (
+            named(axis),
+            words,
+            *(number.get((axis, name, status), 0) for status in columns),
+            shares.get((axis, name), 0.0) / 60,
+        )
+        for axis in matrix.recipes.axes
+        for name, words in values_of(matrix, axis)
+    ]
+    heads = ["axis", "value", *map(label, columns), "build (min)"]
+    frame = pd.DataFrame(table, columns=heads)
+    frame["axis"] = ordered(frame["axis"].tolist(), [*dict.fromkeys(frame["axis"])])
+    if not seconds:
+        frame = frame.drop(columns="build (min)")
+    return Table(frame.set_index("value"), f"What each value brings: {counts(lines, matrix.more)}")
+
+
+def values_of(matrix: Matrix, axis: str) -> list[tuple[str | None, str]]:
+    """The values of an axis in the order of the config, each with its displayed name.
+
+    If an entry lists a combination without the axis beside others with it, None is the first,
+    displayed like "no GPU".
+    """
+    index = matrix.recipes.axes.index(axis)
+    lacking = {cell.combination.values[index] is None for cell in matrix.cells}
+    none: list[tuple[str | None, str]] = [(None, without(axis))] if lacking == {True, False} else []
+    return none + [(name, name) for name in matrix.config.axis(axis)]
+
+
+def _shares(plan: Plan, seconds: Mapping[str, float]) -> dict[tuple[str, str | None], float]:
+    total: dict[tuple[str, str | None], float] = {}
+    for image in plan.images:
+        for axis in plan.axes:
+            key = axis, image.values.get(axis)
+            total[key] = total.get(key, 0.0) + seconds.get(image.tag, 0.0)
+    return total
 
 
 def cells(matrix: Matrix, plan: Plan) -> Table:

@@ -5,29 +5,22 @@ from __future__ import annotations
 import contextlib
 import difflib
 import pathlib
-import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
-import pandas as pd
 
 from imagekit import api
-from imagekit.build import report as reports
-from imagekit.build import timing
-from imagekit.build.report import DEFAULT as DEFAULT_REPORT
-from imagekit.build.report import Report
 from imagekit.compare import inventory
 from imagekit.compare.changes import Changes, compare, with_same_names
 from imagekit.compare.inventory import Inventory
 from imagekit.config import edit
 from imagekit.config.schema import Choice, Exclude
 from imagekit.errors import ConfigError, ImagekitError, UsageError, counted
-from imagekit.notebook.display import Table, ordered
+from imagekit.notebook import estimate
 from imagekit.planning.excludes import Excludes, all_but
 from imagekit.planning.load import Checked, check_text
-from imagekit.planning.matrix import Cell, Matrix
-from imagekit.planning.plan import Plan, tag_of
-from imagekit.planning.rows import MARKS, counts, label, named, rows, without
+from imagekit.planning.matrix import Cell
+from imagekit.planning.plan import tag_of
 from imagekit.runs import history
 from imagekit.runs.store import Store
 from imagekit.support import git
@@ -47,110 +40,6 @@ def configs_beside(config: str) -> list[str]:
     folder = pathlib.Path(config).parent
     paths = {str(path) for path in folder.iterdir() if path.suffix in SUFFIXES}
     return sorted(paths | {str(pathlib.Path(config))})
-
-
-# ---- what each value brings
-
-
-def by_value(matrix: Matrix, plan: Plan) -> Table:
-    """For every value of every axis: the combinations of each status, and the images it brings.
-
-    These are the images that would go if the value went; parents that are not listed count.
-    """
-    lines = rows(matrix, plan)
-    columns = [status for status in MARKS if any(row.status == status for row in lines)]
-    number: dict[tuple[str, str | None, str], int] = {}
-    for row in lines:
-        for axis in matrix.recipes.axes:
-            key = axis, row.values.get(axis), row.status
-            number[key] = number.get(key, 0) + 1
-    seconds = _seconds(plan, last_build())
-    shares = _shares(plan, seconds)
-    table = [
-        (
-            named(axis),
-            words,
-            *(number.get((axis, name, status), 0) for status in columns),
-            shares.get((axis, name), 0.0) / 60,
-        )
-        for axis in matrix.recipes.axes
-        for name, words in values_of(matrix, axis)
-    ]
-    heads = ["axis", "value", *map(label, columns), "build (min)"]
-    frame = pd.DataFrame(table, columns=heads)
-    frame["axis"] = ordered(frame["axis"].tolist(), [*dict.fromkeys(frame["axis"])])
-    if not seconds:
-        frame = frame.drop(columns="build (min)")
-    return Table(frame.set_index("value"), f"What each value brings: {counts(lines, matrix.more)}")
-
-
-def values_of(matrix: Matrix, axis: str) -> list[tuple[str | None, str]]:
-    """The values of an axis in the order of the config, each with its displayed name.
-
-    If an entry lists a combination without the axis beside others with it, None is the first,
-    displayed like "no GPU".
-    """
-    index = matrix.recipes.axes.index(axis)
-    lacking = {cell.combination.values[index] is None for cell in matrix.cells}
-    none: list[tuple[str | None, str]] = [(None, without(axis))] if lacking == {True, False} else []
-    return none + [(name, name) for name in matrix.config.axis(axis)]
-
-
-def _shares(plan: Plan, seconds: Mapping[str, float]) -> dict[tuple[str, str | None], float]:
-    total: dict[tuple[str, str | None], float] = {}
-    for image in plan.images:
-        for axis in plan.axes:
-            key = axis, image.values.get(axis)
-            total[key] = total.get(key, 0.0) + seconds.get(image.tag, 0.0)
-    return total
-
-
-# ---- build times
-
-
-def last_build() -> Report | None:
-    """The report of the last local build of this project; None if there is none."""
-    try:
-        return reports.read(DEFAULT_REPORT)
-    except (OSError, ValueError):
-        return None
-
-
-def _seconds(plan: Plan, report: Report | None, before: Plan | None = None) -> dict[str, float]:
-    """The build time of each image by tag, in seconds: measured, or the median of its recipe.
-
-    `before` is a plan whose images are known, too. Empty if the report knows none of the images.
-    """
-    measured: dict[str, float] = {}
-    for entry in report.steps if report else ():
-        for reference in entry.images:
-            # A report may be of another repository, so only the short name counts.
-            name = reference.rpartition(":")[2]
-            measured[name] = measured.get(name, 0.0) + timing.seconds(entry)
-    known: dict[str, dict[str, float]] = {}
-    for image in (*(before.images if before else ()), *plan.images):
-        if time := measured.get(image.tag.rpartition(":")[2]):
-            known.setdefault(image.recipe, {})[image.tag] = time
-    if not known:
-        return {}
-    overall = statistics.median(time for times in known.values() for time in times.values())
-    typical = {recipe: statistics.median(times.values()) for recipe, times in known.items()}
-    return {
-        image.tag: measured.get(image.tag.rpartition(":")[2]) or typical.get(image.recipe, overall)
-        for image in plan.images
-    }
-
-
-def estimate(plan: Plan, report: Report | None, before: Plan) -> float | None:
-    """The estimated time to build a plan like the last build, in seconds; None if unknown.
-
-    `before` is the plan before the change.
-    """
-    seconds = _seconds(plan, report, before)
-    if report is None or not seconds:
-        return None
-    images = [(image.tag, image.parent, seconds[image.tag]) for image in plan.images]
-    return timing.forecast(images, report.jobs)
 
 
 # ---- what if
@@ -215,7 +104,7 @@ class WhatIf:
         self.text = self.data.decode("utf-8")
         self.edits: list[tuple[str, Change]] = []
         self.state = (self.text, self.original)
-        self.report = last_build()
+        self.report = estimate.last_build()
         self._others = tuple(_others(path))
 
     def apply(self, name: str, change: Change) -> None:
@@ -258,8 +147,8 @@ class WhatIf:
             steps=(before[0], now[0]),
             files=(before[1], now[1]),
             seconds=(
-                estimate(self.original.plan, self.report, self.original.plan),
-                estimate(checked.plan, self.report, self.original.plan),
+                estimate.duration(self.original.plan, self.report, self.original.plan),
+                estimate.duration(checked.plan, self.report, self.original.plan),
             ),
             difference=difference(self.text, text, self.path),
         )

@@ -53,29 +53,29 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]
         self.new = _NewValue(self._change)
         self.summary, self.message = ipywidgets.HTML(), ipywidgets.HTML()
         self.grid, self.graph, self.difference = Page(), Page(), Page(copied="-")
+        self.config.observe(self._open, "value")
+        for page in (self.grid, self.graph):
+            page.on_msg(lambda _, content, __: self._choose(content["tag"]))
+        top = [self.config, self.boxes, self.new, self.message, self.summary, self.grid]
+        super().__init__([*top, self._details(), self.difference, self._buttons(), self.graph])
+        self._open()
+
+    def _details(self) -> Any:
+        """What there is to say of the chosen combination, and its button."""
         self.chosen = ipywidgets.HTML(f"<p>{HINT}</p>")
         self.reason = ipywidgets.Text(
             description="reason", placeholder="why it is not built", continuous_update=False
         )
         self.reason.observe(self._give_reason, "value")
         self.toggle = _button("Exclude", self._toggle)
+        return ipywidgets.VBox([self.chosen, self._line(self.reason, self.toggle)])
+
+    def _buttons(self) -> Any:
         self.undo = _button("Undo", lambda _: self._do(self.what_if.undo))
         self.reset = _button("Reset", lambda _: self._do(self.what_if.reset))
         self.save = _button("Save…", self._ask)
         self.confirm = _button("Write the file", self._write)
-        self.details = ipywidgets.VBox([self.chosen, self._line(self.reason, self.toggle)])
-        self.config.observe(self._open, "value")
-        for page in (self.grid, self.graph):
-            page.on_msg(lambda _, content, __: self._choose(content["tag"]))
-        self._open()
-        super().__init__(
-            [
-                *(self.config, self.boxes, self.new, self.message, self.summary),
-                *(self.grid, self.details, self.difference),
-                self._line(self.undo, self.reset, self.save, self.confirm),
-                self.graph,
-            ]
-        )
+        return self._line(self.undo, self.reset, self.save, self.confirm)
 
     def _repr_mimebundle_(self, **more: Any) -> dict[str, Any]:
         shown: dict[str, Any] = super()._repr_mimebundle_(**more)
@@ -95,7 +95,7 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]
             self._tell(str(error))
             return
         matrix = self.what_if.original.matrix
-        axes = [(axis, whatif.values_of(matrix, axis)) for axis in matrix.recipes.axes]
+        axes = [(axis, tables.values_of(matrix, axis)) for axis in matrix.recipes.axes]
         recipes = dict.fromkeys(cell.combination.recipe for cell in matrix.cells if cell.path)
         lines = [
             self._checks(named(axis), [name for name, _ in values if name], axis)

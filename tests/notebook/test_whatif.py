@@ -12,7 +12,7 @@ from imagekit import api
 from imagekit.build import report as reports
 from imagekit.build.report import Report, StepReport
 from imagekit.errors import ConfigError, ImagekitError, UsageError
-from imagekit.notebook import explorer, overview, session, whatif
+from imagekit.notebook import explorer, overview, session, tables, whatif
 from imagekit.notebook.display import Table
 from imagekit.notebook.whatif import WhatIf
 
@@ -219,7 +219,7 @@ def test_build_times_are_measured_or_those_of_the_recipe(config_file):
     sentence = "4.2 → 3.2 minutes to build, estimated from the last build"
     assert list(what_if.view().sentences())[-1] == sentence
     checked = what_if.original
-    frame = whatif.by_value(checked.matrix, checked.plan).frame
+    frame = tables.by_value(checked.matrix, checked.plan).frame
     assert frame.loc["py39", "build (min)"] == pytest.approx(70 / 60)
     assert frame.loc["cuda9", "build (min)"] == pytest.approx(140 / 60)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from imagekit import api
 from imagekit.config.schema import ORIGINAL_BASE_URL, Entry, config_from, dump
 from imagekit.errors import ConfigError
-from imagekit.notebook import frames, tables, whatif
+from imagekit.notebook import frames, tables
 from imagekit.planning.grid import grid
 from imagekit.planning.load import derive
 from imagekit.planning.plan import tag_of
@@ -311,7 +311,7 @@ def test_the_tables_show_every_image_under_its_values(config):
     images = frames.to_pandas(plan)
     assert [*images.index] == [image.tag for image in plan.images]
     assert images["children"].sum() == images["parent"].notna().sum()
-    counted = whatif.by_value(matrix, plan)
+    counted = tables.by_value(matrix, plan)
     assert counted.html()
     for axis, values in config.axes.items():
         own = counted.frame[counted.frame["axis"] == named(axis)]

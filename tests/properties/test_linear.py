@@ -92,12 +92,12 @@ def len_of(checked):
 
 
 def in_notebook(checked):
-    from imagekit.notebook import graph, tables, whatif
+    from imagekit.notebook import graph, tables
 
     tables.cells(checked.matrix, checked.plan)
     tables.grid(checked.matrix, checked.plan)
     tables.images(checked.plan)
-    whatif.by_value(checked.matrix, checked.plan)
+    tables.by_value(checked.matrix, checked.plan)
     graph.build_graph(checked.plan)
 
 
