@@ -30,7 +30,8 @@ def dist(tmp_path_factory):
 def test_the_wheel_holds_the_package_and_its_types(dist):
     (wheel,) = dist.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    files = {"imagekit/py.typed", "imagekit/imagekit.schema.json", "imagekit/notebook/tables.js"}
+    files = {"imagekit/py.typed", "imagekit/imagekit.schema.json"}
+    files |= {f"imagekit/notebook/{name}" for name in ("tables.js", "explorer.js", "display.css")}
     assert files <= names
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"imagekit"}
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
