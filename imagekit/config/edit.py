@@ -7,14 +7,16 @@ that the YAML parser gives.
 
 from __future__ import annotations
 
+import bisect
 import functools
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from imagekit.config.schema import OLDER, SECTION, Choice, Exclude, is_arg_name
 from imagekit.errors import UsageError
+from imagekit.support.decode import OWN_KEYS
 
 PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+-]*(:[A-Za-z0-9_./+-]+)*")
 """A value that needs no quotes anywhere."""
@@ -46,9 +48,10 @@ def add_value(
     if like not in names:
         raise UsageError(f"{axis} has no value {like!r}")
     file.insert(section, names.index(like), lambda plain: file.pair(name, build_args, plain))
+    elsewhere = {id(file.values(rule, axis)) for rule in file.entries("exclude")}
     for entry in file.entries("images"):
-        for node in file.values(entry, axis):
-            file.list_beside(node, like, name)
+        if (node := file.values(entry, axis)) is not None:
+            file.list_beside(node, like, name, elsewhere)
     return file.changed()
 
 
@@ -74,7 +77,7 @@ def remove_value(text: str, axis: str, name: str) -> str:
     gone = [
         place
         for place, (_, alias) in enumerate([] if aliases is None else aliases.value)
-        if any(node.value == name for node in file.values(alias, axis))
+        if (node := file.values(_resolved(alias), axis)) is not None and node.value == name
     ]
     file.remove(aliases, gone)
     return file.changed()
@@ -121,7 +124,10 @@ def exclude(text: str, rule: Exclude) -> str:
 
 
 def include(text: str, number: int, rules: Iterable[Exclude]) -> str:
-    """Return a config with other rules in place of one; its comments stay above them."""
+    """Return a config with other rules in place of one.
+
+    The first is the old one with other values; the others, if there are any, follow it.
+    """
     file = _File(text)
     new = list(rules)
     if new:
@@ -139,14 +145,63 @@ def add_entry(text: str, values: Mapping[str, str], recipe: str | None) -> str:
     return file.changed()
 
 
+def _quoted(text: str) -> str:
+    """A text in double quotes, on one line."""
+    quoted = json.dumps(text, ensure_ascii=False)
+    # YAML ends a line at these, too.
+    return re.sub("[\x85\u2028\u2029]", lambda match: f"\\u{ord(match[0]):04x}", quoted)
+
+
+class _Alias:
+    """A place where a node is used again."""
+
+    id = "alias"
+    flow_style = None
+
+    def __init__(self, event: Any, target: Any) -> None:
+        self.start_mark, self.end_mark, self.target = event.start_mark, event.end_mark, target
+        self.value = target.value
+
+
+def _composed(text: str) -> tuple[Any, list[int]]:
+    """The nodes of a YAML text, with aliases as nodes of their own, and where its dashes are."""
+    import yaml  # Not at the top: only the explorer changes a config.
+
+    class Loader(yaml.SafeLoader):
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.check_event(yaml.AliasEvent):
+                event = self.get_event()  # type: ignore[no-untyped-call]
+                return _Alias(event, self.anchors[event.anchor])
+            return super().compose_node(parent, index)
+
+    tokens = yaml.scan(text, Loader=yaml.SafeLoader)
+    dashes = [t.start_mark.index for t in tokens if isinstance(t, yaml.BlockEntryToken)]
+    return yaml.compose(text, Loader=Loader), dashes
+
+
+def _resolved(node: Any) -> Any:
+    return node.target if isinstance(node, _Alias) else node
+
+
+def _list(node: Any) -> list[Any]:
+    """The names of an entry, also if it is one."""
+    return [node] if node.id == "scalar" else list(node.value)
+
+
+def _name(node: Any) -> str | None:
+    return None if node.tag.endswith(":null") else str(node.value)
+
+
+def _constant(text: str, indent: str | None) -> str:
+    return text
+
+
 class _File:
     """The text of a config, the places of its values, and changes that are made at the end."""
 
     def __init__(self, text: str) -> None:
-        import yaml  # Not at the top: only the explorer changes a config.
-
         self.text = text
-        self.root: Any = yaml.compose(text, Loader=yaml.SafeLoader)
+        self.root, self.dashes = _composed(text)
         self.changes: list[tuple[int, int, str]] = []
         self.json = self.text.lstrip("\ufeff \t\r\n").startswith("{")
         self.newline = "\r\n" if "\r\n" in text else "\n"
@@ -164,20 +219,14 @@ class _File:
     # ---- finding
 
     def child(self, mapping: Any, key: str) -> Any:
-        """The value of a key, also of one that a merge key brings; None if there is none."""
-        merged: list[Any] = []
-        for name, value in mapping.value:
-            if name.value == key:
-                return value
-            if name.tag.endswith(":merge"):
-                merged += value.value if value.id == "sequence" else [value]
-        found = (self.child(other, key) for other in merged)
-        return next((value for value in found if value is not None), None)
+        """The value of a key, for an alias the one that it stands for; None if there is none."""
+        found = (value for name, value in mapping.value if name.value == key)
+        return _resolved(next(found, None))
 
     def entries(self, key: str) -> list[Any]:
         """The elements of a list."""
         found = self.child(self.root, key)
-        return [] if found is None else list(found.value)
+        return [] if found is None else [_resolved(entry) for entry in found.value]
 
     def section(self, axis: str) -> Any:
         """The values of an axis."""
@@ -190,19 +239,26 @@ class _File:
             raise UsageError(f"{axis} has no values in the file; write the first one there")
         return found
 
-    def values(self, entry: Any, axis: str) -> Iterator[Any]:
-        """The list or the name that an entry gives for an axis."""
-        found = self.child(entry, axis) or self.child(entry, OLDER.get(axis, axis))
-        if found is not None:
-            yield found
+    def values(self, entry: Any, axis: str) -> Any:
+        """The list or the name that an entry gives for an axis; None if it gives none."""
+        return self.child(entry, axis) or self.child(entry, OLDER.get(axis, axis))
 
     # ---- changing
 
-    def list_beside(self, node: Any, like: str, name: str) -> None:
-        """Add a name after another one to the names of an entry, if it has that one."""
+    def list_beside(self, node: Any, like: str, name: str, elsewhere: set[int]) -> None:
+        """Add a name after another one to the names of an entry, if it has that one.
+
+        `elsewhere` are the lists of rules, which must not change with those of the entries.
+        """
         if id(node) in self.seen:
             return
         self.seen.add(id(node))
+        if id(node) in elsewhere and like in [one.value for one in _list(node)]:
+            line = node.start_mark.line + 1
+            raise UsageError(
+                f"the list in line {line} of the file is that of an entry in 'images' and of a "
+                "rule in 'exclude'; write it out in one of them"
+            )
         if node.id == "scalar" and node.value == like:
             self._check_anchor(node)
             written = self.text[self._start(node) : self._end(node)]
@@ -215,15 +271,15 @@ class _File:
 
     def unlist(self, entry: Any, axis: str, names: set[str]) -> bool:
         """Remove names from those of an entry. Returns whether none would be left."""
-        for node in self.values(entry, axis):
-            if node.id == "scalar":
-                return node.value in names
-            gone = [i for i, one in enumerate(node.value) if one.value in names]
-            if gone and len(gone) == len(node.value):
-                return True
-            if id(node) not in self.seen:
-                self.seen.add(id(node))
-                self.remove(node, gone)
+        node = self.values(entry, axis)
+        if node is None or node.id == "scalar":
+            return node is not None and node.value in names
+        gone = [i for i, one in enumerate(node.value) if one.value in names]
+        if gone and len(gone) == len(node.value):
+            return True
+        if id(node) not in self.seen:
+            self.seen.add(id(node))
+            self.remove(node, gone)
         return False
 
     def insert(self, collection: Any, after: int, make: Callable[[str | None], str]) -> None:
@@ -232,11 +288,13 @@ class _File:
         `make` gets the indentation of what it makes, or None if it is on a line with others.
         """
         first, last = self._span(collection, after)
-        indent = self.text[self._line(first) : first]
+        before = self.text[self._line(first) : first]
         if collection.flow_style:
-            between = f"{self.newline}{indent}" if not indent.strip() else " "
+            between = f"{self.newline}{before}" if not before.strip() else " "
             self.changes.append((last, last, f",{between}{make(None)}"))
             return
+        # The first pair of an element stands behind its dash.
+        indent = " " * len(before)
         dash = "- " if collection.id == "sequence" else ""
         end = self._end_of_line(last)
         begin = "" if self.text[end - 1 : end] == "\n" else self.newline
@@ -244,17 +302,25 @@ class _File:
         self.changes.append((end, end, f"{begin}{indent}{dash}{made}{self.newline}"))
 
     def replace(self, section: Any, place: int, rules: list[Exclude]) -> None:
-        """Put rules in the place of one."""
-        first, last = self._span(section, place)
-        if section.flow_style:
-            self.changes.append((first, last, ", ".join(self.rule(r, None) for r in rules)))
-            return
-        lines = map(str.strip, self.text[first:last].splitlines())
-        comments = tuple(line for line in lines if line.startswith("#"))
-        for number, rule in enumerate(rules):
-            kept = () if number else comments
-            self.insert(section, place, functools.partial(self.rule, rule, comments=kept))
-        self.changes.append((self._line(first), self._end_of_line(last), ""))
+        """Put rules in the place of one: the first is that one with other values."""
+        old = _resolved(section.value[place])
+        chosen: dict[str, Choice] = dict(rules[0].axes)
+        if rules[0].recipe is not None:
+            chosen["recipe"] = rules[0].recipe
+        keys = [key.value for key, _ in old.value]
+        named = (n for n, key in enumerate(keys) if not key.startswith(("reason", OWN_KEYS)))
+        last = max(named, default=0)
+        for axis, names in chosen.items():
+            key = axis if axis in keys else OLDER.get(axis, axis)
+            if key not in keys:
+                pair = f"{self.scalar(axis)}: {self.names(names)}"
+                self.insert(old, last, functools.partial(_constant, pair))
+                continue
+            value = old.value[keys.index(key)][1]
+            if [*map(_name, _list(_resolved(value)))] != [*names]:
+                self.changes.append((self._start(value), self._end(value), self.names(names)))
+        for rule in rules[1:]:
+            self.insert(section, place, functools.partial(self.rule, rule))
 
     def remove(self, collection: Any, places: list[int]) -> None:
         """Remove elements or pairs; with the last one, the key of the file goes, too."""
@@ -263,17 +329,22 @@ class _File:
         if len(places) == len(collection.value):
             values = [value for _, value in self.root.value]
             collection, places = self.root, [values.index(collection)]
-        for place in places:
+        for number, place in enumerate(places):
             first, last = self._span(collection, place)
-            if not collection.flow_style:
-                self.changes.append((self._line(first), self._end_of_line(last), ""))
-            elif all(before in places for before in range(place)):
+            end = self._end_of_line(last)
+            alone = not self.text[self._line(first) : first].strip()
+            rest = self.text[last:end].lstrip(" \t,").strip()
+            own_line = alone and not self.json and (not rest or rest.startswith("#"))
+            if not collection.flow_style or own_line:
+                self.changes.append((self._line(first), end, ""))
+            elif place == number:
+                # All before it are gone, too.
                 self.changes.append((first, self._span(collection, place + 1)[0], ""))
             else:
                 self.changes.append((self._span(collection, place - 1)[1], last, ""))
 
     def _check_anchor(self, node: Any) -> None:
-        if self.text[self._start(node)] in "&!*":
+        if self.text[self._start(node)] in "&!":
             raise UsageError(f"line {node.start_mark.line + 1} of the file has an anchor or a tag")
 
     # ---- places
@@ -282,23 +353,23 @@ class _File:
         """Where an element or a pair begins, with its dash, and where it ends."""
         element = collection.value[place]
         key, value = element if collection.id == "mapping" else (element, element)
-        start, end = self._start(key), self._end(value)
-        if not self._start(collection) <= start:
-            raise UsageError(
-                f"line {key.start_mark.line + 1} of the file is used in several places"
-            )
+        start = self._start(key)
         if collection.id == "sequence" and not collection.flow_style:
-            start = self.text.rindex("-", 0, start)
-        return start, max(end, self._end(key))
+            start = self.dashes[bisect.bisect_left(self.dashes, start) - 1]
+        return start, self._end(value)
 
     def _start(self, node: Any) -> int:
         return int(node.start_mark.index)
 
     def _end(self, node: Any) -> int:
         """Where a node ends: that of a block is in the parser's eyes where the next one begins."""
-        if node.id == "scalar" or node.flow_style:
-            end = int(node.end_mark.index)
-            return len(self.text[:end].rstrip()) if node.id == "scalar" else end
+        end = int(node.end_mark.index)
+        if node.id == "scalar":
+            start = self._start(node)
+            # A text of several lines ends with its last line.
+            return start + len(self.text[start:end].rstrip())
+        if node.id == "alias" or node.flow_style:
+            return end
         last = node.value[-1]
         return self._end(last[1] if node.id == "mapping" else last)
 
@@ -316,7 +387,7 @@ class _File:
         if value is None:
             return "null"
         plain = PLAIN.fullmatch(value) and value.lower() not in WORDS
-        return value if plain and not self.json else json.dumps(value, ensure_ascii=False)
+        return value if plain and not self.json else _quoted(value)
 
     def names(self, choice: Choice) -> str:
         """One name, or a list of names."""
@@ -332,18 +403,15 @@ class _File:
         """A value of an axis with its build args."""
         return f"{self.scalar(name)}: {self.mapping(values, indent)}"
 
-    def rule(self, rule: Exclude, indent: str | None, comments: tuple[str, ...] = ()) -> str:
+    def rule(self, rule: Exclude, indent: str | None) -> str:
         """A rule, on lines of its own where there is room."""
         pairs = {axis: self.names(names) for axis, names in rule.axes.items()}
         if rule.recipe is not None:
             pairs["recipe"] = self.names(rule.recipe)
         plain = PLAIN_TEXT.fullmatch(rule.reason) and rule.reason.lower() not in WORDS
-        written = json.dumps(rule.reason, ensure_ascii=False)
-        pairs["reason"] = rule.reason if plain and indent is not None else written
+        pairs["reason"] = rule.reason if plain and indent is not None else _quoted(rule.reason)
         lines = [f"{self.scalar(key)}: {text}" for key, text in pairs.items()]
-        if indent is None:
-            return "{" + ", ".join(lines) + "}"
-        return f"\n{indent}".join([*lines[:-1], *comments, lines[-1]])
+        return "{" + ", ".join(lines) + "}" if indent is None else f"\n{indent}".join(lines)
 
     def new_rules(self, rule: Exclude, indent: str | None) -> str:
         """The key `exclude` with its first rule."""

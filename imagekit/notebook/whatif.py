@@ -17,7 +17,7 @@ from imagekit.config import edit
 from imagekit.config.schema import Choice, Exclude
 from imagekit.errors import ConfigError, ImagekitError, UsageError, counted
 from imagekit.notebook import estimate
-from imagekit.planning.excludes import Excludes, all_but
+from imagekit.planning.excludes import IDLE, Excludes, all_but
 from imagekit.planning.load import Checked, check_text
 from imagekit.planning.matrix import Cell
 from imagekit.planning.plan import tag_of
@@ -30,6 +30,9 @@ from imagekit.support.workspace import DEFAULT_BUILD_FILE
 SUFFIXES = (".yaml", ".yml", ".json")
 NOT_WANTED = "not wanted"
 """The reason of a rule that was made without one."""
+
+IN_BETWEEN = "the changed config"
+"""The name, in messages, of a config that is changed further."""
 
 Change = Callable[[str, Checked], str]
 """Changes a config's text; it gets the text and what is known of it."""
@@ -172,12 +175,12 @@ def _tidied(text: str, path: str) -> tuple[str, Checked]:
         try:
             return text, check_text(text.encode(), path)
         except ConfigError as error:
-            paths = [problem.path[:2] for problem in error.problems]
-            idle = {p[1] for p in paths if len(p) == 2 and p[0] in ("exclude", "aliases")}
-            if not idle or len(paths) != sum(p[:1] in (("exclude",), ("aliases",)) for p in paths):
+            rules = {p.path[1] for p in error.problems if p.message.startswith(IDLE)}
+            aliases = {p.path[1] for p in error.problems if p.path[:1] == ("aliases",)}
+            if len(error.problems) > len(rules) + len(aliases):
                 raise
-            text = edit.remove_entries(text, "exclude", [n for n in idle if isinstance(n, int)])
-            text = edit.remove_pairs(text, "aliases", {n for n in idle if isinstance(n, str)})
+            text = edit.remove_entries(text, "exclude", [int(number) for number in rules])
+            text = edit.remove_pairs(text, "aliases", {str(name) for name in aliases})
 
 
 def difference(before: str, after: str, path: str) -> str:
@@ -293,13 +296,13 @@ def include(tag: str) -> Change:
     def change(text: str, checked: Checked) -> str:
         cell = _cell(checked, tag)
         if cell.status == "not listed":
-            return edit.add_entry(text, *_entry(checked, cell))
+            text, checked = _tidied(edit.add_entry(text, *_entry(checked, cell)), IN_BETWEEN)
         while rule := _rule(checked, cell):
             place, matched = rule
             axes = checked.matrix.recipes.axes
             new = all_but(checked.config.exclude[place], cell.combination, matched, axes)
             text = edit.include(text, place, new)
-            text, checked = _tidied(text, "the changed config")
+            text, checked = _tidied(text, IN_BETWEEN)
         return text
 
     return change
@@ -314,7 +317,9 @@ def _cell(checked: Checked, tag: str) -> Cell:
     for cell in checked.matrix.cells:
         if tag_of(checked.matrix, cell) == tag:
             return cell
-    raise UsageError(f"{tag} is only built as a parent; change the images that need it")
+    if any(image.tag == tag for image in checked.plan.images):
+        raise UsageError(f"{tag} is only built as a parent; change the images that need it")
+    raise UsageError(f"the matrix has no image {tag}")
 
 
 def _rule(checked: Checked, cell: Cell) -> tuple[int, list[object]] | None:

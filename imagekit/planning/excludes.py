@@ -9,6 +9,9 @@ from imagekit.config.schema import Choice, Config, Exclude, names_an_axis
 from imagekit.errors import Path, Problem
 from imagekit.planning.recipes import Recipes, Values
 
+IDLE = "this rule matches no combination in 'images'"
+"""The beginning of the message about a rule that does nothing."""
+
 
 class Excludes:
     """The exclude rules of a config, indexed by axis value.
@@ -84,7 +87,7 @@ class Excludes:
                 message = "'reason' must not be empty; it is shown in the matrix"
                 yield Problem(message=message, path=(*at, "reason"), caused_by=((*at, "reason"),))
             if names_an_axis(rule) and not matched >> index & 1:
-                message = "this rule matches no combination in 'images'; fix or remove it"
+                message = f"{IDLE}; fix or remove it"
                 axes: list[Path] = [(*at, name) for name in (*rule.axes, "recipe")]
                 sections = [self.config.section(axis) for axis in self.recipes.axes]
                 caused_by = (*axes, ("images",), *sections)
