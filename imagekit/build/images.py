@@ -127,8 +127,11 @@ def _is_local(name: str) -> bool:
 def _run(docker: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run([docker, *arguments], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        message = f"program {docker!r} not found; install Docker, or name another client"
+        raise EngineError(message) from None
     except OSError as error:
-        raise EngineError(f"{docker}: {error.strerror}; install Docker") from None
+        raise EngineError(f"{docker}: {error.strerror}") from None
 
 
 def _reason(result: subprocess.CompletedProcess[str]) -> str:

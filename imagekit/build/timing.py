@@ -56,36 +56,39 @@ def estimate(report: Report, jobs: int) -> float:
     Each step starts as soon as its dependencies are done and a job is free, in file order.
     Contention between parallel steps is ignored.
     """
-    ends: dict[str, float] = {}
-    free = [0.0] * jobs
-    waiting = list(report.steps)
-    while waiting:
-        ready = [e for e in waiting if all(name in ends for name in e.needs)]
-        if not ready:
-            break
-        entry = min(ready, key=lambda e: max((ends[name] for name in e.needs), default=0.0))
-        begin = max((ends[name] for name in entry.needs), default=0.0)
-        if seconds(entry):
-            begin = max(begin, heapq.heappop(free))
-            heapq.heappush(free, begin + seconds(entry))
-        ends[entry.id] = begin + seconds(entry)
-        waiting.remove(entry)
-    return max(ends.values(), default=0.0)
+    return forecast([(entry.id, entry.needs, seconds(entry)) for entry in report.steps], jobs)
 
 
-def forecast(images: Sequence[tuple[str, str | None, float]], jobs: int) -> float:
-    """The estimated duration in seconds of images that are not built yet.
+def forecast(tasks: Sequence[tuple[str, Sequence[str], float]], jobs: int) -> float:
+    """The estimated duration in seconds of tasks: each a name, what it needs, and its own seconds.
 
-    Each image is a name, its parent and its own seconds, parents first. With 0 jobs, like at
-    Cloud Build, nothing waits for a free one.
+    Of those that can start, the first one does as soon as a job is free. A task without a duration
+    needs no job, and one that needs what does not exist never starts. With 0 jobs, like at Cloud
+    Build, nothing waits for a free one.
     """
-    ends: dict[str, float] = {}
-    free = [0.0] * (jobs or len(images))
-    for name, parent, own in images:
-        begin = max(heapq.heappop(free), ends.get(parent or "", 0.0))
-        ends[name] = begin + own
-        heapq.heappush(free, ends[name])
-    return max(ends.values(), default=0.0)
+    missing = [len({*needs}) for _, needs, _ in tasks]
+    children: dict[str, list[int]] = {}
+    for number, (_, needs, _) in enumerate(tasks):
+        for name in {*needs}:
+            children.setdefault(name, []).append(number)
+    ready = [number for number, count in enumerate(missing) if count == 0]
+    running: list[tuple[float, int]] = []
+    now, free = 0.0, jobs or len(tasks)
+    while ready or running:
+        if ready and (free or not tasks[ready[0]][2]):
+            number = heapq.heappop(ready)
+            own = tasks[number][2]
+            free -= bool(own)
+            heapq.heappush(running, (now + own, number))
+            continue
+        now, number = heapq.heappop(running)
+        name, _, own = tasks[number]
+        free += bool(own)
+        for child in children.get(name, ()):
+            missing[child] -= 1
+            if not missing[child]:
+                heapq.heappush(ready, child)
+    return now
 
 
 def _moment(text: str) -> datetime.datetime:

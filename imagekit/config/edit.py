@@ -31,9 +31,9 @@ def add_value(
 ) -> str:
     """Return a config with a new value of an axis.
 
-    Entries of `images` that list the value `like`, by default the last one, list the new one after
-    it. Raises UsageError if the axis has no values in the file, if the value exists, or if a name
-    is not valid.
+    Entries of `images` and rules of `exclude` that list the value `like`, by default the last one,
+    list the new one after it. Raises UsageError if the axis has no values in the file, if the
+    value exists, or if a name is not valid.
     """
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
         raise UsageError(f"{name!r} is not a name: use letters, digits, '_', '.' and '-'")
@@ -48,10 +48,9 @@ def add_value(
     if like not in names:
         raise UsageError(f"{axis} has no value {like!r}")
     file.insert(section, names.index(like), lambda plain: file.pair(name, build_args, plain))
-    elsewhere = {id(file.values(rule, axis)) for rule in file.entries("exclude")}
-    for entry in file.entries("images"):
-        if (node := file.values(entry, axis)) is not None:
-            file.list_beside(node, like, name, elsewhere)
+    for chooser in (*file.entries("images"), *file.entries("exclude")):
+        if (node := file.values(chooser, axis)) is not None:
+            file.list_beside(node, like, name)
     return file.changed()
 
 
@@ -245,20 +244,11 @@ class _File:
 
     # ---- changing
 
-    def list_beside(self, node: Any, like: str, name: str, elsewhere: set[int]) -> None:
-        """Add a name after another one to the names of an entry, if it has that one.
-
-        `elsewhere` are the lists of rules, which must not change with those of the entries.
-        """
+    def list_beside(self, node: Any, like: str, name: str) -> None:
+        """Add a name after another one to those of an entry or a rule, if it has that one."""
         if id(node) in self.seen:
             return
         self.seen.add(id(node))
-        if id(node) in elsewhere and like in [one.value for one in _list(node)]:
-            line = node.start_mark.line + 1
-            raise UsageError(
-                f"the list in line {line} of the file is that of an entry in 'images' and of a "
-                "rule in 'exclude'; write it out in one of them"
-            )
         if node.id == "scalar" and node.value == like:
             self._check_anchor(node)
             written = self.text[self._start(node) : self._end(node)]

@@ -65,7 +65,7 @@ def instructions(dockerfile: str) -> Iterator[Instruction]:
                 continue
             more, goes_on = _continued(text, escape)
             joined += more
-        heredocs = tuple(lines.heredocs(joined, escape)) if "<<" in joined else ()
+        heredocs = tuple(lines.heredocs(joined)) if "<<" in joined else ()
         if joined.strip():
             yield _instruction(joined, escape, heredocs, (start, lines.number))
 
@@ -78,7 +78,6 @@ class _Lines:
         self.lines: list[str] = re.findall(r"[^\n]*\n|[^\n]+", text.removeprefix("\ufeff"))
         self.number = 0
         self.escape = "\\"
-        self.seen: set[str] = set()
         self.at_top = True
 
     def next(self) -> str | None:
@@ -96,14 +95,19 @@ class _Lines:
             self.escape = match[2]
         return self.escape
 
-    def heredocs(self, joined: str, escape: str) -> Iterator[str]:
-        """The texts of the here-documents of an instruction, which follow it."""
+    def heredocs(self, joined: str) -> Iterator[str]:
+        """The texts of the here-documents of an instruction, which follow it.
+
+        Within their names, the escape character is always a backslash.
+        """
         name, _, rest = _split(joined)
+        if name == "ONBUILD":
+            name, _, rest = _split(rest)
         if name not in WITH_HEREDOC or (_json(rest) is not None):
             return
-        for word in shell_words(rest, escape) if not _is_open(rest, escape) else ():
+        for word in shell_words(rest) if not _is_open(rest) else ():
             match = HEREDOC.fullmatch(word)
-            terminator = match and unquoted(match[3], escape)
+            terminator = match and unquoted(match[3])
             if not match or not terminator:
                 continue
             content = []
@@ -222,12 +226,12 @@ def shell_words(text: str, escape: str = "\\") -> list[str]:
     return [*words, word] if word else words
 
 
-def _is_open(text: str, escape: str) -> bool:
+def _is_open(text: str) -> bool:
     """Whether a quote in a text has no end."""
     quote, at = "", 0
     while at < len(text):
         char = text[at]
-        if char == escape and quote != "'":
+        if char == "\\" and quote != "'":
             at += 1
         elif char == quote:
             quote = ""

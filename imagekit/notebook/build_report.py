@@ -336,7 +336,7 @@ def _bars(frame: pd.DataFrame) -> Any:
     ]
     data = pd.DataFrame(
         {
-            "step": [charts.shortened(name) for name in frame.index],
+            "step": charts.labels(list(frame.index)),
             "start": frame["start"].astype(float).tolist(),
             "end": (frame["start"] + frame["seconds"]).astype(float).tolist(),
             "kind": frame["kind"].astype(str).tolist(),

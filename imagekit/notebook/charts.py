@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import collections
 import html
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from imagekit.notebook.display import Picture
@@ -59,6 +60,9 @@ def _themed(chart: Any) -> Any:
     )
 
 
-def shortened(name: str, most: int = 36) -> str:
-    """A name that fits beside a chart; a long one, such as a path, keeps its end."""
-    return name if len(name) <= most else f"…{name[1 - most :]}"
+def labels(names: Sequence[str], most: int = 36) -> list[str]:
+    """Names that fit beside a chart, each another one; a long one keeps its end, like a path."""
+    short = [name if len(name) <= most else f"…{name[1 - most :]}" for name in names]
+    times = collections.Counter(short)
+    # Two bars with one name would be drawn as one.
+    return [name if times[word] > 1 else word for name, word in zip(names, short, strict=True)]

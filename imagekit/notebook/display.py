@@ -88,13 +88,13 @@ class Table:
         that do not sort alphabetically.
         """
         if self.frame.empty:
-            return f"<p>{html.escape(self.caption)}</p>"
+            return f"<p>{escaped(self.caption)}</p>"
         texts = self.texts()
         cells = self._linked(texts) if self.markup is None else self.markup.head(MOST_ROWS)
         labels: list[str] = []
         if cells.index.nlevels == 1:
             # Styler wants unique rows, and several may have the same name.
-            labels = [html.escape(str(label)) for label in texts.index]
+            labels = [escaped(str(label)) for label in texts.index]
             cells = cells.set_axis(pd.RangeIndex(len(cells), name=cells.index.name))
         # The names of the index's levels get a row of their own unless the columns have the name.
         if cells.index.nlevels == cells.columns.nlevels == 1:
@@ -103,7 +103,7 @@ class Table:
         name = hashlib.sha256(f"{self.caption}{texts.to_csv()}".encode()).hexdigest()[:8]
         style = cells.style.set_uuid(name)
         style.cell_ids = False
-        style.set_caption(html.escape(self.caption))
+        style.set_caption(escaped(self.caption))
         style.set_table_attributes(self._attributes(texts) if sortable else "")
         style.set_td_classes(self._classes(texts, cells, sortable=sortable))
         style.format_index(escape="html", axis=1)
@@ -115,7 +115,7 @@ class Table:
         # A screen reader reads the heads of a cell (pandas-dev/pandas#61350).
         for kind, scope in (("col_heading", "col"), ("index_name", "col"), ("row_heading", "row")):
             table = table.replace(f'<th class="{kind}', f'<th scope="{scope}" class="{kind}')
-        notes = "".join(f"<p><small>{html.escape(note)}</small></p>" for note in self._notes())
+        notes = "".join(f"<p><small>{escaped(note)}</small></p>" for note in self._notes())
         label = html.escape(self.caption)
         return (
             f"<style>{CSS}</style>"
@@ -126,7 +126,7 @@ class Table:
 
     def _linked(self, texts: pd.DataFrame) -> pd.DataFrame:
         """The text of each cell as HTML, with its link."""
-        cells = texts.map(html.escape)
+        cells = texts.map(escaped)
         for name, addresses in self.links.items():
             cells[name] = [
                 f'<a href="{html.escape(address)}">{text}</a>' if address else text
@@ -159,6 +159,11 @@ class Table:
         frame = pd.DataFrame(classes, index=cells.index, dtype=object)
         frame.columns = cells.columns
         return frame
+
+
+def escaped(text: str) -> str:
+    """A text as HTML. JupyterLab would take what is between two dollar signs for mathematics."""
+    return html.escape(text).replace("$", "<span>$</span>")
 
 
 def _width(text: str) -> str:

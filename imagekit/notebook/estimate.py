@@ -7,6 +7,7 @@ import statistics
 from imagekit.build import report as reports
 from imagekit.build import timing
 from imagekit.build.report import Report
+from imagekit.docker.names import common_repository
 from imagekit.planning.plan import Plan
 
 
@@ -23,24 +24,31 @@ def seconds_of(plan: Plan, report: Report | None, before: Plan | None = None) ->
 
     `before` is a plan whose images are known, too. Empty if the report knows none of the images.
     """
-    measured: dict[str, float] = {}
-    for entry in report.steps if report else ():
-        for reference in entry.images:
-            # A report may be of another repository, so only the short name counts.
-            name = reference.rpartition(":")[2]
-            measured[name] = measured.get(name, 0.0) + timing.seconds(entry)
+    measured = _measured(report) if report else {}
     known: dict[str, dict[str, float]] = {}
-    for image in (*(before.images if before else ()), *plan.images):
-        if time := measured.get(image.tag.rpartition(":")[2]):
-            known.setdefault(image.recipe, {})[image.tag] = time
+    for one in (before, plan):
+        for image in one.images if one else ():
+            # A report may be of another repository, so only the short name counts.
+            if one and (time := measured.get(one.reference(image.tag)) or measured.get(image.tag)):
+                known.setdefault(image.recipe, {})[image.tag] = time
     if not known:
         return {}
     overall = statistics.median(time for times in known.values() for time in times.values())
     typical = {recipe: statistics.median(times.values()) for recipe, times in known.items()}
     return {
-        image.tag: measured.get(image.tag.rpartition(":")[2]) or typical.get(image.recipe, overall)
+        image.tag: known.get(image.recipe, {}).get(image.tag) or typical.get(image.recipe, overall)
         for image in plan.images
     }
+
+
+def _measured(report: Report) -> dict[str, float]:
+    """The seconds of every image of a report, by its reference and by its short name."""
+    found: dict[str, float] = {}
+    for entry in report.steps:
+        for reference in entry.images:
+            found[reference] = found.get(reference, 0.0) + timing.seconds(entry)
+    start = len(common_repository(found) or "")
+    return found | {reference[start + 1 :]: time for reference, time in found.items() if start}
 
 
 def duration(plan: Plan, report: Report | None, before: Plan) -> float | None:
@@ -51,5 +59,6 @@ def duration(plan: Plan, report: Report | None, before: Plan) -> float | None:
     seconds = seconds_of(plan, report, before)
     if report is None or not seconds:
         return None
-    images = [(image.tag, image.parent, seconds[image.tag]) for image in plan.images]
+    own = {image.tag for image in plan.images}
+    images = [(i.tag, (i.parent,) if i.parent in own else (), seconds[i.tag]) for i in plan.images]
     return timing.forecast(images, report.jobs)

@@ -44,7 +44,9 @@ function copyButton(model, el) {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "imagekit-copy jupyter-button";
-  button.textContent = "Copy as YAML";
+  const label = () => (model.get("copied").trimStart().startsWith("{") ? "Copy as JSON" : "Copy as YAML");
+  button.textContent = label();
+  model.on("change:copied", () => { button.textContent = label(); });
   button.addEventListener("click", async () => {
     const text = model.get("copied");
     try {
@@ -59,7 +61,7 @@ function copyButton(model, el) {
       area.remove();
     }
     button.textContent = "Copied";
-    setTimeout(() => { button.textContent = "Copy as YAML"; }, 2000);
+    setTimeout(() => { button.textContent = label(); }, 2000);
   });
   el.append(button);
 }

@@ -16,7 +16,7 @@ from imagekit.document.steps import Kind
 from imagekit.errors import UsageError
 from imagekit.planning.matrix import Matrix
 from imagekit.planning.plan import Image, Plan, build_plan
-from imagekit.planning.rows import MARKS, Row, rows
+from imagekit.planning.rows import WORDS, Row, rows
 from imagekit.runs.entry import OUTCOMES, Entry
 from imagekit.runs.formatting import parameters_text, why
 from imagekit.runs.history import History
@@ -50,11 +50,11 @@ def combinations(matrix: Matrix, lines: Sequence[Row]) -> pd.DataFrame:
     config = matrix.config
     order = {axis: tuple(config.axis(axis)) for axis in matrix.recipes.axes}
     columns: dict[str, Any] = {
-        "status": _ordered([row.status for row in lines], MARKS),
+        "status": _ordered([WORDS[row.status] for row in lines], WORDS.values()),
         "recipe": _ordered([row.recipe for row in lines], matrix.recipes.by_name),
         "built": [row.status == "built" for row in lines],
         "aliases": [row.aliases for row in lines],
-        "reason": _text(row.reason for row in lines),
+        "reason": _text(row.reason or None for row in lines),
     }
     return _frame(columns, 1, [row.values for row in lines], order, (row.tag for row in lines))
 
@@ -92,7 +92,7 @@ def _(changes: Changes) -> pd.DataFrame:
         {
             "change": _ordered([row.kind for row in lines], compared.MARKS),
             "image": _text(row.image or None for row in lines),
-            "what": _text(row.what for row in lines),
+            "what": _text(row.what or None for row in lines),
             "before": _text(row.before or None for row in lines),
             "after": _text(row.after or None for row in lines),
         }
@@ -119,7 +119,7 @@ def _(report: Report) -> pd.DataFrame:
         "exit_code": pd.array([entry.exit_code for entry in steps], dtype="Int64"),
         "digest": _text(entry.digest for entry in steps),
         "log": _text(entry.log for entry in steps),
-        "reason": _text(entry.reason for entry in steps),
+        "reason": _text(entry.reason or None for entry in steps),
     }
     return pd.DataFrame(columns, index=_index("step", (entry.id for entry in steps)))
 
@@ -143,8 +143,8 @@ def runs(entries: Sequence[Entry], counts: Mapping[str, Sequence[int]]) -> pd.Da
             kind: pd.array([each[place] for each in numbers], dtype="Int64")
             for place, kind in enumerate(kinds)
         },
-        "why": _text(why(entry) for entry in entries),
-        "parameters": _text(parameters_text(entry) for entry in entries),
+        "why": _text(why(entry) or None for entry in entries),
+        "parameters": _text(parameters_text(entry) or None for entry in entries),
         "commit": _text(entry.commit for entry in entries),
         "config": _text(entry.config for entry in entries),
         "config_sha256": _text(entry.config_sha256 for entry in entries),

@@ -244,7 +244,8 @@ def _sparklines(title: str, runs: pd.DataFrame, column: str, names: pd.Series) -
     lines = [f"{name}: {what}" for name, what in words.items()]
     if len(sizes_of) > ROWS:
         title += f"; the {ROWS} most frequent of {len(sizes_of)} are shown"
-    heads = {name: f"{charts.shortened(name, 30)}\n{what}" for name, what in words.items()}
+    labels = charts.labels(list(words), 30)
+    heads = {name: f"{label}\n{words[name]}" for name, label in zip(words, labels, strict=True)}
     points = pd.concat(
         [_points(part, column, digits).assign(head=heads[name]) for name, part in parts.items()]
     )

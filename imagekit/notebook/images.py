@@ -188,7 +188,7 @@ def _bars(frame: pd.DataFrame) -> Any:
     counts = ["" if pd.isna(n) else f", {counted(int(n), 'layer')}" for n in frame["layers"]]
     data = pd.DataFrame(
         {
-            "image": [charts.shortened(name) for name in frame.index],
+            "image": charts.labels(list(frame.index)),
             "size": [size / 1e6 for size in sizes],
             "words": [f"{megabytes(size)}{n}" for size, n in zip(sizes, counts, strict=True)],
         }

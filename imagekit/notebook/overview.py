@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import Iterator
 
 import pandas as pd
 
 from imagekit import api
 from imagekit.build.report import Report
+from imagekit.docker.names import short_names
 from imagekit.errors import DriftError, ImagekitError, counted
 from imagekit.notebook.display import Table, marked
 from imagekit.notebook.estimate import last_build
@@ -52,7 +54,9 @@ def _build_file(checked: Checked, output: str) -> tuple[str, str, str]:
     try:
         api.write(api.files(checked.plan, checked.config, output), output, check=True)
     except DriftError as error:
-        return "out of date", "", f"{str(error).splitlines()[0].rstrip(':')}; run make generate"
+        if not pathlib.Path(output).exists():
+            return "none yet", "", "imagekit generate"
+        return "out of date", "", f"{str(error).splitlines()[0].rstrip(':')}; run imagekit generate"
     except ImagekitError as error:
         return "failed", "", str(error).splitlines()[0]
     return "ok", "", "what the configuration gives"
@@ -72,9 +76,12 @@ def _last_build(report: Report | None, checked: Checked | None) -> tuple[str, st
         return "none yet", "", "imagekit build"
     if report.outcome != "succeeded":
         return "failed", report.started, f"the build {report.outcome}; see build.ipynb"
-    built = {name.rpartition(":")[2] for entry in report.steps for name in entry.images}
-    images = checked.plan.images if checked else ()
-    missing = sum(image.tag.rpartition(":")[2] not in built for image in images)
+    built = {name for entry in report.steps if entry.kind == "build" for name in entry.images}
+    # The build may have been that of another repository.
+    short = {*built, *short_names(list(built))}
+    plan = checked.plan if checked else None
+    images = plan.images if plan else ()
+    missing = sum(not {i.tag, plan.reference(i.tag)} & short for i in images) if plan else 0
     if missing:
         return "out of date", report.started, f"{counted(missing, 'image')} not built in it"
-    return "ok", report.started, f"{counted(len(built), 'image')} built"
+    return "ok", report.started, f"{counted(len(images) or len(built), 'image')} built"

@@ -17,7 +17,7 @@ from imagekit.config.schema import Config
 from imagekit.document import build_files, limits
 from imagekit.errors import counted
 from imagekit.notebook import estimate, frames
-from imagekit.notebook.display import Table, marked, ordered
+from imagekit.notebook.display import Table, escaped, marked, ordered
 from imagekit.planning import grid as grids
 from imagekit.planning import preflight
 from imagekit.planning.grid import Grid, Place, Section
@@ -101,7 +101,7 @@ def cells(matrix: Matrix, plan: Plan) -> Table:
     return Table(
         frame.drop(columns=empty),
         f"Build matrix: {counts(lines, matrix.more)}",
-        formats={"status": marked(MARKS, WORDS)},
+        formats={"status": marked({WORDS[status]: mark for status, mark in MARKS.items()})},
         prose=("reason",),
     )
 
@@ -159,7 +159,7 @@ def _markup(place: Place | None) -> str:
     """A place that shows its tag when pointed at and when clicked, also by keyboard."""
     if place is None:
         return ""
-    words, tag = html.escape(_words(place)), html.escape(place.tag)
+    words, tag = escaped(_words(place)), html.escape(place.tag)
     what = f"{label(place.status)}: {tag}"
     return (
         f'<details data-tag="{tag}"><summary title="{what}" aria-label="{what}">{words}</summary>'

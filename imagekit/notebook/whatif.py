@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import difflib
 import pathlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import shlex
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
@@ -17,6 +18,7 @@ from imagekit.config import edit
 from imagekit.config.schema import Choice, Exclude
 from imagekit.errors import ConfigError, ImagekitError, UsageError, counted
 from imagekit.notebook import estimate
+from imagekit.planning import preflight
 from imagekit.planning.excludes import IDLE, Excludes, all_but
 from imagekit.planning.load import Checked, check_text
 from imagekit.planning.matrix import Cell
@@ -24,7 +26,7 @@ from imagekit.planning.plan import tag_of
 from imagekit.runs import history
 from imagekit.runs.store import Store
 from imagekit.support import git
-from imagekit.support.files import replace_file
+from imagekit.support.files import read_utf8, replace_file
 from imagekit.support.workspace import DEFAULT_BUILD_FILE
 
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -62,8 +64,12 @@ class Comparison(msgspec.Struct, frozen=True):
 class View(msgspec.Struct, frozen=True, kw_only=True):
     """Everything to know about a changed config."""
 
+    before: Checked
+    """The config as it is."""
     checked: Checked
     """The changed config with its matrix and plan."""
+    warnings: tuple[str, ...]
+    """The warnings that the config as it is does not have."""
     comparisons: tuple[Comparison, ...]
     """Against the config, HEAD and the last run, as far as there are any."""
     steps: tuple[int, int]
@@ -81,6 +87,11 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
         for one in self.comparisons:
             yield f"{one.before} → {after} images against {one.against}: {_numbers(one.changes)}"
         steps, files = self.steps, self.files
+        config = self.checked.config
+        if gone := [name for name in self.before.config.aliases if name not in config.aliases]:
+            yield f"aliases removed: {', '.join(gone)}"
+        if rules := len(self.before.config.exclude) - len(config.exclude):
+            yield f"{counted(abs(rules), 'rule')} {'removed' if rules > 0 else 'added'}"
         in_files = counted(files[1], "build file")
         yield f"{steps[0]} → {steps[1]} build steps in {in_files} (now {files[0]})"
         if self.seconds[0] is not None and self.seconds[1] is not None:
@@ -145,7 +156,9 @@ class WhatIf:
             for name, other in (("the config", _inventory(self.original)), *self._others)
         ]
         return View(
+            before=self.original,
             checked=checked,
+            warnings=_new_warnings(self.original, checked),
             comparisons=tuple(comparisons),
             steps=(before[0], now[0]),
             files=(before[1], now[1]),
@@ -187,6 +200,16 @@ def difference(before: str, after: str, path: str) -> str:
     """The changes of a file as a unified diff; empty if there are none."""
     old, new = (text.splitlines(keepends=True) for text in (before, after))
     return "".join(difflib.unified_diff(old, new, path, f"{path} (changed)", n=2))
+
+
+def _new_warnings(before: Checked, after: Checked) -> tuple[str, ...]:
+    known = {*_warnings(before)}
+    return tuple(warning for warning in _warnings(after) if warning not in known)
+
+
+def _warnings(checked: Checked) -> list[str]:
+    found = preflight.dockerfiles(checked.plan, checked.config, read_utf8)
+    return [problem.message for problem in (*checked.warnings, *found)]
 
 
 def _inventory(checked: Checked) -> Inventory:
@@ -235,9 +258,36 @@ def _without_files(build: Inventory) -> Inventory:
 # ---- changes
 
 
-def add_value(axis: str, name: str, like: str | None, build_args: Mapping[str, str]) -> Change:
-    """A new value of an axis, wherever another one is used."""
-    return lambda text, _: edit.add_value(text, axis, name, build_args, like)
+def add_value(axis: str, name: str, like: str | None, build_args: str) -> Change:
+    """A new value of an axis, wherever another one is used.
+
+    `build_args` are NAME=value, separated by spaces and quoted as in a shell.
+    """
+
+    def change(text: str, checked: Checked) -> str:
+        args = _build_args(build_args)
+        known = checked.config.axis(axis)
+        if args and args == known.get(like or "", {}):
+            raise UsageError(f"the build args are those of {like!r}; change them for {name!r}")
+        return edit.add_value(text, axis, name, args, like)
+
+    return change
+
+
+def _build_args(text: str) -> dict[str, str]:
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        raise UsageError(f"build args: {text!r} has a quote without an end") from None
+    args: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or not name:
+            raise UsageError(f"build args: {word!r} is not NAME=value")
+        if name in args:
+            raise UsageError(f"build args: {name} is given twice")
+        args[name] = value
+    return args
 
 
 def remove_value(axis: str, name: str) -> Change:
@@ -339,8 +389,9 @@ def _rule(checked: Checked, cell: Cell) -> tuple[int, list[object]] | None:
     return first, others
 
 
-def names(texts: Sequence[str]) -> str:
-    """Some names on one line, with the number of those that are left out."""
+def names(texts: Sequence[str], repository: str = "") -> str:
+    """Some names on one line, without a repository, with the number of those that are left out."""
+    texts = [text.removeprefix(f"{repository}/").removeprefix(f"{repository}:") for text in texts]
     more = len(texts) - MOST_NAMES
     return ", ".join(texts[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html
 import pathlib
+import shlex
 from typing import Any
 
 import anywidget
@@ -15,7 +16,7 @@ import traitlets
 
 from imagekit.errors import ImagekitError, UsageError
 from imagekit.notebook import graph, tables, whatif
-from imagekit.notebook.display import CSS, Table
+from imagekit.notebook.display import CSS, Table, escaped
 from imagekit.notebook.whatif import View, WhatIf
 from imagekit.planning.plan import Image
 from imagekit.planning.rows import label, named, rows
@@ -42,7 +43,7 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]
 
     def __init__(self, config: str, axes: tuple[list[str], list[str]], plain: Table) -> None:
         self.plain, self.grid_axes = plain, axes
-        self.what_if = WhatIf(config)
+        self.what_if = WhatIf(str(pathlib.Path(config)))
         self.tag = ""
         self.config = ipywidgets.Dropdown(
             options=whatif.configs_beside(config),
@@ -56,8 +57,9 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]
         self.config.observe(self._open, "value")
         for page in (self.grid, self.graph):
             page.on_msg(lambda _, content, __: self._choose(content["tag"]))
-        top = [self.config, self.boxes, self.new, self.message, self.summary, self.grid]
-        super().__init__([*top, self._details(), self.difference, self._buttons(), self.graph])
+        top = [self.config, self.boxes, self.new, self.message, self.summary]
+        middle = [self._details(), self._buttons(), self.grid]
+        super().__init__([*top, *middle, self.difference, self.graph])
         self._open()
 
     def _details(self) -> Any:
@@ -92,20 +94,35 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]
         try:
             self.what_if = WhatIf(self.config.value)
         except (ImagekitError, OSError, UnicodeError) as error:
+            # What is shown stays that of the config before.
+            self.config.unobserve(self._open, "value")
+            self.config.value = self.what_if.path
+            self.config.observe(self._open, "value")
             self._tell(str(error))
             return
-        matrix = self.what_if.original.matrix
-        axes = [(axis, tables.values_of(matrix, axis)) for axis in matrix.recipes.axes]
-        recipes = dict.fromkeys(cell.combination.recipe for cell in matrix.cells if cell.path)
-        lines = [
-            self._checks(named(axis), [name for name, _ in values if name], axis)
-            for axis, values in axes
-        ]
-        if len(recipes) > 1:
-            lines.append(self._checks("recipe", list(recipes), ""))
-        self.boxes.children = [line for line in lines if line is not None]
-        self.new.offer(self.what_if.original)
+        self.offered: dict[str, list[str]] = {}
         self._show()
+
+    def _offer(self) -> None:
+        """Offer a box for each value and recipe, those that are added or removed here, too."""
+        _, checked = self.what_if.state
+        original = self.what_if.original
+        offered = {
+            axis: [*dict.fromkeys([*original.config.axis(axis), *checked.config.axis(axis)])]
+            for axis in original.matrix.recipes.axes
+        }
+        cells = original.matrix.cells
+        recipes = [*dict.fromkeys(cell.combination.recipe for cell in cells if cell.path)]
+        offered[""] = recipes if len(recipes) > 1 else []
+        if offered == self.offered:
+            return
+        self.offered = offered
+        lines = [
+            self._checks(named(axis) if axis else "recipe", names, axis)
+            for axis, names in offered.items()
+        ]
+        self.boxes.children = [line for line in lines if line is not None]
+        self.new.offer(checked)
 
     def _checks(self, words: str, names: list[str], axis: str) -> Any:
         """A line with a box for each name; an empty `axis` stands for the recipes."""
@@ -163,7 +180,8 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]
     def _write(self, _: Any) -> None:
         if self._do(self.what_if.save):
             self._open()
-            self.message.value = f"<p>{html.escape(self.what_if.path)} is written.</p>"
+            then = "imagekit generate writes its build file"
+            self.message.value = f"<p>{escaped(self.what_if.path)} is written; {then}.</p>"
 
     def _do(self, work: Any) -> bool:
         """Do what was asked for. Returns whether it is valid; if not, nothing has changed."""
@@ -200,6 +218,7 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]
         for button in (self.undo, self.reset, self.save):
             button.disabled = not changed
         self.confirm.layout.display = "none"
+        self._offer()
         self._sync_boxes()
         self._show_details()
 
@@ -223,7 +242,7 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]
         lines = [f"{label(row.status)}" + (f": {row.reason}" if row.reason else "")]
         if image is not None:
             lines += self._of_image(image)
-        items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
+        items = "".join(f"<li>{escaped(line)}</li>" for line in lines)
         self.chosen.value = (
             f'<div class="imagekit-details"><b><code>{html.escape(self.tag)}</code></b>'
             f"<ul>{items}</ul></div>"
@@ -252,8 +271,12 @@ class _NewValue(ipywidgets.HBox):  # type: ignore[misc]
         self.change = change
         self.axis = ipywidgets.Dropdown(description="add to")
         self.like = ipywidgets.Dropdown(description="like")
-        self.name = ipywidgets.Text(description="name", placeholder="py316")
-        self.build_args = ipywidgets.Text(description="build args", placeholder="NAME=value")
+        self.name = ipywidgets.Text(description="name", placeholder="its name")
+        self.build_args = ipywidgets.Text(
+            description="build args",
+            placeholder="NAME=value",
+            layout=ipywidgets.Layout(width="32em"),
+        )
         self.add = _button("Add value", self._add)
         self.axis.observe(self._offer_values, "value")
         self.like.observe(self._offer_args, "value")
@@ -277,13 +300,12 @@ class _NewValue(ipywidgets.HBox):  # type: ignore[misc]
 
     def _offer_args(self, _: Any = None) -> None:
         args = self.checked.config.axis(self.axis.value or "").get(self.like.value, {})
-        self.build_args.value = " ".join(f"{name}={value}" for name, value in args.items())
+        self.build_args.value = shlex.join(f"{name}={value}" for name, value in args.items())
+        self.name.placeholder = f"like {self.like.value}" if self.like.value else ""
 
     def _add(self, _: Any) -> None:
-        pairs = [text.partition("=") for text in self.build_args.value.split()]
-        args = {name: value for name, _, value in pairs}
-        axis, name = self.axis.value, self.name.value.strip()
-        if self.change(f"{axis}+{name}", whatif.add_value(axis, name, self.like.value, args)):
+        axis, name, text = self.axis.value, self.name.value.strip(), self.build_args.value
+        if self.change(f"{axis}+{name}", whatif.add_value(axis, name, self.like.value, text)):
             self.name.value = ""
 
 
@@ -299,11 +321,13 @@ def _box(words: str) -> Any:
 
 
 def _summary(view: View) -> str:
-    lines = [html.escape(line) for line in view.sentences()]
+    lines = [escaped(line) for line in view.sentences()]
+    repository = view.checked.plan.repository
     added, removed = view.comparisons[0].changes.added, view.comparisons[0].changes.removed
     for words, names in (("added", added), ("removed", removed)):
         if names:
-            lines.append(f"{words}: <code>{html.escape(whatif.names(names))}</code>")
+            lines.append(f"{words}: <code>{html.escape(whatif.names(names, repository))}</code>")
+    lines += [f"warning: {escaped(warning)}" for warning in view.warnings]
     first, *rest = lines
     items = "".join(f"<li>{line}</li>" for line in rest)
     shown = f"<strong>{first}</strong><ul>{items}</ul>"

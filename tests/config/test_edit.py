@@ -76,7 +76,9 @@ def test_a_value_is_added_after_the_one_that_it_is_like():
 def test_a_value_is_added_wherever_the_last_one_is_used():
     text = edit.add_value(CONFIG, "gpu", "cuda11", {})
     assert loaded(text).axis("gpu") == {**loaded(CONFIG).axis("gpu"), "cuda11": {}}
-    assert changed_lines(text)[1][1:] == ["      - cuda11"]
+    assert changed_lines(text)[1][1:] == [
+        *("      - cuda11", "  - {base_image: new, gpu: [cuda10, cuda11], reason: too new}")
+    ]
     text = edit.add_value(CONFIG, "python", "py310", {"PYTHON_VERSION": "3.10"})
     assert loaded(text).images[0].axes["python"] == ("py39", "py310")
     assert "    python: [py39, py310]  # the only one\n" in text
@@ -216,9 +218,11 @@ def test_what_ends_in_an_alias_ends_there():
     assert edit.include(ALIASES, 0, [one]).endswith("exclude:\n  - os: b\n    python: py1\n")
 
 
-def test_a_list_of_entries_that_a_rule_has_too_is_left_to_the_person():
-    with pytest.raises(UsageError, match="line 2 of the file is that of an entry in 'images' and"):
-        edit.add_value(ALIASES, "python", "py3", {})
+def test_rules_that_list_the_value_list_the_new_one_too():
+    assert "&py [py1, py2, py3]" in edit.add_value(ALIASES, "python", "py3", {})
+    text = edit.add_value(CONFIG, "gpu", "cuda11", {})
+    assert loaded(text).exclude[1].axes["gpu"] == ("cuda10", "cuda11")
+    assert loaded(text).exclude[0] == loaded(CONFIG).exclude[0]
 
 
 def test_the_dash_of_an_element_is_found_behind_comments():
@@ -327,20 +331,23 @@ def changes(draw):
 def test_a_value_more_means_the_same_in_every_style(case):
     text, config, axis, like = case
     found = loaded(edit.add_value(text, axis, "new-one", {"X": "1: 2"}, like))
-    entries = []
-    for entry in config.images:
-        names = list(entry.axes.get(axis, ()))
-        if like in names:
-            names.insert(names.index(like) + 1, "new-one")
-        axes = {**entry.axes, axis: tuple(names)} if names else entry.axes
-        entries.append(msgspec.structs.replace(entry, axes=axes))
-    assert found.images == tuple(entries)
+    assert found.images == tuple(with_new(entry, axis, like) for entry in config.images)
+    assert found.exclude == tuple(with_new(rule, axis, like) for rule in config.exclude)
     values = list(config.axis(axis))
     values.insert(values.index(like) + 1, "new-one")
     assert list(found.axis(axis)) == values
     assert found.axis(axis)["new-one"] == {"X": "1: 2"}
-    assert (found.exclude, found.aliases) == (config.exclude, config.aliases)
+    assert found.aliases == config.aliases
     assert (found.recipes, found.cloudbuild) == (config.recipes, config.cloudbuild)
+
+
+def with_new(chooser, axis, like):
+    """An entry or a rule that lists the new value after the one that it is like."""
+    names = list(chooser.axes.get(axis, ()))
+    if like in names:
+        names.insert(names.index(like) + 1, "new-one")
+    axes = {**chooser.axes, axis: tuple(names)} if names else chooser.axes
+    return msgspec.structs.replace(chooser, axes=axes)
 
 
 @FEW

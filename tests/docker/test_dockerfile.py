@@ -24,6 +24,7 @@ from imagekit.docker import dockerfile as parsed
         ("COPY <<EOF b /c\nADD x /y\nEOF\n", ["b"]),
         ('COPY ["<<a", "/b"]', ["<<a"]),
         ("ONBUILD COPY a /b\nONBUILD RUN --mount=source=c,target=/d x", ["a", "c"]),
+        ("ONBUILD RUN <<EOF\nCOPY secret /b\nEOF\nONBUILD COPY a /b", ["a"]),
         ("ONBUILD ONBUILD COPY a /b\nONBUILD", []),
         ("# escape=`\nCOPY a `\n  b\\c /d", ["a", "b\\c"]),
         ("COPY --exclude=*.md --parents a /b", ["a"]),

@@ -20,6 +20,7 @@ LINES = (
     *("RUN <<EOF", "EOF", "RUN <<-EOF cat", "\tEOF", "COPY <<A <<B /x", "A", "B", "RUN 3<<EOF x"),
     *('RUN cat <<"E F"', "E F", "RUN <<'Q'", "Q", "RUN a<<b", 'RUN echo "<<EOF"', "RUN <<- a"),
     *("RUN echo 'x <<EOF'", "RUN <<EOF 'x", "ARG X=1 Y=2", "ENV A b c", "LABEL a=b", "USER x"),
+    *("ONBUILD RUN <<A", "ONBUILD COPY <<EOF x", "RUN <<E\\ F `", "E F", "ONBUILD", "ONBUILD x"),
     *("ONBUILD COPY a b", "HEALTHCHECK NONE", "WORKDIR /a b", "EXPOSE 80 90", "STOPSIGNAL 9"),
     *("RUN é 日本", "COPY é\u00a0b /c"),
 )
@@ -57,6 +58,7 @@ def authority(text):
     return [
         (
             *(one.cmd.upper(), one.start_line, one.end_line, one.flags, one.json),
+            # It does not tell those of the instruction in an ONBUILD.
             *(tuple(doc.content for doc in one.heredocs), words_there(one)),
         )
         for one in found
@@ -72,7 +74,10 @@ def words_there(one):
 
 def ours(text):
     return [
-        (*(one.name, one.line, one.end, one.flags, one.is_json), one.heredocs, words_here(one))
+        (
+            *(one.name, one.line, one.end, one.flags, one.is_json),
+            *(one.heredocs if one.name != "ONBUILD" else (), words_here(one)),
+        )
         for one in instructions(text)
     ]
 

@@ -61,6 +61,14 @@ def test_a_table_can_be_read_by_a_screen_reader():
     assert region.get("aria-label") == "Words & more"
 
 
+def test_two_dollar_signs_are_no_mathematics():
+    frame = pd.DataFrame({"reason": ["needs $HOME and $PATH"]}, index=pd.Index(["$A"], name="x"))
+    html = html_of(Table(frame, "C $A $B", ("$C",)))
+    assert "".join(html.find(".//td").itertext()) == "needs $HOME and $PATH"
+    # MathJax looks for pairs within one text.
+    assert all(text == "$" for text in html.itertext() if "$" in text)
+
+
 def test_the_same_table_has_the_same_bytes_and_others_another_id(matrix, plan):
     tables_ = [tables.cells(matrix, plan).html() for _ in range(2)]
     assert tables_[0] == tables_[1]

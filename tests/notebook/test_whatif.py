@@ -59,7 +59,7 @@ def test_nothing_is_changed_at_first(what_if):
 
 
 def test_a_new_value_brings_images_where_its_neighbour_is(what_if):
-    what_if.apply("x", whatif.add_value("python", "py311", "py310", {"PYTHON_VERSION": "3.11"}))
+    what_if.apply("x", whatif.add_value("python", "py311", "py310", "PYTHON_VERSION=3.11"))
     new = {"cpu-old-py311", "cpu-new-py311", "gpu-new-py311-cuda9"}
     assert tags(what_if) == BEFORE | new
     view = what_if.view()
@@ -82,7 +82,9 @@ def test_a_cell_is_excluded_with_its_alias_and_included_again(what_if):
     (rule,) = what_if.state[1].config.exclude[1:]
     assert rule.reason == whatif.NOT_WANTED
     assert rule.axes == {"base_image": ("new",), "python": ("py310",), "gpu": (None,)}
-    assert "-aliases:" in what_if.view().difference
+    view = what_if.view()
+    assert "-aliases:" in view.difference
+    assert [*view.sentences()][1:3] == ["aliases removed: cpu", "1 rule added"]
     what_if.undo("x")
     assert what_if.view().difference == ""
 
@@ -145,7 +147,11 @@ def test_a_rule_against_a_parent_is_refused_and_not_dropped(config_file):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (whatif.add_value("python", "py39", None, {}), "already"),
+        (whatif.add_value("python", "py39", None, ""), "already"),
+        (whatif.add_value("python", "py3", "py39", "PYTHON_VERSION=3.9"), "are those of 'py39'"),
+        (whatif.add_value("python", "py3", "py39", "X"), "'X' is not NAME=value"),
+        (whatif.add_value("python", "py3", "py39", "X=1 X=2"), "X is given twice"),
+        (whatif.add_value("python", "py3", "py39", "X='1"), "a quote without an end"),
         (whatif.exclude("gpu-base-new-cuda9", "x"), "only built as a parent"),
         (whatif.exclude("nonsense", "x"), "the matrix has no image nonsense"),
         (whatif.remove_value("gpu", "cuda9"), "last value"),
@@ -301,11 +307,38 @@ def test_a_value_is_added_like_another(widgets):
     widgets.new.name.value = " py38 "
     widgets.new.build_args.value = "PYTHON_VERSION=3.8"
     widgets.new.add.click()
-    # Not with CUDA 9: the rule about Python 3.9 does not name it, but its entry does.
-    assert "6 → 9 images against the config: 3 added" in widgets.summary.value
+    # Not with CUDA 9: the rule about Python 3.9 is about it, too.
+    assert "6 → 8 images against the config: 2 added" in widgets.summary.value
     assert widgets.new.name.value == ""
     widgets.reset.click()
     assert widgets.reset.disabled
+
+
+def test_a_new_value_has_a_box_and_can_be_like_another(widgets):
+    widgets.new.axis.value = "python"
+    widgets.new.name.value = "py311"
+    widgets.new.build_args.value = "PYTHON_VERSION='3.11 x'"
+    widgets.new.add.click()
+    assert widgets.what_if.state[1].config.axis("python")["py311"] == {"PYTHON_VERSION": "3.11 x"}
+    assert "py311" in widgets.new.like.options or widgets.new.axis.value != "python"
+    box(widgets, "py311").value = False
+    assert "6 → 6 images" in widgets.summary.value
+    widgets.reset.click()
+    with pytest.raises(StopIteration):
+        box(widgets, "py311")
+
+
+def test_warnings_that_a_change_brings_are_shown(widgets):
+    pathlib.Path("dockerfiles").mkdir()
+    text = "ARG BASE_IMAGE\nARG PYTHON_VERSION=3.9\n"
+    pathlib.Path("dockerfiles/Dockerfile").write_text(text)
+    widgets.new.axis.value = "python"
+    widgets.new.name.value = "py311"
+    widgets.new.build_args.value = ""
+    widgets.new.add.click()
+    assert "warning: &#x27;py311&#x27; has no build args" in widgets.summary.value
+    widgets.undo.click()
+    assert "warning" not in widgets.summary.value
 
 
 def test_a_cell_shows_its_details_and_is_toggled(widgets):
@@ -352,6 +385,8 @@ def test_another_config_is_opened_and_a_broken_one_is_a_message(widgets):
     widgets.config.value = "second.yaml"
     widgets.config.value = "third.yaml"
     assert "expected a list" in widgets.message.value
+    # The one before stays, and is named.
+    assert widgets.config.value == "second.yaml"
     assert "1 → 1 images" in widgets.summary.value
     widgets.config.value = "images.yaml"
     assert "6 → 6 images" in widgets.summary.value
@@ -387,14 +422,14 @@ def states(*names):
 def test_the_state_of_a_new_family(config_file):
     config_file(CONFIG)
     assert states() == {
-        **{"images.yaml": "ok", "cloudbuild.json": "out of date"},
+        **{"images.yaml": "ok", "cloudbuild.json": "none yet"},
         **{"last generate": "none yet", "last build": "none yet"},
     }
+    pathlib.Path("cloudbuild.json").write_text("{}")
     table = overview.state("images.yaml", "cloudbuild.json")
     assert table.caption == "To do: cloudbuild.json"
-    assert table.frame.loc["cloudbuild.json", "details"].startswith(
-        "cloudbuild.json does not exist"
-    )
+    assert table.frame.loc["cloudbuild.json", "state"] == "out of date"
+    assert table.frame.loc["cloudbuild.json", "details"].endswith("; run imagekit generate")
 
 
 def test_the_state_of_a_family_that_is_built(config_file):
