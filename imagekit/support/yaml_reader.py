@@ -388,8 +388,7 @@ def _build(events: Iterator[Any], name: str, scalar: Callable[[Any], str]) -> An
     for event in events:
         kind = type(event).__name__
         if kind in ("MappingEndEvent", "SequenceEndEvent"):
-            if type(container) is Mapping and container.merged:
-                _merge(container)
+            _merge(container)
             container, key = stack.pop()
             continue
         value = _value(event, kind, anchors, begin, scalar)
@@ -402,10 +401,7 @@ def _build(events: Iterator[Any], name: str, scalar: Callable[[Any], str]) -> An
         elif key is _NO_KEY:
             key = _key(container, value, event, name, typed=scalar is _typed)
         else:
-            if key is _MERGE:
-                container.merged = (*container.merged, value)
-            elif key is not _IGNORED:
-                container[key] = value
+            _set(container, key, value)
             key = _NO_KEY
         if kind in ("MappingStartEvent", "SequenceStartEvent"):
             if len(stack) > MAX_DEPTH:
@@ -415,8 +411,18 @@ def _build(events: Iterator[Any], name: str, scalar: Callable[[Any], str]) -> An
     return root[0] if root else None
 
 
-def _merge(mapping: Mapping) -> None:
+def _set(mapping: Mapping, key: Any, value: Any) -> None:
+    """Set a key of a mapping, or note what is merged into it."""
+    if key is _MERGE:
+        mapping.merged = (*mapping.merged, value)
+    elif key is not _IGNORED:
+        mapping[key] = value
+
+
+def _merge(mapping: Mapping | list[Any]) -> None:
     """Add the keys of the merged mappings that a mapping does not have itself."""
+    if isinstance(mapping, list) or not mapping.merged:
+        return
     values = [one for value in mapping.merged for one in (value if _is_list(value) else [value])]
     mapping.merged = ()
     for value in values:
