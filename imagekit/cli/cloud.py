@@ -285,7 +285,8 @@ def _service(
 ) -> Service:
     configured = checked.config.cloudbuild if checked else cloudbuild.CloudBuild()
     # The substitutions that a trigger and a local build set, too.
-    defaults = {k: v for k, v in known_substitutions(pathlib.Path.cwd(), ()).items() if v}
+    known = known_substitutions(pathlib.Path.cwd(), ())
+    defaults = {k: v for k, v in known.items() if v and (k in SETTABLE or k.startswith("_"))}
     where: dict[str, Any] = {
         "project": options["project"] or configured.project,
         "region": options["region"] or cloudbuild.region_of(configured),

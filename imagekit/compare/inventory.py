@@ -7,31 +7,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 import msgspec
 
 from imagekit.config.cloudbuild import CloudBuild
 from imagekit.docker.context import inside, made_of
-from imagekit.docker.names import common_repository, short_names
-from imagekit.document import cloudbuild
+from imagekit.docker.names import LAST_TAG, common_repository, short_names, tagged
+from imagekit.document import build_reader, cloudbuild, docker_args
 from imagekit.document.build_files import merge
+from imagekit.document.build_reader import FileBuild, FileStep
 from imagekit.document.cloudbuild import BUILDER
+from imagekit.document.docker_args import Action, Arguments
 from imagekit.document.split import split
-from imagekit.document.steps import (
-    PROGRAMS,
-    BuildArguments,
-    Kind,
-    build_arguments,
-    kind_of,
-    named,
-    test_files,
-)
-from imagekit.errors import LimitError
+from imagekit.document.substitutions import Substitutions
+from imagekit.errors import LimitError, one_line
 from imagekit.planning.plan import Plan
-from imagekit.support.json_text import loads
 from imagekit.support.tree import Tree
 
 
@@ -67,6 +59,8 @@ class Inventory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The hash of each known file."""
     order: str | None = None
     """A hash of the steps and their order; None if unknown."""
+    unknown: tuple[str, ...] = ()
+    """The steps of which is not known what they build; their text is an option."""
 
     def whole_names(self) -> Inventory:
         """The same with the images' whole names."""
@@ -90,7 +84,8 @@ def of_plan(plan: Plan, options: CloudBuild) -> Inventory:
         parts = split(plan, options)
     except LimitError:
         parts = (plan,)
-    return _of_document(merge(cloudbuild.assemble(part, options) for part in parts))
+    documents = (cloudbuild.assemble(part, options) for part in parts)
+    return of_build(merge(map(build_reader.of_document, documents)))
 
 
 def read(*texts: str) -> Inventory | None:
@@ -99,28 +94,15 @@ def read(*texts: str) -> Inventory | None:
     Returns None if a text is not a Cloud Build file. Files of other generators are read, too,
     as far as their steps are understood.
     """
-    try:
-        parsed = [_parsed(text) for text in texts]
-    except INVALID:
-        return None
-    return of_parsed(*parsed)
-
-
-def of_parsed(*parsed: Any) -> Inventory | None:
-    """Like `read`, for files that are parsed already."""
-    try:
-        return _of_document(merge(map(_document, parsed)))
-    except INVALID:
-        return None
-
-
-INVALID = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
-"""What reading something else than a Cloud Build file raises."""
+    builds = [build_reader.read_leniently(text) for text in texts]
+    known = [build for build in builds if build is not None]
+    return of_build(merge(known)) if len(known) == len(builds) else None
 
 
 class _StepArgs(msgspec.Struct):
     """What tells which images a step builds."""
 
+    id: str = ""
     name: str = ""
     args: list[str] = []
     entrypoint: str | None = None
@@ -132,11 +114,23 @@ class _Steps(msgspec.Struct):
 
 def image_names(*texts: str) -> tuple[str, ...]:
     """The names of the images in `read(*texts)`, without reading what they are built from."""
-    return short_names(reference_names(*texts))
+    names = _plain_names(*texts)
+    return tuple((read(*texts) or Inventory()).images) if names is None else short_names(names)
 
 
 def reference_names(*texts: str) -> tuple[str, ...]:
     """The whole names of the images in build files; empty for a text that is not one."""
+    names = _plain_names(*texts)
+    if names is None:
+        return tuple((read(*texts) or Inventory()).whole_names().images)
+    return names
+
+
+def _plain_names(*texts: str) -> tuple[str, ...] | None:
+    """The whole names of the images in files as imagekit writes them.
+
+    None for a file that another generator may have written, which needs a closer look.
+    """
     try:
         builds = [
             (step, [args[i + 1] for i, arg in enumerate(args[:-1]) if arg == "-t"])
@@ -145,15 +139,14 @@ def reference_names(*texts: str) -> tuple[str, ...]:
             if (args := step.args)[:1] == ["build"]
         ]
         plain = all(
-            names and "$" not in names[0] and (step.name, step.entrypoint) == (BUILDER, None)
+            names
+            and "$" not in names[0]
+            and (step.id, step.name, step.entrypoint) == (tagged(names[0]), BUILDER, None)
             for step, names in builds
         )
     except msgspec.MsgspecError:
-        plain = False
-    if not plain:
-        # A file that another generator may have written needs a closer look.
-        return tuple((read(*texts) or Inventory()).whole_names().images)
-    return tuple(name for _, names in builds for name in names[:1])
+        return None
+    return tuple(name for _, names in builds for name in names[:1]) if plain else None
 
 
 def with_files(inventory: Inventory, tree: Tree) -> Inventory:
@@ -171,23 +164,6 @@ def with_files(inventory: Inventory, tree: Tree) -> Inventory:
         if path is not None and (hashed := tree.hash(path)) is not None:
             hashes[name] = hashed
     return msgspec.structs.replace(inventory, images=images, files=hashes)
-
-
-def _document(parsed: Any) -> dict[str, Any]:
-    if not isinstance(parsed["steps"], list):
-        raise TypeError("'steps' is no list")
-    return dict(parsed)
-
-
-def _parsed(text: str) -> Any:
-    if text.lstrip()[:1] == "{":
-        return loads(text)
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ValueError(error) from None
 
 
 def of_rows(document: Mapping[str, Any]) -> Inventory:
@@ -211,33 +187,80 @@ def of_rows(document: Mapping[str, Any]) -> Inventory:
     return Inventory(repository=common, images=_shortened(images, _prefix(common)))
 
 
-def _of_document(document: Mapping[str, Any]) -> Inventory:
-    raw = document["steps"]
-    values = {name: str(text) for name, text in (document.get("substitutions") or {}).items()}
-    steps = [
-        _step(fields, number, values) for number, fields in enumerate(raw) if fields.get("args")
-    ]
-    builds = [step for step in steps if step.kind == "build" and step.tags]
+# ---- a build file
+
+
+class _Step(msgspec.Struct, gc=False):
+    """What a step of any Cloud Build file does with images."""
+
+    file: FileStep
+    """The step in the file."""
+    number: int
+    """Its place among the steps, from 1."""
+    args: Sequence[str]
+    """Its arguments, with the file's own substitutions."""
+    action: Action
+    """What it does with images."""
+    tags: Sequence[str]
+    """The whole names of the images that it builds, pushes, pulls or tests."""
+
+    @property
+    def id(self) -> str:
+        """Its id, or "step N"."""
+        return self.file.id or f"step {self.number}"
+
+
+def of_build(build: FileBuild) -> Inventory:
+    """The inventory of a build file."""
+    # The values of the others are known only where the build runs.
+    substitute = Substitutions(build.substitutions, dynamic=build.is_dynamic, missing="keep")
+    steps = [_step(file, number, substitute) for number, file in enumerate(build.steps, start=1)]
+    builds = [step for step in steps if step.action.build is not None and step.tags]
     names = {name: None for step in builds for name in step.tags}
-    repository = common_repository(names)
-    images = _images(builds, steps, _prefix(repository), document)
-    known = {id(step.fields) for step in builds}
-    known |= {id(step.fields) for step in steps if _belongs(step, names)}
-    options = dict(_flat({k: v for k, v in document.items() if k not in PARTS}))
-    for number, fields in enumerate(raw):
-        if id(fields) not in known:
-            options[f"step {fields.get('id') or number + 1}"] = json.dumps(fields)
+    # Images of other generators are known by their whole names.
+    are_named_alike = all(step.file.id == step.tags[0] for step in builds)
+    repository = common_repository(names) if are_named_alike else None
+    named = [tagged(substitute(name)) for name in build.images]
+    pushed = _pushed(steps, named, names)
+    options = dict(_flat(_around(build)))
+    unknown = []
+    for step in steps:
+        if step.action.build is not None and step.tags:
+            continue
+        if not _belongs(step, names):
+            unknown.append(f"step {step.file.id or step.number}")
+            options[unknown[-1]] = _text(step)
+    if other := [name for name in named if name not in names]:
+        options["images"] = ", ".join(other)
     return Inventory(
         repository=repository,
-        images=images,
+        images=_images(builds, steps, _prefix(repository), pushed, substitute),
         options=dict(sorted(options.items())),
-        order=_order(document),
+        order=_order(steps, named, are_named_alike=are_named_alike),
+        unknown=tuple(unknown),
     )
+
+
+def _step(file: FileStep, number: int, substitute: Substitutions) -> _Step:
+    args: Sequence[str] = file.args
+    if "$" in "".join(args):
+        args = [substitute(text) for text in args]
+    if file.script:
+        action = Action()
+    else:
+        action = docker_args.action(substitute(file.name), args, file.entrypoint or None)
+    return _Step(file, number, args, action, [tagged(name) for name in action.images])
 
 
 def _prefix(repository: str | None) -> str:
     """What names have in front if they are whole and are shown without."""
     return f"{repository}:" if repository is not None else ""
+
+
+def _around(build: FileBuild) -> dict[str, Any]:
+    """What a build says besides its steps and images."""
+    own = {"timeout": build.timeout, "substitutions": build.substitutions, "options": build.options}
+    return {name: value for name, value in own.items() if value} | build.rest | build.others
 
 
 def _flat(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -246,96 +269,95 @@ def _flat(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{name}.")
         else:
-            yield f"{prefix}{name}", value if isinstance(value, str) else json.dumps(value)
+            yield f"{prefix}{name}", value if isinstance(value, str) else _json(value)
 
 
-PARTS = ("steps", "images")
-"""What of a build file is told image by image."""
+def _json(value: Any) -> str:
+    return json.dumps(msgspec.to_builtins(value), ensure_ascii=False)
 
 
-class _Step(msgspec.Struct, gc=False):
-    """What a step of any Cloud Build file does with images."""
-
-    fields: Mapping[str, Any]
-    """The step in the file."""
-    id: str
-    """Its id, or "step N"."""
-    builder: str
-    """The builder image, without its digest."""
-    kind: Kind
-    """What it does with an image."""
-    tags: Sequence[str]
-    """The images that it builds, pushes, pulls or tests."""
-    needs: Sequence[str]
-    """The steps that it waits for."""
-    args: Sequence[str]
-    """Its arguments, with the file's own substitutions."""
-    build: BuildArguments
-    """What its arguments say if it is a build."""
+def _text(step: _Step) -> str:
+    """A step that is not understood, on one line: what it runs, and its other fields."""
+    file = step.file
+    what = file.script or " ".join(filter(None, (file.entrypoint, *step.args)))
+    words = [file.name, one_line(what)]
+    words += [f"{name}={value}" for name, value in _fields(file, *SHOWN)]
+    return " ".join(filter(None, words))
 
 
-def _step(fields: Mapping[str, Any], number: int, values: Mapping[str, str]) -> _Step:
-    args = [*map(str, fields["args"])]
-    if "$" in "".join(args):
-        args = [_substituted(text, values) for text in args]
-    builder = str(fields.get("name", "")).partition("@")[0]
-    kind = kind_of(builder, args, fields.get("entrypoint"))
-    build = build_arguments(args) if kind == "build" else NO_BUILD
-    return _Step(
-        fields=fields,
-        id=str(fields.get("id") or f"step {number + 1}"),
-        builder=builder,
-        kind=kind,
-        tags=build.tags if kind == "build" else named(kind, args),
-        needs=[*map(str, fields.get("waitFor") or ())],
-        args=args,
-        build=build,
-    )
+def _fields(file: FileStep, *left_out: str) -> Iterator[tuple[str, str]]:
+    """The fields of a step but some, as text."""
+    for field, key in build_reader.STEP_KEYS.items():
+        if field not in left_out and (value := getattr(file, field)) not in ("", [], None, False):
+            yield key, _json(value)
+    yield from ((name, _json(value)) for name, value in file.rest.items())
+    yield from file.others.items()
 
 
-NO_BUILD = BuildArguments()
-"""For steps that build nothing."""
+SHOWN = ("id", "name", "args", "script", "entrypoint")
+"""The fields of a step that `_text` shows in another way."""
+KNOWN = ("id", "name", "args", "wait_for", "dir")
+"""The fields of a step that builds an image which are read; any other is an option."""
 
 
 def _belongs(step: _Step, names: Mapping[str, None]) -> bool:
-    """Whether a step only pushes, pulls or tests images of the build.
+    """Whether a step only pushes, pulls or tests images of the build, and waits for nothing.
 
     A step with its own entrypoint or another builder may do anything.
     """
-    if step.kind not in ("push", "pull", "test") or step.builder not in PROGRAMS:
+    action = step.action
+    if action.kind not in ("push", "pull", "test") or step.file.entrypoint:
         return False
-    return step.fields.get("entrypoint") is None and all(tag in names for tag in step.tags)
+    if action.all_tags:
+        return any(_is_of(name, action.images) for name in names)
+    return all(tag in names for tag in step.tags)
 
 
-def _order(document: Mapping[str, Any]) -> str:
+def _is_of(name: str, repositories: Sequence[str]) -> bool:
+    """Whether an image is in one of the repositories."""
+    return LAST_TAG.sub("", name) in repositories
+
+
+def _order(steps: Sequence[_Step], images: Sequence[str], *, are_named_alike: bool) -> str:
     """A hash of the steps; it is compared only where the repository is the same."""
-    steps = [document["steps"], document.get("images")]
-    return hashlib.sha256(msgspec.json.encode(steps, order="sorted")).hexdigest()
+    # In a file of another generator, an image may be written in several ways.
+    files = [step.file if are_named_alike else _normal(step) for step in steps]
+    return hashlib.sha256(msgspec.json.encode([files, images], order="sorted")).hexdigest()
+
+
+def _normal(step: _Step) -> FileStep:
+    """A step with its substitutions applied and the whole names of its images."""
+    whole = dict(zip(step.action.images, step.tags, strict=True))
+    return msgspec.structs.replace(step.file, args=[whole.get(arg, arg) for arg in step.args])
 
 
 def _images(
-    builds: Sequence[_Step], steps: Sequence[_Step], prefix: str, document: Mapping[str, Any]
+    builds: Sequence[_Step],
+    steps: Sequence[_Step],
+    prefix: str,
+    pushed: Set[str],
+    substitute: Substitutions,
 ) -> dict[str, ImageSpec]:
     by_id = {step.id: step.tags[0] for step in builds}
-    by_id |= {step.id: step.tags[0] for step in steps if step.kind == "pull"}
-    pushed = _pushed(document, steps)
+    by_id |= {step.id: step.tags[0] for step in steps if step.action.kind == "pull" and step.tags}
     order = {name: place for place, step in enumerate(builds) for name in step.tags}
     tests: dict[str, list[_Step]] = {}
     for step in steps:
-        if step.kind == "test" and step.tags:
+        if step.action.kind == "test" and step.tags:
             tests.setdefault(step.tags[0], []).append(step)
     images: dict[str, ImageSpec] = {}
     for step in builds:
-        tags = step.tags
-        parent = _parent(step, order, by_id)
-        options = _joined(_options(step, parent, by_id))
-        if pushed.isdisjoint(tags):
+        tags, made = step.tags, step.action.build or Arguments()
+        directory = substitute(step.file.dir) or "."
+        parent = _parent(made, step, order, by_id)
+        options = _joined(_options(step, made, directory, parent, by_id))
+        if pushed.isdisjoint(tags) and not made.pushes:
             options["pushed"] = "no"
-        build_args, passed = _own_args(step.build.build_args, parent)
+        build_args, passed = _own_args(made.build_args, parent)
         if passed not in ([], ["BASE_IMAGE"]):
             options["parent passed as"] = ", ".join(passed)
         images[tags[0].removeprefix(prefix)] = ImageSpec(
-            dockerfile=step.build.dockerfile_from(_directory(step)),
+            dockerfile=made.dockerfile_from(directory),
             build_args=build_args,
             parent=None if parent is None else parent.removeprefix(prefix),
             aliases=tuple([tag.removeprefix(prefix) for tag in tags[1:]]),
@@ -343,10 +365,6 @@ def _images(
             options=options,
         )
     return images
-
-
-def _directory(step: _Step) -> str:
-    return str(step.fields.get("dir") or ".")
 
 
 def _own_args(
@@ -358,7 +376,7 @@ def _own_args(
     """
     own, passed = {}, []
     for name, value in build_args.items():
-        if value == parent:
+        if parent is not None and parent in (value, f"{value}:latest"):
             passed.append(name)
         elif name != INLINE_CACHE or value != "1":
             own[name] = value
@@ -368,63 +386,55 @@ def _own_args(
 INLINE_CACHE = cloudbuild.INLINE_CACHE.partition("=")[0]
 
 
-def _substituted(text: str, values: Mapping[str, str]) -> str:
-    """A text with the file's own substitutions applied; default substitutions are kept."""
-
-    def value(match: re.Match[str]) -> str:
-        return "$" if match[1] else values.get(match[2] or match[3], match[0])
-
-    return OWN_SUBSTITUTION.sub(value, text)
-
-
-OWN_SUBSTITUTION = re.compile(r"\$(?:(\$)|(_[A-Z0-9_]+)|\{(_[A-Z0-9_]+)\})")
-
-
-def _parent(step: _Step, order: Mapping[str, int], by_id: Mapping[str, str]) -> str | None:
+def _parent(
+    made: Arguments, step: _Step, order: Mapping[str, int], by_id: Mapping[str, str]
+) -> str | None:
     """The parent in the same build: an image in the build args, or one that the step waits for."""
-    named = [value for value in step.build.build_args.values() if value in order]
+    values = made.build_args.values()
+    named = [name for value in values for name in (value, f"{value}:latest") if name in order]
     if len(named) > 1:
         return min(named, key=order.__getitem__)
-    return named[0] if named else next((by_id[n] for n in step.needs if n in by_id), None)
+    return named[0] if named else next((by_id[n] for n in step.file.wait_for if n in by_id), None)
 
 
-def _pushed(document: Mapping[str, Any], steps: Iterable[_Step]) -> set[str]:
-    named = {str(name) for name in document.get("images") or ()}
-    return named | {name for step in steps if step.kind == "push" for name in step.tags}
+def _pushed(steps: Iterable[_Step], images: Iterable[str], names: Mapping[str, None]) -> set[str]:
+    """The images that are pushed by a step or at the end of the build."""
+    found = set(images)
+    for step in steps:
+        if step.action.kind == "push" and step.action.all_tags:
+            found |= {name for name in names if _is_of(name, step.action.images)}
+        elif step.action.kind == "push":
+            found.update(step.tags)
+    return found
 
 
 def _tests(tests: Iterable[_Step]) -> Iterator[str]:
     for test in tests:
-        yield from test_files(test.args) or (" ".join(test.args),)
+        yield from docker_args.test_files(test.args) or (" ".join(test.args),)
 
 
 def _options(
-    step: _Step, parent: str | None, by_id: Mapping[str, str]
+    step: _Step, made: Arguments, directory: str, parent: str | None, by_id: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
     """The options of a build step other than tags, Dockerfile and build args."""
-    for flag, value in step.build.options:
+    for flag, value in made.options:
         if flag == "--label":
             name, _, text = value.partition("=")
             yield f"label {name}", text
         elif flag == "--cache-from" and value in step.tags:
             yield "cache", "registry"
-        else:
+        elif flag != "--push":
             yield flag, value
-    context = step.build.context_from(_directory(step))
+    context = made.context_from(directory)
     if context != ".":
         yield "context", context
-    if step.builder != BUILDER:
-        yield "builder", step.builder
-    waits = [by_id.get(name, name) for name in step.needs]
+    if step.file.name != BUILDER and (builder := step.file.name.partition("@")[0]) != BUILDER:
+        yield "builder", builder
+    wait_for = step.file.wait_for
+    waits = [by_id.get(name, name) for name in wait_for]
     if waits != ["-" if parent is None else parent]:
         yield "waits for", ", ".join(waits) or "everything before"
-    for name in step.fields:
-        if name not in KNOWN:
-            yield name, json.dumps(step.fields[name])
-
-
-KNOWN = frozenset(("id", "name", "args", "waitFor", "dir"))
-"""The fields of a step that are read here; any other is an option as it stands."""
+    yield from _fields(step.file, *KNOWN)
 
 
 def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

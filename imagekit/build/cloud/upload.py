@@ -29,6 +29,8 @@ class BuildFile(msgspec.Struct, frozen=True):
     """The content of the file."""
     inputs: str = ""
     """The hashes of the needed files and the substitutions, as JSON; see `with_inputs`."""
+    is_foreign: bool = False
+    """Whether it is what Cloud Build says of a build, and not a file."""
 
     @property
     def sha256(self) -> str:
@@ -63,7 +65,7 @@ def needed(files: Sequence[BuildFile], root: pathlib.Path) -> list[str]:
     """
     tree, paths, absent = Folder(root), set[str](), set[str]()
     for step in (step for file in files for step in steps_of(file)):
-        if step.kind == "build":
+        if step.kind == "build" and not step.docker_build.is_remote:
             hashes = made_of(tree, step.dockerfile, step.context)
             paths |= hashes.keys() | set(ignore_file(tree, step.dockerfile, step.context))
             absent |= set() if hashes else {step.dockerfile}
@@ -80,7 +82,12 @@ def needed(files: Sequence[BuildFile], root: pathlib.Path) -> list[str]:
 
 
 def steps_of(file: BuildFile) -> tuple[steps.Step, ...]:
-    """The steps of a build file, including those that cannot run locally."""
+    """The steps of a build file, including those that cannot run locally.
+
+    Raises BuildFileError for a file that Cloud Build would not accept.
+    """
+    if file.is_foreign:
+        return steps.of_foreign(file.text).steps
     return steps.parse(file.text, str(file.path))[0].steps
 
 
