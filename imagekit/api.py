@@ -261,7 +261,7 @@ def read_build(path: str | pathlib.Path) -> str:
     parts = parts_of(text, str(path))
     if parts is None:
         return text
-    builds = [build_reader.read(read_text(name), name).build for name in parts]
+    builds = [build_reader.read(read_text(name), name) for name in parts]
     return build_reader.write(build_files.merge(builds))
 
 

@@ -228,8 +228,11 @@ def of_build(build: FileBuild) -> Inventory:
         if step.action.build is not None and step.tags:
             continue
         if not _belongs(step, names):
-            unknown.append(f"step {step.file.id or step.number}")
-            options[unknown[-1]] = _text(step)
+            name = f"step {step.file.id or step.number}"
+            name = name if name not in options else f"step {step.number}"
+            options[name] = _text(step)
+            if step.action.kind in ("other", "build"):
+                unknown.append(name)
     if other := [name for name in named if name not in names]:
         options["images"] = ", ".join(other)
     return Inventory(
@@ -356,7 +359,9 @@ def _images(
         build_args, passed = _own_args(made.build_args, parent)
         if passed not in ([], ["BASE_IMAGE"]):
             options["parent passed as"] = ", ".join(passed)
-        images[tags[0].removeprefix(prefix)] = ImageSpec(
+        name = tags[0].removeprefix(prefix)
+        # An image may be built again by a later step.
+        images[name if name not in images else f"{name} (step {step.number})"] = ImageSpec(
             dockerfile=made.dockerfile_from(directory),
             build_args=build_args,
             parent=None if parent is None else parent.removeprefix(prefix),

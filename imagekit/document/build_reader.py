@@ -115,14 +115,24 @@ class Read(msgspec.Struct):
     build: FileBuild
     """The build."""
     source: Source
-    """The file, for the positions of further problems."""
+    """The file, for the positions of problems."""
+    problems: list[Problem]
+    """What Cloud Build or gcloud would not accept, without positions."""
 
 
-def read(text: str, name: str) -> Read:
+def read(text: str, name: str) -> FileBuild:
     """Read a Cloud Build file in JSON or YAML; `name` is its name in messages.
 
     Raises BuildFileError with everything that Cloud Build or gcloud would not accept.
     """
+    found = read_all(text, name)
+    if found.problems:
+        raise BuildFileError(located(found.source, found.problems))
+    return found.build
+
+
+def read_all(text: str, name: str) -> Read:
+    """Like `read`, but return the problems. Raises BuildFileError if the text is malformed."""
     try:
         source = parse(text.encode(errors="surrogatepass"), name, FORM)
     except ConfigError as error:
@@ -130,10 +140,7 @@ def read(text: str, name: str) -> Read:
     reader = _Reader(source.text)
     build = reader.build(source.value)
     source.renamed = reader.renamed
-    problems = [*reader.problems, *_rules(source.value, build)]
-    if problems:
-        raise BuildFileError(located(source, problems))
-    return Read(build, source)
+    return Read(build, source, [*reader.problems, *_rules(source.value, build)])
 
 
 def read_leniently(text: str) -> FileBuild | None:
@@ -275,6 +282,8 @@ class _Reader:
 
     def _message(self, value: Any, name: str, path: Path) -> Any:
         fields, found = MESSAGES[name], dict[str, Any]()
+        for message, *_ in getattr(value, "problems", ()):
+            self._others.append(((*path, message), ""))
         for key, child, at in items(value, path, self._report):
             camel = camel_case(key)
             if camel not in fields:
@@ -447,6 +456,18 @@ def _json(value: Any, around: set[int]) -> Iterator[str]:
         around.discard(id(value))
 
 
+def seconds(text: str) -> float | None:
+    """The seconds of a time; None if it is not one."""
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]{1,9})?)s", text)
+    return float(match[1]) if match else None
+
+
+def _untimely(text: str, path: Path) -> Iterator[Problem]:
+    if text and seconds(text) is None:
+        message = f"{text!r} is not a time; write seconds, such as 600s"
+        yield Problem(message=message, path=path)
+
+
 def _rules(value: Mapping[str, Any], build: FileBuild) -> Iterator[Problem]:
     """What else Cloud Build and gcloud do not accept."""
     steps = value.get("steps")
@@ -457,6 +478,8 @@ def _rules(value: Mapping[str, Any], build: FileBuild) -> Iterator[Problem]:
     for number, step in enumerate(build.steps):
         if not step.name and "name" not in step.others:
             yield missing_key("name", ("steps", number))
+        yield from _untimely(step.timeout, ("steps", number, "timeout"))
+    yield from _untimely(build.timeout, ("timeout",))
     for name in build.substitutions:
         if not re.fullmatch(SUBSTITUTION, name):
             message = f"{name!r} is not a valid substitution: write _NAME, in capitals"

@@ -227,6 +227,9 @@ def _options(
     while at < end:
         flag = args[at]
         at += 1
+        if flag == "--":
+            yield from (("", arg) for arg in args[at:])
+            break
         if flag in with_value:
             if at == end:
                 break

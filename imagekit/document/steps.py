@@ -6,13 +6,12 @@ Schema: cloud.google.com/build/docs/build-config-file-schema.
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from imagekit.document import build_reader, docker_args
-from imagekit.document.build_reader import FileBuild, FileStep, Volume
+from imagekit.document.build_reader import FileBuild, FileStep, Read, Volume, seconds
 from imagekit.document.cloudbuild import BUILDER, STRUCTURE_TEST
 from imagekit.document.docker_args import Action, Arguments, Kind
 from imagekit.document.substitutions import Substitutions, references
@@ -123,9 +122,10 @@ def read(text: str, name: str, substitutions: Mapping[str, str] | None = None) -
     `substitutions` are values for `$NAME` and override those in the file. Raises BuildFileError
     with everything that is invalid or not supported locally.
     """
-    build, problems = parse(text, name, substitutions)
-    if problems:
-        raise BuildFileError(problems)
+    found, resolving = _parsed(text, name, substitutions)
+    build = resolving.build()
+    if problems := [*found.problems, *resolving.problems]:
+        raise BuildFileError(build_reader.located(found.source, problems))
     return build
 
 
@@ -136,10 +136,18 @@ def parse(
 
     Raises BuildFileError if the text is not a Cloud Build file.
     """
-    found = build_reader.read(text, name)
-    resolving = _Resolving(found.build, substitutions or {})
+    found, resolving = _parsed(text, name, substitutions)
+    if found.problems:
+        raise BuildFileError(build_reader.located(found.source, found.problems))
     build = resolving.build()
     return build, build_reader.located(found.source, resolving.problems)
+
+
+def _parsed(
+    text: str, name: str, substitutions: Mapping[str, str] | None
+) -> tuple[Read, _Resolving]:
+    found = build_reader.read_all(text, name)
+    return found, _Resolving(found.build, substitutions or {})
 
 
 def of_foreign(text: str) -> Build:
@@ -169,8 +177,7 @@ class _Resolving:
         images = self._texts(self.file.images, ("images",))
         own = tuple(steps)
         steps += [_final_push(image, own) for image in images]
-        timeout = self._seconds(self.file.timeout, ("timeout",))
-        return Build(steps=tuple(steps), timeout=timeout)
+        return Build(steps=tuple(steps), timeout=seconds(self.file.timeout))
 
     def _report(self, message: str, path: Path) -> None:
         self.problems.append(Problem(message=message, path=path))
@@ -207,7 +214,7 @@ class _Resolving:
             volumes=(*shared, *fields.volumes),
             dir=self._text(fields.dir, (*path, "dir")) or ".",
             needs=tuple(needs),
-            timeout=self._seconds(fields.timeout, (*path, "timeout")),
+            timeout=seconds(fields.timeout),
             allow_failure=fields.allow_failure,
             allow_exit_codes=tuple(fields.allow_exit_codes),
         )
@@ -224,15 +231,9 @@ class _Resolving:
         texts += self._texts(fields.env, (*path, "env"))
         return env | {name: value for name, _, value in (text.partition("=") for text in texts)}
 
-    def _seconds(self, text: str, path: Path) -> float | None:
-        match = re.fullmatch(r"([0-9]+(?:\.[0-9]{1,9})?)s", text)
-        if text and match is None:
-            self._report(f"{text!r} is not a time; write seconds, such as 600s", path)
-        return float(match[1]) if match else None
-
     def _check(self, step: Step, fields: FileStep, path: Path) -> None:
         """Note what cannot run here."""
-        if step.builder not in PROGRAMS:
+        if fields.name and step.builder not in PROGRAMS:
             known = " and ".join(PROGRAMS)
             message = f"builder {step.builder!r} cannot run here; supported: {known}"
             self._report(f"{step.display_name}: {message}", (*path, "name"))
