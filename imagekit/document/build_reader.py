@@ -331,6 +331,7 @@ class _Reader:
             if is_null(child):
                 message = f"{key!r} has no value; use '' for an empty value"
                 self._report(Problem(message=message, path=at))
+                self._others.append((at, None))
                 continue
             decoded = self._value(child, kind, at)
             if decoded is _WRONG:

@@ -259,7 +259,8 @@ class Form(msgspec.Struct, frozen=True):
     needs: str
     """What it must have."""
     typed: bool = False
-    """Whether scalars that are no text are told apart, and merge keys are applied."""
+    """Whether scalars that are no text are told apart, merge keys are applied, and JSON may have
+    every character that it allows."""
 
 
 CONFIG = Form("a config", "'images'")
@@ -272,12 +273,13 @@ def parse(data: bytes, name: str, form: Form = CONFIG) -> Source:
     JSON, is empty, or is not a mapping.
     """
     text = _decode_utf8(data, name)
-    # The large class takes longer to compile than a small file to read.
-    others = "" if text.isascii() else NOT_ASCII
-    if forbidden := re.search(FORBIDDEN.format(others), text):
-        raise _forbidden(name, text, forbidden.start(), form)
     is_json = text.lstrip()[:1] in ("{", "[")
     value = _from_json(text, form) if is_json else None
+    if value is None or not form.typed:
+        # The large class takes longer to compile than a small file to read.
+        others = "" if text.isascii() else NOT_ASCII
+        if forbidden := re.search(FORBIDDEN.format(others), text):
+            raise _forbidden(name, text, forbidden.start(), form)
     kind = Source if value is None else JsonSource
     if value is None:
         try:
