@@ -30,7 +30,7 @@ MAX_VALUES = 1_000_000
 characters, which without aliases are more."""
 MAX_DEPTH = 50
 """The number of mappings and lists around a value that is not understood."""
-MAX_SHOWN = 100_000
+MAX_SHOWN = 10_000
 """The number of characters that are kept of a value that is not understood."""
 
 REST, OTHERS = "(rest)", "(others)"

@@ -6,7 +6,7 @@ import pytest
 
 from imagekit.compare import report
 from imagekit.compare.changes import ORDER, compare, compare_files
-from imagekit.compare.inventory import read, with_files
+from imagekit.compare.inventory import image_names, read, reference_names, with_files
 
 DOCKER = "gcr.io/cloud-builders/docker"
 
@@ -174,6 +174,13 @@ def test_images_that_are_not_built_are_pushed_all_the_same():
 
 def test_a_file_that_is_no_build_file_spoils_several():
     assert read(text(BUILD), "no build") is None
+
+
+@pytest.mark.parametrize("own", ["h/r:1", "other"])
+def test_whole_names_are_found_in_every_file(own):
+    file = text(step(["build", "-t", "h/r:1", "."], id=own), step(["push", "h/r:1"]))
+    assert reference_names(file) == ("h/r:1",)
+    assert image_names(file) == (("1",) if own == "h/r:1" else ("h/r:1",))
 
 
 def test_digests_and_ports_are_no_tags():

@@ -291,7 +291,7 @@ def test_a_value_that_is_not_understood_is_shown_in_part():
         deep = [deep]
     assert len(shown(deep)) < 200
     assert shown({"a": 1, "b": [True, None]}) == '{"a": 1, "b": [true, null]}'
-    assert shown("x" * 200_000) == "x" * 100_000
+    assert shown("x" * 200_000) == "x" * 10_000
 
 
 def test_a_build_that_cloud_build_describes_may_have_newer_fields():

@@ -154,7 +154,7 @@ def test_yaml_is_read_too():
         ({"options": "x"}, '"x"', "options: expected a mapping, found text 'x'"),
         ({"images": {"a": 1}}, '{"a": 1}', "images[0]: expected text, found a mapping"),
         (
-            {"steps": [{"name": "x", "allowExitCodes": ["a"]}]},
+            {"steps": [{"name": DOCKER, "allowExitCodes": ["a"]}]},
             '"a"',
             "steps[0].allowExitCodes[0]: expected a whole number, found text 'a'",
         ),
@@ -167,6 +167,29 @@ def test_what_is_of_another_type_than_the_schema_says(more, found, told):
     (problem,) = error.value.problems
     line, at = problem.line, problem.place.column - 1
     assert (line[at : at + len(found)], problem.message) == (found, told)
+
+
+def test_a_file_that_cannot_be_submitted_is_not_parsed():
+    document = {"steps": [{"name": "x", "args": ["$_A"]}]}
+    build, problems = steps.parse(json.dumps(document), "b.json")
+    assert len(problems) == 2
+    assert build.steps[0].image == "x"
+    with pytest.raises(BuildFileError) as error:
+        steps.parse(json.dumps(document | {"timeout": "1h"}), "b.json")
+    (problem,) = error.value.problems
+    assert problem.message == "'1h' is not a time; write seconds, such as 600s"
+
+
+def test_what_a_build_step_is_made_of():
+    args = ["build", "-f", "D", "--build-arg", "A=1", "ctx"]
+    step, test = read(
+        {"args": args, "dir": "sub"},
+        {"name": steps.STRUCTURE_TEST, "args": ["test", "--config", "t"]},
+    ).steps
+    assert (step.context, step.dockerfile, step.build_args) == ("sub/ctx", "sub/D", {"A": "1"})
+    assert test.test_files == ("t",)
+    assert test.build_args == {}
+    assert step.display_name == "step 1"
 
 
 def test_null_is_nothing():
