@@ -14,7 +14,7 @@ from imagekit.document import build_reader, docker_args
 from imagekit.document.build_reader import FileBuild, FileStep, Read, Volume, seconds
 from imagekit.document.cloudbuild import BUILDER, STRUCTURE_TEST
 from imagekit.document.docker_args import Action, Arguments, Kind
-from imagekit.document.substitutions import Substitutions, references
+from imagekit.document.substitutions import Missing, Substitutions, references
 from imagekit.errors import BuildFileError, Path, Problem, did_you_mean
 
 __all__ = ["BUILDER", "STRUCTURE_TEST", "Build", "Kind", "Step", "parse", "read", "references"]
@@ -130,13 +130,14 @@ def read(text: str, name: str, substitutions: Mapping[str, str] | None = None) -
 
 
 def parse(
-    text: str, name: str, substitutions: Mapping[str, str] | None = None
+    text: str, name: str, substitutions: Mapping[str, str] | None = None, *, keep: bool = False
 ) -> tuple[Build, list[Problem]]:
     """Like `read`, but return what is not supported locally as a list of problems.
 
-    Raises BuildFileError if the text is not a Cloud Build file.
+    With `keep`, substitutions without a value are left as they are. Raises BuildFileError if the
+    text is not a Cloud Build file.
     """
-    found, resolving = _parsed(text, name, substitutions)
+    found, resolving = _parsed(text, name, substitutions, "keep" if keep else "error")
     if found.problems:
         raise BuildFileError(build_reader.located(found.source, found.problems))
     build = resolving.build()
@@ -144,28 +145,31 @@ def parse(
 
 
 def _parsed(
-    text: str, name: str, substitutions: Mapping[str, str] | None
+    text: str,
+    name: str,
+    substitutions: Mapping[str, str] | None,
+    missing: Missing = "error",
 ) -> tuple[Read, _Resolving]:
     found = build_reader.read_all(text, name)
-    return found, _Resolving(found.build, substitutions or {})
+    return found, _Resolving(found.build, substitutions or {}, missing)
 
 
 def of_foreign(text: str) -> Build:
     """The steps of a build that Cloud Build describes, which may have fields of newer versions."""
     build = build_reader.read_leniently(text) or FileBuild([])
-    return _Resolving(build, {}).build()
+    return _Resolving(build, {}, "keep").build()
 
 
 class _Resolving:
     """Applies substitutions and defaults to a build, and notes what is wrong or unsupported."""
 
-    def __init__(self, build: FileBuild, given: Mapping[str, str]) -> None:
+    def __init__(self, build: FileBuild, given: Mapping[str, str], missing: Missing) -> None:
         self.file = build
         self.problems: list[Problem] = []
         self.substitute = Substitutions(
             build.substitutions | dict(given),
             dynamic=build.is_dynamic,
-            missing="empty" if build.is_loose else "error",
+            missing="empty" if build.is_loose and missing == "error" else missing,
         )
 
     def build(self) -> Build:

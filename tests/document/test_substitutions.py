@@ -36,7 +36,7 @@ BASH = [
     ("${_X/a*b/<>}", "fe<>-1.2"),
     ("${_X//-/${_E:-y}}", "featureya/by1.2"),
     ("${_X//}", "feature-a/b-1.2"),
-    ("${_X//[a-e]?/F}", "fFtuF-F-1.2"),
+    ("${_X//[a-e]?/F}", "fFturFFF1.2"),
     ("${_X^^}", "FEATURE-A/B-1.2"),
     ("${_X^}", "Feature-a/b-1.2"),
     ("${_X^^[a-f]}", "FEAturE-A/B-1.2"),
