@@ -329,8 +329,7 @@ class _Reader:
         found = {}
         for key, child, at in items(value, path, self._report):
             if is_null(child):
-                message = f"{key!r} has no value; use '' for an empty value"
-                self._report(Problem(message=message, path=at))
+                # A substitution that must be given; where it is used, it has no value.
                 self._others.append((at, None))
                 continue
             decoded = self._value(child, kind, at)

@@ -96,7 +96,8 @@ class Substitutions:
         return ""
 
     def _no_value(self, name: str) -> str:
-        near = did_you_mean(name, {*self.values, *BUILT_IN})
+        others = () if name.startswith("_") else BUILT_IN
+        near = did_you_mean(name, {*self.values, *others})
         if name in BUILT_IN:
             empty = "" if name in ALWAYS else f", or {name}= to leave it empty"
             return f"substitution ${name} has no value here; use --substitution {name}=VALUE{empty}"
