@@ -122,9 +122,9 @@ def test_a_build_is_the_same_in_every_notation(document):
     assert json.loads(write(build)) == document
     assert read(write(build), "b.json") == build
     for other in (
-        yaml.safe_dump(document, allow_unicode=True),
+        yaml.safe_dump(document, allow_unicode=True, default_style='"'),
         json.dumps(rewritten(document), ensure_ascii=False),
-        yaml.safe_dump(rewritten(document)),
+        yaml.safe_dump(rewritten(document), default_style='"'),
     ):
         assert read(other, "b") == build
         assert read_leniently(other) == build
