@@ -120,8 +120,10 @@ def _text(step: _Step) -> str:
 def _fields(file: FileStep, *left_out: str) -> Iterator[tuple[str, str]]:
     """The fields of a step but some, as text."""
     for field, key in build_reader.STEP_KEYS.items():
-        if field not in left_out and (value := getattr(file, field)) not in ("", [], None, False):
+        if (value := getattr(file, field)) and field not in left_out:
             yield key, _json(value)
+    if file.automap_substitutions is False:
+        yield "automapSubstitutions", "false"
     yield from ((name, _json(value)) for name, value in file.rest.items())
     yield from file.others.items()
 
@@ -225,7 +227,8 @@ def _parent(
 ) -> str | None:
     """The parent in the same build: an image in the build args, or one that the step waits for."""
     values = made.build_args.values()
-    named = [name for value in values for name in (value, f"{value}:latest") if name in order]
+    named = [value for value in values if value in order]
+    named = named or [name for value in values if (name := f"{value}:latest") in order]
     if len(named) > 1:
         return min(named, key=order.__getitem__)
     return named[0] if named else next((by_id[n] for n in step.file.wait_for if n in by_id), None)

@@ -187,3 +187,8 @@ def test_digests_and_ports_are_no_tags():
     names = ["h:5000/a", "h/a@sha256:0", "h/a:1"]
     found = read(text(*(step(["build", "-t", name, "."]) for name in names)))
     assert [*found.images] == ["h:5000/a:latest", "h/a@sha256:0", "h/a:1"]
+
+
+def test_a_step_without_the_build_s_substitutions_says_so():
+    (image,) = read(text(BUILD | {"automapSubstitutions": False})).images.values()
+    assert image.options["automapSubstitutions"] == "false"
