@@ -54,6 +54,8 @@ goldens: .venv/test  ## Rewrite the golden files from what the code gives now
 	$(BIN)/python -m tools.goldens
 	$(BIN)/python -m tools.project_goldens
 	$(BIN)/python -m tools.schema
+	$(BIN)/python -m tools.build_schema
+	$(BIN)/python -m tools.build_file_goldens
 	$(BIN)/python -m tools.console
 
 lock: .venv/test  ## Choose new versions for constraints.txt

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pathlib
 import sys
 import warnings
@@ -13,7 +12,7 @@ import msgspec
 from imagekit.compare.changes import Changes, Difference, compare_files, new_file
 from imagekit.config.schema import Config
 from imagekit.docker.names import short_names
-from imagekit.document import build_files, cloudbuild
+from imagekit.document import build_files, build_reader, cloudbuild
 from imagekit.document.build_files import Files
 from imagekit.document.targets import TARGETS
 from imagekit.errors import (
@@ -255,14 +254,15 @@ def _builds(files: Mapping[str, str], path: str) -> list[str]:
 def read_build(path: str | pathlib.Path) -> str:
     """The text of a build file; for a manifest, its files merged into one build.
 
-    Raises UsageError if a file cannot be read or does not match its manifest.
+    Raises UsageError if a file cannot be read or does not match its manifest, and BuildFileError
+    if a file of a manifest is not a Cloud Build file.
     """
     text = read_text(path)
     parts = parts_of(text, str(path))
     if parts is None:
         return text
-    documents = [json.loads(read_text(name)) for name in parts]
-    return cloudbuild.text_of(build_files.merge(documents))
+    builds = [build_reader.read(read_text(name), name) for name in parts]
+    return build_reader.write(build_files.merge(builds))
 
 
 def parts_of(text: str, path: str) -> list[str] | None:

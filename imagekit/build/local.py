@@ -287,7 +287,8 @@ class LocalBuild:
         if step.entrypoint is not None:
             command = [step.entrypoint, *step.args]
         elif step.kind == "build":
-            command[2:2] = self._build_options(step)
+            at = 1 + step.action.verb
+            command[at:at] = self._build_options(step)
         debug("running %s", shlex.join(command))
         return await asyncio.create_subprocess_exec(
             *command,

@@ -150,9 +150,11 @@ def submit(
     files = source.files
     _check_used([file.text for file in files], _parse_substitutions(substitutions))
     here = pathlib.Path.cwd()
-    if "SHORT_SHA" not in service.substitutions:
-        known_substitutions(here, [file.text for file in files])
-    files = [upload.with_inputs(file, here, service.substitutions) for file in files]
+    texts = [] if "SHORT_SHA" in service.substitutions else [file.text for file in files]
+    known = known_substitutions(here, texts)
+    configured = checked.config.cloudbuild.project if checked else None
+    project = options["project"] or configured or known.get("PROJECT_ID")
+    files = [upload.with_inputs(file, here, service.substitutions, project) for file in files]
     if isinstance(service, Gcloud) and options["dry_run"]:
         commands = [service.wait_command(f.path, f.text, stream=options["stream"]) for f in files]
         click.echo(script([*source.commands, *commands]), nl=False)
@@ -285,7 +287,8 @@ def _service(
 ) -> Service:
     configured = checked.config.cloudbuild if checked else cloudbuild.CloudBuild()
     # The substitutions that a trigger and a local build set, too.
-    defaults = {k: v for k, v in known_substitutions(pathlib.Path.cwd(), ()).items() if v}
+    known = known_substitutions(pathlib.Path.cwd(), ())
+    defaults = {k: v for k, v in known.items() if v and (k in SETTABLE or k.startswith("_"))}
     where: dict[str, Any] = {
         "project": options["project"] or configured.project,
         "region": options["region"] or cloudbuild.region_of(configured),

@@ -102,7 +102,7 @@ def print_changes(
     elif as_json:
         click.echo(differences.as_json(changes, before, after))
     elif not changes:
-        click.echo(differences.nothing(before, after))
+        click.echo(differences.nothing(before, after, changes.unknown))
     else:
         lines = (
             ((row.mark, row.image, row.what, row.before, row.after), STYLES[row.kind])
@@ -111,5 +111,7 @@ def print_changes(
         columns = ("change", "image", "what", "before", "after")
         table.show(columns, lines, unbroken="image")
         click.echo(changes.summary())
+        if changes.unknown:
+            click.echo(differences.not_known(changes.unknown))
     if exit_code and changes:
         sys.exit(1)

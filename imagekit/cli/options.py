@@ -122,10 +122,11 @@ def known_substitutions(directory: pathlib.Path, texts: Iterable[str]) -> dict[s
     """What Cloud Build or a trigger would know of a build from this directory, and the date.
 
     `texts` are build files. Raises UsageError if a tag in one has a commit and there is none.
+    What neither git nor gcloud's configuration knows is left out.
     """
-    # Imported here because most commands use neither.
-    from imagekit.document.steps import references
-    from imagekit.support import git
+    # Imported here because most commands use none of them.
+    from imagekit.document.substitutions import references
+    from imagekit.support import gcloud_settings, git
 
     commit = git.output(directory, "rev-parse", "HEAD") or ""
     if not commit and any("SHORT_SHA" in references(text) for text in texts):
@@ -135,7 +136,19 @@ def known_substitutions(directory: pathlib.Path, texts: Iterable[str]) -> dict[s
         )
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     known = {"COMMIT_SHA": commit, "REVISION_ID": commit, "SHORT_SHA": commit[:7]}
-    return {**known, "_DATE": today}
+    branch = git.output(directory, "symbolic-ref", "--quiet", "--short", "HEAD")
+    tag = git.output(directory, "describe", "--tags", "--exact-match", "HEAD") if commit else None
+    origin = git.output(directory, "remote", "get-url", "origin")
+    others = {
+        "BRANCH_NAME": branch,
+        "TAG_NAME": tag,
+        "REF_NAME": branch or tag,
+        "REPO_NAME": git.repository_name(origin or ""),
+        "REPO_FULL_NAME": git.repository_name(origin or "", whole=True),
+        "PROJECT_ID": gcloud_settings.project(),
+    }
+    filled = {name: value for name, value in others.items() if value}
+    return {**known, **filled, "_DATE": today}
 
 
 store_option = click.option(

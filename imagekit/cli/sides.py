@@ -11,7 +11,7 @@ import msgspec
 from imagekit import api
 from imagekit.compare import inventory
 from imagekit.compare.inventory import Inventory, with_files
-from imagekit.document import build_files
+from imagekit.document import build_files, build_reader
 from imagekit.errors import UnknownRunError, UsageError
 from imagekit.planning.load import check_text
 from imagekit.runs import history
@@ -145,6 +145,10 @@ def _is_record(path: pathlib.Path) -> bool:
 
 def _inventory(data: bytes, name: str, tree: Tree) -> Inventory:
     text = data.decode(errors="replace")
+    # What imagekit has written is read quickly, and it is nothing else.
+    quick = build_reader.read_quickly(text) if text.lstrip()[:1] == "{" else None
+    if quick is not None:
+        return with_files(inventory.of_build(quick), tree)
     document = value_of(text) if text.lstrip()[:1] == "{" else None
     if isinstance(document, dict) and isinstance(document.get("rows"), list):
         try:
@@ -158,7 +162,7 @@ def _inventory(data: bytes, name: str, tree: Tree) -> Inventory:
                 f"{name}: one of its files is not a Cloud Build file; generate them again"
             )
     else:
-        images = inventory.read(text) if document is None else inventory.of_parsed(document)
+        images = inventory.read(text)
     if images is None:
         images = _of_config(data, name)
     return with_files(images, tree)

@@ -21,6 +21,9 @@ Texts = str | Sequence[str]
 ORDER = "order, waiting or pushing of the steps"
 """What differs where the images and all else are the same."""
 
+LONG = 80
+"""Characters above which a summary does not repeat the values of a difference."""
+
 MANY = 3
 """Images above which a change that they share is told once."""
 
@@ -39,6 +42,16 @@ class Difference(msgspec.Struct, frozen=True, omit_defaults=True):
     """The new value; None if there is none."""
     rebuilds: bool = False
     """Whether it changes the content of the image, not only its names, tests or pushes."""
+
+    def short(self) -> str:
+        """The difference in few words."""
+        text = str(self)
+        if len(text) <= LONG:
+            return text
+        verb = "changed"
+        if None in (self.before, self.after):
+            verb = "added" if self.before is None else "removed"
+        return f"{self.what} {verb}"
 
     def __str__(self) -> str:
         if self.before == self.after:
@@ -60,6 +73,8 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     """The unchanged images with an added or changed ancestor, each with the nearest one."""
     whole: tuple[Difference, ...] = ()
     """The differences outside the images."""
+    unknown: tuple[str, ...] = ()
+    """The steps that have not changed, and of which is not known what they build."""
 
     def __bool__(self) -> bool:
         return bool(self.added or self.removed or self.changed or self.rebuilt or self.whole)
@@ -106,7 +121,7 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
             "rebuilt": self.rebuilt,
         }
         counts = [f"{len(names)} {kind}" for kind, names in parts.items() if names]
-        return ", ".join([*counts, *map(str, self.whole)])
+        return ", ".join([*counts, *(difference.short() for difference in self.whole)])
 
 
 def written(files: list[str], images: int, changes: Changes) -> str:
@@ -143,12 +158,19 @@ def compare(before: Inventory, after: Inventory) -> Changes:
         changed=changed,
         rebuilt=dict(_consequences(after, others)),
         whole=tuple(whole),
+        unknown=_unknown(before, after),
     )
     known = None not in (before.order, after.order)
     if not differences and known and before.order != after.order:
         # With another change, the order would differ in any case.
-        return Changes(whole=(Difference(ORDER),))
+        return Changes(whole=(Difference(ORDER),), unknown=differences.unknown)
     return differences
+
+
+def _unknown(before: Inventory, after: Inventory) -> tuple[str, ...]:
+    """The steps with the same text in both, of which is not known what they build."""
+    old, new = before.options or {}, after.options or {}
+    return tuple(name for name in after.unknown if old.get(name) == new.get(name))
 
 
 def compare_files(before: Texts | None, after: Texts) -> Changes:
@@ -174,7 +196,9 @@ def compare_files(before: Texts | None, after: Texts) -> Changes:
     if before_number != after_number:
         number = Difference("build files", before_number, after_number)
         return msgspec.structs.replace(changes, whole=(*changes.whole, number))
-    return changes or Changes(whole=(Difference("only the formatting differs"),))
+    if changes:
+        return changes
+    return msgspec.structs.replace(changes, whole=(Difference("only the formatting differs"),))
 
 
 def new_file(references: Sequence[str]) -> Changes:
@@ -189,10 +213,29 @@ def _listed(texts: Texts | None) -> list[str]:
 
 
 def _whole_changes(before: Inventory, after: Inventory) -> Iterator[Difference]:
-    if before.repository != after.repository and before.images and after.images:
+    names = (before.repository, after.repository)
+    if names[0] != names[1] and None not in names and before.images and after.images:
         yield Difference("repository", before.repository, after.repository, rebuilds=True)
     if before.options is not None and after.options is not None:
-        yield from _mapping("", before.options, after.options)
+        for difference in _mapping("", before.options, after.options):
+            is_step = difference.what in (*before.unknown, *after.unknown)
+            yield _excerpt(difference) if is_step else difference
+
+
+def _excerpt(difference: Difference) -> Difference:
+    """A difference of two long texts, with only the part that differs."""
+    old, new = difference.before, difference.after
+    if old is None or new is None or max(len(old), len(new)) <= LONG:
+        return difference
+    pairs = enumerate(zip(old, new, strict=False))
+    start = next((index for index, (a, b) in pairs if a != b), min(len(old), len(new)))
+    first = max(0, start - LONG // 4)
+    return Difference(difference.what, _part(old, first), _part(new, first))
+
+
+def _part(text: str, first: int) -> str:
+    before, after = "…" if first else "", "…" if len(text) > first + LONG else ""
+    return f"{before}{text[first : first + LONG]}{after}"
 
 
 def _differences(

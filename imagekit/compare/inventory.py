@@ -5,83 +5,35 @@ It can be read from a plan, from any Cloud Build file, and from the record of a 
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
+from imagekit.compare.build_file import of_build, prefix_of
+from imagekit.compare.spec import ImageSpec, Inventory
 from imagekit.config.cloudbuild import CloudBuild
 from imagekit.docker.context import inside, made_of
-from imagekit.docker.names import common_repository, short_names
-from imagekit.document import cloudbuild
+from imagekit.docker.names import common_repository, short_names, tagged
+from imagekit.document import build_reader, cloudbuild
 from imagekit.document.build_files import merge
 from imagekit.document.cloudbuild import BUILDER
 from imagekit.document.split import split
-from imagekit.document.steps import (
-    PROGRAMS,
-    BuildArguments,
-    Kind,
-    build_arguments,
-    kind_of,
-    named,
-    test_files,
-)
 from imagekit.errors import LimitError
 from imagekit.planning.plan import Plan
-from imagekit.support.json_text import loads
 from imagekit.support.tree import Tree
 
-
-class ImageSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one image is built from. Image names are short if the repository is known."""
-
-    dockerfile: str
-    """The path of the Dockerfile."""
-    build_args: dict[str, str] = {}
-    """The build args, without the parent."""
-    parent: str | None = None
-    """The parent image in the same build."""
-    aliases: tuple[str, ...] = ()
-    """Further tags."""
-    test: tuple[str, ...] = ()
-    """The test files."""
-    options: dict[str, str] | None = None
-    """Other options of the build step; None if unknown."""
-    files: tuple[str, ...] = ()
-    """The Dockerfile and the files that it copies, relative to the root of the build."""
-
-
-class Inventory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The images of a build and what they are built from."""
-
-    repository: str | None = None
-    """The repository of all images; None if there are several, and then names are full."""
-    images: dict[str, ImageSpec] = {}
-    """The images by name, in build order."""
-    options: dict[str, str] | None = None
-    """The options of the build; None if unknown."""
-    files: dict[str, str] = {}
-    """The hash of each known file."""
-    order: str | None = None
-    """A hash of the steps and their order; None if unknown."""
-
-    def whole_names(self) -> Inventory:
-        """The same with the images' whole names."""
-        if self.repository is None:
-            return self
-        names = {short: f"{self.repository}:{short}" for short in self.images}
-        images = {
-            names[short]: msgspec.structs.replace(
-                image,
-                parent=names.get(image.parent or ""),
-                aliases=tuple(f"{self.repository}:{alias}" for alias in image.aliases),
-            )
-            for short, image in self.images.items()
-        }
-        return msgspec.structs.replace(self, repository=None, images=images)
+__all__ = [
+    "ImageSpec",
+    "Inventory",
+    "image_names",
+    "of_build",
+    "of_plan",
+    "of_rows",
+    "read",
+    "reference_names",
+    "with_files",
+]
 
 
 def of_plan(plan: Plan, options: CloudBuild) -> Inventory:
@@ -90,7 +42,8 @@ def of_plan(plan: Plan, options: CloudBuild) -> Inventory:
         parts = split(plan, options)
     except LimitError:
         parts = (plan,)
-    return _of_document(merge(cloudbuild.assemble(part, options) for part in parts))
+    documents = (cloudbuild.assemble(part, options) for part in parts)
+    return of_build(merge(map(build_reader.of_document, documents)))
 
 
 def read(*texts: str) -> Inventory | None:
@@ -99,28 +52,15 @@ def read(*texts: str) -> Inventory | None:
     Returns None if a text is not a Cloud Build file. Files of other generators are read, too,
     as far as their steps are understood.
     """
-    try:
-        parsed = [_parsed(text) for text in texts]
-    except INVALID:
-        return None
-    return of_parsed(*parsed)
-
-
-def of_parsed(*parsed: Any) -> Inventory | None:
-    """Like `read`, for files that are parsed already."""
-    try:
-        return _of_document(merge(map(_document, parsed)))
-    except INVALID:
-        return None
-
-
-INVALID = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
-"""What reading something else than a Cloud Build file raises."""
+    builds = [build_reader.read_leniently(text) for text in texts]
+    known = [build for build in builds if build is not None]
+    return of_build(merge(known)) if len(known) == len(builds) else None
 
 
 class _StepArgs(msgspec.Struct):
     """What tells which images a step builds."""
 
+    id: str = ""
     name: str = ""
     args: list[str] = []
     entrypoint: str | None = None
@@ -132,11 +72,23 @@ class _Steps(msgspec.Struct):
 
 def image_names(*texts: str) -> tuple[str, ...]:
     """The names of the images in `read(*texts)`, without reading what they are built from."""
-    return short_names(reference_names(*texts))
+    names = _plain_names(*texts)
+    return tuple((read(*texts) or Inventory()).images) if names is None else short_names(names)
 
 
 def reference_names(*texts: str) -> tuple[str, ...]:
     """The whole names of the images in build files; empty for a text that is not one."""
+    names = _plain_names(*texts)
+    if names is None:
+        return tuple((read(*texts) or Inventory()).whole_names().images)
+    return names
+
+
+def _plain_names(*texts: str) -> tuple[str, ...] | None:
+    """The whole names of the images in files as imagekit writes them.
+
+    None for a file that another generator may have written, which needs a closer look.
+    """
     try:
         builds = [
             (step, [args[i + 1] for i, arg in enumerate(args[:-1]) if arg == "-t"])
@@ -145,15 +97,14 @@ def reference_names(*texts: str) -> tuple[str, ...]:
             if (args := step.args)[:1] == ["build"]
         ]
         plain = all(
-            names and "$" not in names[0] and (step.name, step.entrypoint) == (BUILDER, None)
+            names
+            and "$" not in names[0]
+            and (step.id, step.name, step.entrypoint) == (tagged(names[0]), BUILDER, None)
             for step, names in builds
         )
     except msgspec.MsgspecError:
-        plain = False
-    if not plain:
-        # A file that another generator may have written needs a closer look.
-        return tuple((read(*texts) or Inventory()).whole_names().images)
-    return tuple(name for _, names in builds for name in names[:1])
+        return None
+    return tuple(name for _, names in builds for name in names[:1]) if plain else None
 
 
 def with_files(inventory: Inventory, tree: Tree) -> Inventory:
@@ -171,23 +122,6 @@ def with_files(inventory: Inventory, tree: Tree) -> Inventory:
         if path is not None and (hashed := tree.hash(path)) is not None:
             hashes[name] = hashed
     return msgspec.structs.replace(inventory, images=images, files=hashes)
-
-
-def _document(parsed: Any) -> dict[str, Any]:
-    if not isinstance(parsed["steps"], list):
-        raise TypeError("'steps' is no list")
-    return dict(parsed)
-
-
-def _parsed(text: str) -> Any:
-    if text.lstrip()[:1] == "{":
-        return loads(text)
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ValueError(error) from None
 
 
 def of_rows(document: Mapping[str, Any]) -> Inventory:
@@ -208,230 +142,7 @@ def of_rows(document: Mapping[str, Any]) -> Inventory:
     common = common_repository(
         [name for key, image in images.items() for name in (key, *image.aliases)]
     )
-    return Inventory(repository=common, images=_shortened(images, _prefix(common)))
-
-
-def _of_document(document: Mapping[str, Any]) -> Inventory:
-    raw = document["steps"]
-    values = {name: str(text) for name, text in (document.get("substitutions") or {}).items()}
-    steps = [
-        _step(fields, number, values) for number, fields in enumerate(raw) if fields.get("args")
-    ]
-    builds = [step for step in steps if step.kind == "build" and step.tags]
-    names = {name: None for step in builds for name in step.tags}
-    repository = common_repository(names)
-    images = _images(builds, steps, _prefix(repository), document)
-    known = {id(step.fields) for step in builds}
-    known |= {id(step.fields) for step in steps if _belongs(step, names)}
-    options = dict(_flat({k: v for k, v in document.items() if k not in PARTS}))
-    for number, fields in enumerate(raw):
-        if id(fields) not in known:
-            options[f"step {fields.get('id') or number + 1}"] = json.dumps(fields)
-    return Inventory(
-        repository=repository,
-        images=images,
-        options=dict(sorted(options.items())),
-        order=_order(document),
-    )
-
-
-def _prefix(repository: str | None) -> str:
-    """What names have in front if they are whole and are shown without."""
-    return f"{repository}:" if repository is not None else ""
-
-
-def _flat(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Options one by one, so that a change is of one and not of all."""
-    for name, value in options.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value if isinstance(value, str) else json.dumps(value)
-
-
-PARTS = ("steps", "images")
-"""What of a build file is told image by image."""
-
-
-class _Step(msgspec.Struct, gc=False):
-    """What a step of any Cloud Build file does with images."""
-
-    fields: Mapping[str, Any]
-    """The step in the file."""
-    id: str
-    """Its id, or "step N"."""
-    builder: str
-    """The builder image, without its digest."""
-    kind: Kind
-    """What it does with an image."""
-    tags: Sequence[str]
-    """The images that it builds, pushes, pulls or tests."""
-    needs: Sequence[str]
-    """The steps that it waits for."""
-    args: Sequence[str]
-    """Its arguments, with the file's own substitutions."""
-    build: BuildArguments
-    """What its arguments say if it is a build."""
-
-
-def _step(fields: Mapping[str, Any], number: int, values: Mapping[str, str]) -> _Step:
-    args = [*map(str, fields["args"])]
-    if "$" in "".join(args):
-        args = [_substituted(text, values) for text in args]
-    builder = str(fields.get("name", "")).partition("@")[0]
-    kind = kind_of(builder, args, fields.get("entrypoint"))
-    build = build_arguments(args) if kind == "build" else NO_BUILD
-    return _Step(
-        fields=fields,
-        id=str(fields.get("id") or f"step {number + 1}"),
-        builder=builder,
-        kind=kind,
-        tags=build.tags if kind == "build" else named(kind, args),
-        needs=[*map(str, fields.get("waitFor") or ())],
-        args=args,
-        build=build,
-    )
-
-
-NO_BUILD = BuildArguments()
-"""For steps that build nothing."""
-
-
-def _belongs(step: _Step, names: Mapping[str, None]) -> bool:
-    """Whether a step only pushes, pulls or tests images of the build.
-
-    A step with its own entrypoint or another builder may do anything.
-    """
-    if step.kind not in ("push", "pull", "test") or step.builder not in PROGRAMS:
-        return False
-    return step.fields.get("entrypoint") is None and all(tag in names for tag in step.tags)
-
-
-def _order(document: Mapping[str, Any]) -> str:
-    """A hash of the steps; it is compared only where the repository is the same."""
-    steps = [document["steps"], document.get("images")]
-    return hashlib.sha256(msgspec.json.encode(steps, order="sorted")).hexdigest()
-
-
-def _images(
-    builds: Sequence[_Step], steps: Sequence[_Step], prefix: str, document: Mapping[str, Any]
-) -> dict[str, ImageSpec]:
-    by_id = {step.id: step.tags[0] for step in builds}
-    by_id |= {step.id: step.tags[0] for step in steps if step.kind == "pull"}
-    pushed = _pushed(document, steps)
-    order = {name: place for place, step in enumerate(builds) for name in step.tags}
-    tests: dict[str, list[_Step]] = {}
-    for step in steps:
-        if step.kind == "test" and step.tags:
-            tests.setdefault(step.tags[0], []).append(step)
-    images: dict[str, ImageSpec] = {}
-    for step in builds:
-        tags = step.tags
-        parent = _parent(step, order, by_id)
-        options = _joined(_options(step, parent, by_id))
-        if pushed.isdisjoint(tags):
-            options["pushed"] = "no"
-        build_args, passed = _own_args(step.build.build_args, parent)
-        if passed not in ([], ["BASE_IMAGE"]):
-            options["parent passed as"] = ", ".join(passed)
-        images[tags[0].removeprefix(prefix)] = ImageSpec(
-            dockerfile=step.build.dockerfile_from(_directory(step)),
-            build_args=build_args,
-            parent=None if parent is None else parent.removeprefix(prefix),
-            aliases=tuple([tag.removeprefix(prefix) for tag in tags[1:]]),
-            test=tuple(_tests(tests[tags[0]])) if tags[0] in tests else (),
-            options=options,
-        )
-    return images
-
-
-def _directory(step: _Step) -> str:
-    return str(step.fields.get("dir") or ".")
-
-
-def _own_args(
-    build_args: Mapping[str, str], parent: str | None
-) -> tuple[dict[str, str], list[str]]:
-    """The build args without the parent, and the names of those that are the parent.
-
-    The one that enables BuildKit's inline cache is left out.
-    """
-    own, passed = {}, []
-    for name, value in build_args.items():
-        if value == parent:
-            passed.append(name)
-        elif name != INLINE_CACHE or value != "1":
-            own[name] = value
-    return own, passed
-
-
-INLINE_CACHE = cloudbuild.INLINE_CACHE.partition("=")[0]
-
-
-def _substituted(text: str, values: Mapping[str, str]) -> str:
-    """A text with the file's own substitutions applied; default substitutions are kept."""
-
-    def value(match: re.Match[str]) -> str:
-        return "$" if match[1] else values.get(match[2] or match[3], match[0])
-
-    return OWN_SUBSTITUTION.sub(value, text)
-
-
-OWN_SUBSTITUTION = re.compile(r"\$(?:(\$)|(_[A-Z0-9_]+)|\{(_[A-Z0-9_]+)\})")
-
-
-def _parent(step: _Step, order: Mapping[str, int], by_id: Mapping[str, str]) -> str | None:
-    """The parent in the same build: an image in the build args, or one that the step waits for."""
-    named = [value for value in step.build.build_args.values() if value in order]
-    if len(named) > 1:
-        return min(named, key=order.__getitem__)
-    return named[0] if named else next((by_id[n] for n in step.needs if n in by_id), None)
-
-
-def _pushed(document: Mapping[str, Any], steps: Iterable[_Step]) -> set[str]:
-    named = {str(name) for name in document.get("images") or ()}
-    return named | {name for step in steps if step.kind == "push" for name in step.tags}
-
-
-def _tests(tests: Iterable[_Step]) -> Iterator[str]:
-    for test in tests:
-        yield from test_files(test.args) or (" ".join(test.args),)
-
-
-def _options(
-    step: _Step, parent: str | None, by_id: Mapping[str, str]
-) -> Iterator[tuple[str, str]]:
-    """The options of a build step other than tags, Dockerfile and build args."""
-    for flag, value in step.build.options:
-        if flag == "--label":
-            name, _, text = value.partition("=")
-            yield f"label {name}", text
-        elif flag == "--cache-from" and value in step.tags:
-            yield "cache", "registry"
-        else:
-            yield flag, value
-    context = step.build.context_from(_directory(step))
-    if context != ".":
-        yield "context", context
-    if step.builder != BUILDER:
-        yield "builder", step.builder
-    waits = [by_id.get(name, name) for name in step.needs]
-    if waits != ["-" if parent is None else parent]:
-        yield "waits for", ", ".join(waits) or "everything before"
-    for name in step.fields:
-        if name not in KNOWN:
-            yield name, json.dumps(step.fields[name])
-
-
-KNOWN = frozenset(("id", "name", "args", "waitFor", "dir"))
-"""The fields of a step that are read here; any other is an option as it stands."""
-
-
-def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    joined: dict[str, str] = {}
-    for name, value in pairs:
-        joined[name] = f"{joined[name]}, {value}" if name in joined else value
-    return joined
+    return Inventory(repository=common, images=_shortened(images, prefix_of(common)))
 
 
 def _shortened(images: Mapping[str, ImageSpec], prefix: str) -> dict[str, ImageSpec]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from imagekit.compare.changes import NOTHING, Changes, Difference
-from imagekit.errors import counted
+from imagekit.errors import counted, listed
 from imagekit.support.markdown import text as _text
 
 MARKS = {"added": "+", "removed": "-", "changed": "~", "rebuilt": "↻", "build": "~"}
@@ -57,20 +57,34 @@ def _row(kind: str, name: str, difference: Difference) -> Row:
     return Row(kind, name, difference.what, before, after)
 
 
-def nothing(before: str, after: str) -> str:
-    """The message for two builds that are the same."""
+def nothing(before: str, after: str, unknown: Sequence[str] = ()) -> str:
+    """The message for two builds that are the same; `unknown` is that of the changes."""
+    if unknown:
+        return f"no known change between {before} and {after}; {not_known(unknown)}"
     return f"no change: {before} and {after} describe the same images"
+
+
+def not_known(unknown: Sequence[str]) -> str:
+    """What cannot be told of two builds, on one line."""
+    is_one = len(unknown) == 1
+    verb, text = ("is", "its text has") if is_one else ("are", "their texts have")
+    return f"{listed(unknown)} {verb} not understood; {text} not changed"
 
 
 def as_json(changes: Changes, before: str, after: str) -> str:
     """The changes as JSON; `build` has the differences outside the images."""
     values = msgspec.to_builtins(changes)
     values["build"] = values.pop("whole")
+    if not changes.unknown:
+        del values["unknown"]
     return json.dumps({"before": before, "after": after, **values}, indent=2, ensure_ascii=False)
 
 
 def markdown(changes: Changes, before: str, after: str) -> str:
     """The changes for a pull request: a summary, a table, and the rebuilt images folded."""
+    if not changes and changes.unknown:
+        title = f"No known change between {_code(before)} and {_code(after)}."
+        return f"{title} {_not_known(changes)}\n"
     if not changes:
         return f"No change: {_code(before)} and {_code(after)} describe the same images.\n"
     title = f"**{_summary(changes)}** from {_code(before)} to {_code(after)}"
@@ -94,7 +108,14 @@ def markdown(changes: Changes, before: str, after: str) -> str:
         )
         number = counted(len(changes.rebuilt), "image")
         parts.append(_folded(f"{number} rebuilt as a consequence", list(lines)))
+    if changes.unknown:
+        parts.append(_not_known(changes))
     return "\n\n".join(parts) + "\n"
+
+
+def _not_known(changes: Changes) -> str:
+    text = _text(not_known(changes.unknown))
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _folded(title: str, lines: list[str]) -> str:

@@ -137,6 +137,12 @@ def registry_of(url: str) -> Registry | None:
     return None
 
 
+def tagged(name: str) -> str:
+    """An image's name with its tag, which is `latest` if none is given."""
+    last = name.rpartition("/")[2]
+    return name if ":" in last or "@" in last else f"{name}:latest"
+
+
 def common_repository(references: Collection[str]) -> str | None:
     """The repository of all references; None if there are several, or a reference has no tag."""
     repositories = {LAST_TAG.sub("", reference) for reference in references}

@@ -7,9 +7,11 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import msgspec
+
 from imagekit.config.schema import Config
 from imagekit.document import cloudbuild
-from imagekit.document.limits import Document
+from imagekit.document.build_reader import FileBuild
 from imagekit.document.split import path_length, split, step_count
 from imagekit.planning.plan import Plan
 
@@ -126,27 +128,25 @@ def listed(document: Any) -> list[str] | None:
     return [str(name) for name in names] if fine else None
 
 
-def merge(documents: Iterable[Document]) -> Document:
+def merge(builds: Iterable[FileBuild]) -> FileBuild:
     """Merge build files, in order, into one build without pull steps.
 
     Options of the whole build are taken from the first file.
     """
-    several = list(documents)
-    steps = [step for document in several for step in document["steps"]]
-    pulls = {step.get("id") for step in steps if step.get("args", [])[:1] == ["pull"]}
-    builds = {step.get("id") for step in steps} if pulls else set()
-    pulled = {name: built for name in pulls if (built := str(name).removesuffix("-pull")) in builds}
-    if pulled:
-        steps = [
-            {**step, "waitFor": [pulled.get(name, name) for name in step["waitFor"]]}
-            if "waitFor" in step
-            else step
-            for step in steps
-            if step.get("id") not in pulled
-        ]
-    build = several[0] | {"steps": steps}
-    if images := [name for document in several for name in document.get("images") or ()]:
-        build["images"] = images
-    # Each has only those that it uses.
-    given = {k: v for one in several for k, v in (one.get("substitutions") or {}).items()}
-    return build | ({"substitutions": given} if given else {})
+    several = list(builds)
+    if len(several) == 1:
+        return several[0]
+    steps = [step for build in several for step in build.steps]
+    pulls = {s.id for s in steps if s.args[:1] == ["pull"] and s.id.endswith("-pull")}
+    built = {step.id for step in steps} if pulls else set()
+    pulled = {name: own for name in pulls if (own := name.removesuffix("-pull")) in built}
+    kept = [step for step in steps if step.id not in pulled]
+    for step in kept if pulled else ():
+        step.wait_for = [pulled.get(name, name) for name in step.wait_for]
+    return msgspec.structs.replace(
+        several[0],
+        steps=kept,
+        images=[name for build in several for name in build.images],
+        # Each has only those that it uses.
+        substitutions={k: v for build in several for k, v in build.substitutions.items()},
+    )

@@ -1,4 +1,4 @@
-"""Read the steps of any Cloud Build file.
+"""The steps of any Cloud Build file, with the values of its substitutions.
 
 Schema: cloud.google.com/build/docs/build-config-file-schema.
 """
@@ -6,37 +6,24 @@ Schema: cloud.google.com/build/docs/build-config-file-schema.
 from __future__ import annotations
 
 import functools
-import itertools
-import posixpath
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from imagekit.document import build_reader, docker_args
+from imagekit.document.build_reader import FileBuild, FileStep, Read, Volume, seconds
 from imagekit.document.cloudbuild import BUILDER, STRUCTURE_TEST
-from imagekit.errors import BuildFileError, Problem, did_you_mean
+from imagekit.document.docker_args import Action, Arguments, Kind
+from imagekit.document.substitutions import Missing, Substitutions, references
+from imagekit.errors import BuildFileError, Path, Problem, did_you_mean
 
-Kind = Literal["build", "test", "push", "pull", "other"]
-
-SWITCHES = {
-    *("--pull", "--no-cache", "--rm", "--force-rm", "--squash", "--compress", "--quiet", "-q"),
-    *("--push", "--load", "--disable-content-trust"),
-}
-"""Options of `docker build` without a value (docs.docker.com/reference/cli/docker/image/build)."""
-
-WITH_VALUE = {"-t", "--tag", "-f", "--file", "--build-arg", "--label"}
-"""Options of `docker build` whose value may begin with a dash."""
+__all__ = ["BUILDER", "STRUCTURE_TEST", "Build", "Kind", "Step", "parse", "read", "references"]
 
 PROGRAMS = {BUILDER: "docker", STRUCTURE_TEST: "container-structure-test"}
 """The builders that can run locally, each with its program."""
 
-BUILT_IN = {
-    *("PROJECT_ID", "PROJECT_NUMBER", "BUILD_ID", "LOCATION", "TRIGGER_NAME", "REPO_NAME"),
-    *("REPO_FULL_NAME", "BRANCH_NAME", "TAG_NAME", "REF_NAME", "REVISION_ID", "COMMIT_SHA"),
-    *("SHORT_SHA", "SERVICE_ACCOUNT", "SERVICE_ACCOUNT_EMAIL", "TRIGGER_BUILD_CONFIG_PATH"),
-}
-"""The built-in substitutions of Cloud Build, which may be empty."""
+NO_BUILD = Arguments()
+"""For steps that build nothing."""
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, dict=True):
@@ -46,12 +33,20 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Its id, or "step N" if the file gives none."""
     builder: str
     """The builder image, without tag and digest."""
+    image: str = ""
+    """The builder image as the file has it."""
     args: tuple[str, ...] = ()
     """The arguments, with substitutions applied."""
     entrypoint: str | None = None
     """The program that replaces the builder's entrypoint."""
+    script: str | None = None
+    """The script that the step runs instead of arguments."""
     env: dict[str, str] = {}
     """The environment variables."""
+    secret_env: tuple[str, ...] = ()
+    """The names of the environment variables that are secrets."""
+    volumes: tuple[Volume, ...] = ()
+    """The volumes that it shares with other steps."""
     dir: str = "."
     """The working directory, relative to the root of the build."""
     needs: tuple[str, ...] = ()
@@ -69,26 +64,32 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return self.id if self.id.startswith("step ") else f"step {self.id}"
 
     @functools.cached_property
-    def kind(self) -> Kind:
-        """The kind of the step: what it does with an image."""
-        return kind_of(self.builder, self.args, self.entrypoint)
+    def action(self) -> Action:
+        """What the step does with images."""
+        if self.script is not None:
+            return Action()
+        return docker_args.action(self.builder, self.args, self.entrypoint)
 
-    @functools.cached_property
+    @property
+    def kind(self) -> Kind:
+        """The kind of the step: what docker or the tests of a structure do with an image."""
+        is_other = self.action.kind == "build" and not self.action.verb
+        return "other" if is_other else self.action.kind
+
+    @property
     def tags(self) -> tuple[str, ...]:
         """The images that a step builds, pushes, pulls or tests."""
-        if self.kind == "build":
-            return tuple(self.docker_build.tags)
-        return named(self.kind, self.args)
+        return () if self.kind == "other" else tuple(self.action.images)
 
-    @functools.cached_property
-    def docker_build(self) -> BuildArguments:
+    @property
+    def docker_build(self) -> Arguments:
         """What the arguments of a build step say."""
-        return build_arguments(self.args)
+        return self.action.build or NO_BUILD
 
     @property
     def test_files(self) -> tuple[str, ...]:
         """The configuration files of a test step, relative to the step's directory."""
-        return test_files(self.args)
+        return docker_args.test_files(self.args)
 
     @property
     def build_args(self) -> dict[str, str]:
@@ -106,110 +107,6 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return self.docker_build.dockerfile_from(self.dir)
 
 
-KINDS: Mapping[str, Kind] = {"build": "build", "push": "push", "pull": "pull"}
-
-
-def kind_of(builder: str, args: Sequence[str], entrypoint: str | None) -> Kind:
-    """The kind of a step with this builder (without tag and digest) and these arguments."""
-    if builder == STRUCTURE_TEST:
-        return "test"
-    return KINDS.get(args[0], "other") if args and entrypoint is None else "other"
-
-
-def named(kind: Kind, args: Sequence[str]) -> tuple[str, ...]:
-    """The images that the arguments of a step other than a build name."""
-    if kind == "test":
-        return _values(args, "--image", "-i")
-    return tuple(args[1:2]) if kind in ("push", "pull") else ()
-
-
-def test_files(args: Sequence[str]) -> tuple[str, ...]:
-    """The configuration files in the arguments of container-structure-test."""
-    return _values(args, "--config", "-c")
-
-
-def _values(args: Sequence[str], *flags: str) -> tuple[str, ...]:
-    """The values of the arguments with one of these flags, `--flag value` or `--flag=value`."""
-    values = []
-    for arg, following in itertools.pairwise((*args, "")):
-        flag, equals, value = arg.partition("=")
-        if flag in flags and (equals or following):
-            values.append(value if equals else following)
-    return tuple(values)
-
-
-class BuildArguments(msgspec.Struct, gc=False):
-    """What the arguments of `docker build` say."""
-
-    tags: list[str] = []
-    """The names of the image."""
-    dockerfile: str | None = None
-    """The path of the Dockerfile; None for the one in the context."""
-    build_args: dict[str, str] = {}
-    """The build args."""
-    options: list[tuple[str, str]] = []
-    """Every other option with its value, "yes" for a switch."""
-    context: str = "."
-    """The build context."""
-
-    def context_from(self, directory: str) -> str:
-        """The path of the context, for a step that runs in this directory."""
-        return _joined(directory, self.context)
-
-    def dockerfile_from(self, directory: str) -> str:
-        """The path of the Dockerfile, for a step that runs in this directory."""
-        if self.dockerfile is None:
-            return _joined(self.context_from(directory), "Dockerfile")
-        return _joined(directory, self.dockerfile)
-
-
-TAGS, DOCKERFILE = ("-t", "--tag"), ("-f", "--file")
-
-
-def build_arguments(args: Sequence[str]) -> BuildArguments:
-    """Read the arguments of `docker build`, the first of which is `build`.
-
-    Docker accepts options before and after the context. An unknown option has a value unless
-    another option follows.
-    """
-    read = BuildArguments()
-    at, end = 1, len(args)
-    while at < end:
-        flag = args[at]
-        at += 1
-        if flag in WITH_VALUE:
-            if at == end:
-                break
-            value = args[at]
-            at += 1
-        elif not flag.startswith("-") or flag == "-":
-            read.context = flag
-            continue
-        elif "=" in flag:
-            flag, _, value = flag.partition("=")
-        elif flag in SWITCHES or at == end or args[at].startswith("-"):
-            value = "yes"
-        else:
-            value = args[at]
-            at += 1
-        if flag == "--build-arg":
-            name, _, text = value.partition("=")
-            read.build_args[name] = text
-        elif flag in TAGS:
-            read.tags.append(value)
-        elif flag in DOCKERFILE:
-            read.dockerfile = value
-        else:
-            read.options.append((flag, value))
-    return read
-
-
-@functools.lru_cache(maxsize=1_000)
-def _joined(folder: str, path: str) -> str:
-    # A build has few paths, and each is used by many steps.
-    return posixpath.normpath(posixpath.join(folder, path))
-
-
 class Build(msgspec.Struct, frozen=True, kw_only=True):
     """A build."""
 
@@ -225,92 +122,150 @@ def read(text: str, name: str, substitutions: Mapping[str, str] | None = None) -
     `substitutions` are values for `$NAME` and override those in the file. Raises BuildFileError
     with everything that is invalid or not supported locally.
     """
-    build, problems = parse(text, name, substitutions)
-    if problems:
-        raise BuildFileError(list(dict.fromkeys(problems)))
+    found, resolving = _parsed(text, name, substitutions)
+    build = resolving.build()
+    if problems := [*found.problems, *resolving.problems]:
+        raise BuildFileError(build_reader.located(found.source, problems))
     return build
 
 
 def parse(
-    text: str, name: str, substitutions: Mapping[str, str] | None = None
+    text: str, name: str, substitutions: Mapping[str, str] | None = None, *, keep: bool = False
 ) -> tuple[Build, list[Problem]]:
     """Like `read`, but return what is not supported locally as a list of problems.
 
-    Raises BuildFileError if the text is not a Cloud Build file.
+    With `keep`, substitutions without a value are left as they are. Raises BuildFileError if the
+    text is not a Cloud Build file.
     """
-    import yaml
-
-    try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise BuildFileError([Problem(message=f"{name}: not well-formed: {error}")]) from None
-    raw = document.get("steps") if isinstance(document, dict) else None
-    if not isinstance(raw, list) or not raw or not all(isinstance(s, dict) for s in raw):
-        raise BuildFileError([Problem(message=f"{name}: not a Cloud Build file: it has no steps")])
-    problems = list(_type_errors(document, name))
-    if problems:
-        raise BuildFileError(problems)
-    own = document.get("substitutions") or {}
-    values = dict.fromkeys(BUILT_IN, "") | own | dict(substitutions or {})
-    substitute = _Substitution({key: str(value) for key, value in values.items()}, problems)
-    options = document.get("options") or {}
-    env = _env(options.get("env") or [], substitute)
-    steps: list[Step] = []
-    for number, step in enumerate(raw):
-        steps.append(_step(step, number, tuple(steps), env, substitute))
-    problems += [p for step, fields in zip(steps, raw, strict=True) for p in _check(step, fields)]
-    problems += _check_order(tuple(steps))
-    images = [substitute(str(name)) for name in document.get("images") or ()]
-    own = tuple(steps)
-    steps += [_final_push(image, own) for image in images]
-    return Build(steps=tuple(steps), timeout=_seconds(document.get("timeout"))), problems
+    found, resolving = _parsed(text, name, substitutions, "keep" if keep else "error")
+    if found.problems:
+        raise BuildFileError(build_reader.located(found.source, found.problems))
+    build = resolving.build()
+    return build, build_reader.located(found.source, resolving.problems)
 
 
-def _type_errors(document: dict[str, Any], name: str) -> Iterator[Problem]:
-    """Fields of a wrong type that the parser cannot handle."""
-    for field in ("substitutions", "options"):
-        if not isinstance(document.get(field) or {}, dict):
-            yield Problem(message=f"{name}: {field!r} must be a mapping")
-    if not isinstance(document.get("images") or [], list):
-        yield Problem(message=f"{name}: 'images' must be a list")
-    for number, step in enumerate(document["steps"], start=1):
-        for field in ("args", "env", "waitFor", "allowExitCodes"):
-            if not isinstance(step.get(field) or [], list):
-                yield Problem(message=f"{name}: {field!r} of step {number} must be a list")
-        codes = step.get("allowExitCodes") or []
-        if isinstance(codes, list) and not all(isinstance(code, int) for code in codes):
-            yield Problem(message=f"{name}: 'allowExitCodes' of step {number} must be numbers")
+def _parsed(
+    text: str,
+    name: str,
+    substitutions: Mapping[str, str] | None,
+    missing: Missing = "error",
+) -> tuple[Read, _Resolving]:
+    found = build_reader.read_all(text, name)
+    return found, _Resolving(found.build, substitutions or {}, missing)
 
 
-def references(text: str) -> set[str]:
-    """The names of all substitutions in the text of a build file."""
-    matches = _Substitution.pattern.finditer(text)
-    return {name for match in matches if (name := match[2] or match[3])}
+def of_foreign(text: str) -> Build:
+    """The steps of a build that Cloud Build describes, which may have fields of newer versions."""
+    build = build_reader.read_leniently(text) or FileBuild([])
+    return _Resolving(build, {}, "keep").build()
 
 
-def _step(
-    raw: dict[str, Any],
-    number: int,
-    before: tuple[Step, ...],
-    env: dict[str, str],
-    substitute: _Substitution,
-) -> Step:
-    earlier = [step.id for step in before]
-    wait_for = raw.get("waitFor")
-    # Without waitFor, a step waits for all earlier steps.
-    needs = earlier if not wait_for else [name for name in wait_for if name != "-"]
-    return Step(
-        id=str(raw.get("id") or f"step {number + 1}"),
-        builder=re.sub(r"(:[\w.-]+|@sha256:\w+)$", "", str(raw.get("name", ""))),
-        args=tuple(substitute(str(arg)) for arg in raw.get("args") or ()),
-        entrypoint=raw.get("entrypoint"),
-        env=env | _env(raw.get("env") or [], substitute),
-        dir=substitute(str(raw.get("dir") or ".")),
-        needs=tuple(needs),
-        timeout=_seconds(raw.get("timeout")),
-        allow_failure=bool(raw.get("allowFailure")),
-        allow_exit_codes=tuple(int(code) for code in raw.get("allowExitCodes") or ()),
-    )
+class _Resolving:
+    """Applies substitutions and defaults to a build, and notes what is wrong or unsupported."""
+
+    def __init__(self, build: FileBuild, given: Mapping[str, str], missing: Missing) -> None:
+        self.file = build
+        self.problems: list[Problem] = []
+        self.substitute = Substitutions(
+            build.substitutions | dict(given),
+            dynamic=build.is_dynamic,
+            missing="empty" if build.is_loose and missing == "error" else missing,
+        )
+
+    def build(self) -> Build:
+        """The build with all values."""
+        steps: list[Step] = []
+        for number, fields in enumerate(self.file.steps):
+            steps.append(self._step(fields, number, steps))
+        self._check_order(steps)
+        images = self._texts(self.file.images, ("images",))
+        own = tuple(steps)
+        steps += [_final_push(image, own) for image in images]
+        return Build(steps=tuple(steps), timeout=seconds(self.file.timeout))
+
+    def _report(self, message: str, path: Path) -> None:
+        self.problems.append(Problem(message=message, path=path))
+
+    def _text(self, text: str, path: Path) -> str:
+        if "$" not in text:
+            return text
+        replaced = self.substitute(text)
+        for message in self.substitute.problems:
+            self._report(message, path)
+        self.substitute.problems.clear()
+        return replaced
+
+    def _texts(self, texts: Sequence[str], path: Path) -> tuple[str, ...]:
+        return tuple([self._text(text, (*path, i)) for i, text in enumerate(texts)])
+
+    def _step(self, fields: FileStep, number: int, before: Sequence[Step]) -> Step:
+        path = ("steps", number)
+        image = self._text(fields.name, (*path, "name"))
+        wait_for = self._texts(fields.wait_for, (*path, "waitFor"))
+        # Without waitFor, a step waits for all earlier steps.
+        needs = [one for one in wait_for if one != "-"] if wait_for else [s.id for s in before]
+        options = self.file.options
+        shared = [Volume(**volume) for volume in options.get("volumes", ())]
+        step = Step(
+            id=self._text(fields.id, (*path, "id")) or f"step {number + 1}",
+            builder=docker_args.without_tag(image),
+            image=image,
+            args=self._texts(fields.args, (*path, "args")),
+            entrypoint=self._text(fields.entrypoint, (*path, "entrypoint")) or None,
+            script=fields.script or None,
+            env=self._env(fields, path),
+            secret_env=tuple(dict.fromkeys([*options.get("secretEnv", ()), *fields.secret_env])),
+            volumes=(*shared, *fields.volumes),
+            dir=self._text(fields.dir, (*path, "dir")) or ".",
+            needs=tuple(needs),
+            timeout=seconds(fields.timeout),
+            allow_failure=fields.allow_failure,
+            allow_exit_codes=tuple(fields.allow_exit_codes),
+        )
+        self._check(step, fields, path)
+        return step
+
+    def _env(self, fields: FileStep, path: Path) -> dict[str, str]:
+        options = self.file.options
+        is_mapped = fields.automap_substitutions
+        if is_mapped is None:
+            is_mapped = options.get("automapSubstitutions", False)
+        env = self.substitute.environment() if is_mapped else {}
+        texts = self._texts(options.get("env", ()), ("options", "env"))
+        texts += self._texts(fields.env, (*path, "env"))
+        return env | {name: value for name, _, value in (text.partition("=") for text in texts)}
+
+    def _check(self, step: Step, fields: FileStep, path: Path) -> None:
+        """Note what cannot run here."""
+        if fields.name and step.builder not in PROGRAMS:
+            known = " and ".join(PROGRAMS)
+            message = f"builder {step.builder!r} cannot run here; supported: {known}"
+            self._report(f"{step.display_name}: {message}", (*path, "name"))
+        for field in UNSUPPORTED:
+            if not getattr(step, field):
+                continue
+            key = build_reader.STEP_KEYS[field]
+            is_own = getattr(fields, field)
+            where = f"{step.display_name}: " if is_own else "options: "
+            at = (*path, key) if is_own else ("options", key)
+            self._report(f"{where}{key!r} is not supported here", at)
+
+    def _check_order(self, steps: Sequence[Step]) -> None:
+        earlier: set[str] = set()
+        for number, step in enumerate(steps):
+            path = ("steps", number)
+            if step.id in earlier:
+                self._report(f"duplicate step id {step.id}", (*path, "id"))
+            for index, name in enumerate(step.needs):
+                if name not in earlier:
+                    near = did_you_mean(name, earlier)
+                    message = f"{step.display_name} waits for {name}, which is not earlier{near}"
+                    self._report(message, (*path, "waitFor", index))
+            earlier.add(step.id)
+
+
+UNSUPPORTED = ("script", "secret_env", "volumes")
+"""Fields of a step that are not supported locally."""
 
 
 def _final_push(image: str, steps: tuple[Step, ...]) -> Step:
@@ -318,70 +273,4 @@ def _final_push(image: str, steps: tuple[Step, ...]) -> Step:
     needs = tuple(step.id for step in steps if step.kind != "push")
     ids = {step.id for step in steps}
     name = f"{image}-push" if f"{image}-push" not in ids else f"{image}-push-at-the-end"
-    return Step(id=name, builder=BUILDER, args=("push", image), needs=needs)
-
-
-def _env(lines: list[str], substitute: _Substitution) -> dict[str, str]:
-    pairs = (substitute(str(line)).partition("=") for line in lines)
-    return {name: value for name, _, value in pairs}
-
-
-def _seconds(text: Any) -> float | None:
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)s", str(text))
-    return float(match[1]) if match else None
-
-
-class _Substitution:
-    """Replaces Cloud Build's `$NAME`, `${NAME}` and `$$`."""
-
-    pattern = re.compile(r"\$(?:(\$)|([A-Z_][A-Z0-9_]*)|\{([A-Z_][A-Z0-9_]*)\}|(\{[^}]*\}))")
-
-    def __init__(self, values: dict[str, str], problems: list[Problem]) -> None:
-        self.values = values
-        self.problems = problems
-
-    def __call__(self, text: str) -> str:
-        return self.pattern.sub(self._replacement, text)
-
-    def _replacement(self, match: re.Match[str]) -> str:
-        dollar, *names, unsupported = match.groups()
-        name = names[0] or names[1]
-        if dollar:
-            return "$"
-        if unsupported:
-            message = (
-                f"{match[0]}: bash-style substitutions are not supported here; write ${{NAME}}"
-            )
-            self.problems.append(Problem(message=message))
-        elif name not in self.values:
-            near = did_you_mean(name, self.values)
-            message = f"substitution ${name} has no value{near}; use --substitution {name}=…"
-            self.problems.append(Problem(message=message))
-        return self.values.get(name, "")
-
-
-UNSUPPORTED = ("script", "secretEnv", "volumes", "automapSubstitutions")
-"""Fields of a step that are not supported locally."""
-
-
-def _check(step: Step, raw: dict[str, Any]) -> Iterator[Problem]:
-    if step.builder not in PROGRAMS:
-        known = " and ".join(PROGRAMS)
-        message = (
-            f"{step.display_name}: builder {step.builder!r} cannot run here; supported: {known}"
-        )
-        yield Problem(message=message)
-    for field in UNSUPPORTED:
-        if raw.get(field):
-            yield Problem(message=f"{step.display_name}: {field!r} is not supported here")
-
-
-def _check_order(steps: tuple[Step, ...]) -> Iterator[Problem]:
-    earlier: set[str] = set()
-    for step in steps:
-        if step.id in earlier:
-            yield Problem(message=f"duplicate step id {step.id}")
-        for name in step.needs:
-            if name not in earlier:
-                yield Problem(message=f"{step.display_name} waits for {name}, which is not earlier")
-        earlier.add(step.id)
+    return Step(id=name, builder=BUILDER, image=BUILDER, args=("push", image), needs=needs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 import shlex
 import shutil
 import subprocess
@@ -46,6 +47,12 @@ def commit(directory: pathlib.Path) -> str | None:
         return None
     changed = output(directory, "status", "--porcelain", "--untracked-files=no")
     return f"{head}-dirty" if changed else head
+
+
+def repository_name(address: str, *, whole: bool = False) -> str:
+    """The name of the repository at an address, with its owner if `whole`."""
+    path = re.sub(r"^([a-z+]+://[^/]*/|[^/:]*:)", "", address).strip("/").removesuffix(".git")
+    return path if whole else path.rpartition("/")[2]
 
 
 def merge(mine: bytes, base: bytes, theirs: bytes, labels: tuple[str, str, str]) -> Merged | None:

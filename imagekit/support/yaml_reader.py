@@ -1,7 +1,9 @@
 """Read YAML or JSON into plain values, and find the position of a value when it is needed.
 
 Values are dicts, lists, text, `Null` and `Unsupported`. Nothing else: every scalar is the text in
-the file. Positions cost more than values, so they are looked up only for a problem.
+the file. If a file is read with types, a number, truth value or date without quotes is a `Typed`
+text, and merge keys are applied. Positions cost more than values, so they are looked up only for a
+problem.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import bisect
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -18,6 +20,7 @@ from imagekit.errors import ConfigError, Path, Place, Problem
 from imagekit.support.json_positions import positions
 
 YAML = "tag:yaml.org,2002:"
+MERGE = YAML + "merge"
 PLAIN_TAGS = {YAML + kind for kind in ("str", "int", "float", "bool", "timestamp", "value")}
 NULLS = {"", "~", "null", "Null", "NULL"}
 MAX_EXACT = 100_000
@@ -49,11 +52,69 @@ class Unsupported(str):
     __slots__ = ()
 
 
+class Typed(str):
+    """A scalar that is no text to YAML or JSON, as written, such as `3.10`, `yes`, `2026-01-31`."""
+
+    __slots__ = ()
+    kind = ""
+    """What it is, in words."""
+
+
+class Integer(Typed):
+    """An integer."""
+
+    __slots__ = ()
+    kind = "number"
+
+
+class Float(Typed):
+    """A number with a fraction or an exponent."""
+
+    __slots__ = ()
+    kind = "number"
+
+
+class Boolean(Typed):
+    """A truth value."""
+
+    __slots__ = ()
+    kind = "truth value"
+
+    @property
+    def value(self) -> bool:
+        """What it says."""
+        return self.lower() in ("true", "yes", "on", "y")
+
+
+class Date(Typed):
+    """A date, or a date and a time."""
+
+    __slots__ = ()
+    kind = "date"
+
+
+TYPES: dict[str, type[Typed]] = {
+    YAML + "int": Integer,
+    YAML + "float": Float,
+    YAML + "bool": Boolean,
+    YAML + "timestamp": Date,
+}
+"""The class of each scalar that is no text, by its tag."""
+
+SINGLE_LETTERS = ("y", "Y", "n", "N")
+"""Truth values of YAML 1.1 (yaml.org/type/bool.html) that PyYAML takes for text."""
+
+WITHOUT_DOT = re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+")
+"""A number that is one to other readers, and text to PyYAML."""
+
+
 class Mapping(dict[str, Any]):
     """A mapping in YAML."""
 
     problems: Any = ()
     """The invalid keys: for each a message, the key if it is text, and its position."""
+    merged: Any = ()
+    """The mappings under its merge key, of which the first has precedence."""
 
 
 class Source:
@@ -132,11 +193,7 @@ class Source:
         if isinstance(node.value, str):
             return None, None
         if node.id == "mapping":
-            if id(node) not in self._keys:
-                # Of duplicate keys, the first is used.
-                pairs = ((clean(k.value), (k, v)) for k, v in node.value if k.id == "scalar")
-                self._keys[id(node)] = dict(reversed(list(pairs)))
-            keys = self._keys[id(node)]
+            keys = self._keys_of(node)
             key = str(part)
             key = key if key in keys else self.renamed.get(key, key)
             pair: tuple[Any, Any] = keys.get(key, (None, None))
@@ -144,6 +201,21 @@ class Source:
         if isinstance(part, int) and part < len(node.value):
             return None, node.value[part]
         return None, None
+
+    def _keys_of(self, node: Any) -> dict[str, Any]:
+        """The nodes of the keys and values of a mapping, with those that are merged into it."""
+        if id(node) not in self._keys:
+            # Of duplicate keys, the first is used.
+            scalars = [(k, v) for k, v in node.value if k.id == "scalar"]
+            keys = self._keys[id(node)] = dict(
+                reversed([(clean(k.value), (k, v)) for k, v in scalars])
+            )
+            for key, value in scalars:
+                if key.tag == MERGE:
+                    for other in value.value if value.id == "sequence" else [value]:
+                        if other.id == "mapping":
+                            keys |= {**self._keys_of(other), **keys}
+        return self._keys[id(node)]
 
     def _starts(self) -> list[int]:
         """The index of each line's first character."""
@@ -179,34 +251,50 @@ class JsonSource(Source):
         return index
 
 
-def parse(data: bytes, name: str) -> Source:
+class Form(msgspec.Struct, frozen=True):
+    """What a file is, in messages, and how it is read."""
+
+    noun: str
+    """What it is, with its article."""
+    needs: str
+    """What it must have."""
+    typed: bool = False
+    """Whether scalars that are no text are told apart, merge keys are applied, and JSON may have
+    every character that it allows."""
+
+
+CONFIG = Form("a config", "'images'")
+
+
+def parse(data: bytes, name: str, form: Form = CONFIG) -> Source:
     """Parse a YAML or JSON file; `name` is its name in messages.
 
     Raises ConfigError, with the position, if the text is not valid UTF-8, is not valid YAML or
     JSON, is empty, or is not a mapping.
     """
     text = _decode_utf8(data, name)
-    # The large class takes longer to compile than a small file to read.
-    others = "" if text.isascii() else NOT_ASCII
-    if forbidden := re.search(FORBIDDEN.format(others), text):
-        raise _forbidden(name, text, forbidden.start())
     is_json = text.lstrip()[:1] in ("{", "[")
-    value = _from_json(text) if is_json else None
+    value = _from_json(text, form) if is_json else None
+    if value is None or not form.typed:
+        # The large class takes longer to compile than a small file to read.
+        others = "" if text.isascii() else NOT_ASCII
+        if forbidden := re.search(FORBIDDEN.format(others), text):
+            raise _forbidden(name, text, forbidden.start(), form)
     kind = Source if value is None else JsonSource
     if value is None:
         try:
-            value = _from_yaml(text, name, is_json=is_json)
+            value = _from_yaml(text, name, form, is_json=is_json)
         except ConfigError:
             if not is_json or "\t" not in text:
                 raise
             # JSON allows tabs between tokens, and YAML does not.
             text = text.replace("\t", " ")
-            value = _from_yaml(text, name, is_json=True)
+            value = _from_yaml(text, name, form, is_json=True)
     if value is None:
-        raise _one_problem("the file is empty; a config must have 'images'", name, text)
+        raise _one_problem(f"the file is empty; {form.noun} must have {form.needs}", name, text)
     if not isinstance(value, dict):
         what = "a list" if isinstance(value, list) else "text"
-        message = f"a config must be a mapping, not {what}"
+        message = f"{form.noun} must be a mapping, not {what}"
         raise ConfigError([kind(name, text, {}).locate(Problem(message=message))])
     return kind(name, text, value)
 
@@ -223,14 +311,19 @@ def _decode_utf8(data: bytes, name: str) -> str:
 # ---- JSON
 
 
-def _from_json(text: str) -> Any:
+def _from_json(text: str, form: Form) -> Any:
     """The value of a JSON text; None if it is not valid, or if only the YAML parser can explain it.
 
     Numbers are the text in the file, so that 3.10 is not 3.1.
     """
+    number, fraction = (Integer, Float) if form.typed else (str, str)
     try:
         return json.loads(
-            text, object_pairs_hook=_object, parse_float=str, parse_int=str, parse_constant=str
+            text,
+            object_pairs_hook=_object,
+            parse_float=fraction,
+            parse_int=number,
+            parse_constant=fraction,
         )
     except (ValueError, RecursionError):
         return None
@@ -253,13 +346,13 @@ def _loader() -> Any:
     return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def _from_yaml(text: str, name: str, *, is_json: bool) -> Any:
+def _from_yaml(text: str, name: str, form: Form, *, is_json: bool) -> Any:
     """The value of a YAML text; None if it has no document. Raises ConfigError if it is invalid."""
     import yaml
 
     for loader in dict.fromkeys((_loader(), yaml.SafeLoader)):
         try:
-            return _build(yaml.parse(text, Loader=loader), name)
+            return _build(yaml.parse(text, Loader=loader), name, _typed if form.typed else _scalar)
         except yaml.MarkedYAMLError as error:
             # The slower parser explains problems better, and accepts escapes of surrogate pairs.
             if loader is yaml.SafeLoader:
@@ -269,7 +362,8 @@ def _from_yaml(text: str, name: str, *, is_json: bool) -> Any:
             message = "invalid \\U escape: there is no such character"
             raise _one_problem(message, name, text) from None
         except RecursionError:
-            raise _one_problem("the config is nested too deeply", name, text) from None
+            message = f"{form.noun.split()[-1]} is nested too deeply"
+            raise _one_problem(f"the {message}", name, text) from None
     return None
 
 
@@ -277,7 +371,11 @@ _NO_KEY, _IGNORED = object(), object()
 """The next value of a mapping is a key; it is the value of an invalid key."""
 
 
-def _build(events: Iterator[Any], name: str) -> Any:
+_MERGE = object()
+"""The next value of a mapping is merged into it."""
+
+
+def _build(events: Iterator[Any], name: str, scalar: Callable[[Any], str]) -> Any:
     """Build plain values from the events of a YAML parser, without recursion.
 
     An alias is the same object as its anchor. Raises yaml.MarkedYAMLError for what the events
@@ -292,9 +390,10 @@ def _build(events: Iterator[Any], name: str) -> Any:
     for event in events:
         kind = type(event).__name__
         if kind in ("MappingEndEvent", "SequenceEndEvent"):
+            _merge(container)
             container, key = stack.pop()
             continue
-        value = _value(event, kind, anchors, begin)
+        value = _value(event, kind, anchors, begin, scalar)
         if value is None:
             continue
         if container is root:
@@ -302,10 +401,9 @@ def _build(events: Iterator[Any], name: str) -> Any:
         if type(container) is list:
             container.append(value)
         elif key is _NO_KEY:
-            key = _key(container, value, event, name)
+            key = _key(container, value, event, name, typed=scalar is _typed)
         else:
-            if key is not _IGNORED:
-                container[key] = value
+            _set(container, key, value)
             key = _NO_KEY
         if kind in ("MappingStartEvent", "SequenceStartEvent"):
             if len(stack) > MAX_DEPTH:
@@ -315,13 +413,42 @@ def _build(events: Iterator[Any], name: str) -> Any:
     return root[0] if root else None
 
 
-def _value(event: Any, kind: str, anchors: dict[str, Any], begin: Any) -> Any:
+def _set(mapping: Mapping, key: Any, value: Any) -> None:
+    """Set a key of a mapping, or note what is merged into it."""
+    if key is _MERGE:
+        mapping.merged = (*mapping.merged, value)
+    elif key is not _IGNORED:
+        mapping[key] = value
+
+
+def _merge(mapping: Mapping | list[Any]) -> None:
+    """Add the keys of the merged mappings that a mapping does not have itself."""
+    if isinstance(mapping, list) or not mapping.merged:
+        return
+    values = [one for value in mapping.merged for one in (value if _is_list(value) else [value])]
+    mapping.merged = ()
+    for value in values:
+        if isinstance(value, dict):
+            for key, child in list(value.items()):
+                mapping.setdefault(key, child)
+        else:
+            problem = "what is merged with << must be a mapping", None, None
+            mapping.problems = [*mapping.problems, problem]
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list)
+
+
+def _value(
+    event: Any, kind: str, anchors: dict[str, Any], begin: Any, scalar: Callable[[Any], str]
+) -> Any:
     """The value that an event begins, or the scalar that it is; None if it is neither.
 
     `begin` is where the first document begins; None before.
     """
     if kind == "ScalarEvent":
-        value: Any = _scalar(event)
+        value: Any = scalar(event)
     elif kind == "MappingStartEvent":
         value = Mapping()
     elif kind == "SequenceStartEvent":
@@ -355,19 +482,45 @@ def _scalar(event: Any) -> str:
         if not event.implicit[0]:
             return value
         if value == "<<":
-            return Unsupported(YAML + "merge")
+            return Unsupported(MERGE)
         return Null(value) if value in NULLS else value
     if tag in PLAIN_TAGS:
         return value
     return Null(value) if tag == YAML + "null" else Unsupported(tag)
 
 
-def _key(mapping: Mapping, value: Any, event: Any, name: str) -> Any:
+def _typed(event: Any) -> str:
+    """Like `_scalar`, with numbers, truth values and dates told from text."""
+    value, tag = _scalar(event), event.tag
+    if type(value) is not str:
+        return value
+    if tag in TYPES:
+        return TYPES[tag](value)
+    return value if tag not in (None, "!") or not event.implicit[0] else plain(value)
+
+
+def plain(text: str) -> str:
+    """What a scalar without quotes and tag is to YAML 1.1: a `Typed`, or the text itself."""
+    import yaml
+
+    if text in SINGLE_LETTERS:
+        return Boolean(text)
+    if WITHOUT_DOT.fullmatch(text):
+        return Float(text)
+    for tag, pattern in yaml.SafeLoader.yaml_implicit_resolvers.get(text[:1], ()):
+        if tag in TYPES and pattern.match(text):
+            return TYPES[tag](text)
+    return text
+
+
+def _key(mapping: Mapping, value: Any, event: Any, name: str, *, typed: bool) -> Any:
     """The key to store the next value under. An invalid key is noted in the mapping."""
     message, shown = None, None
     if not isinstance(value, str):
         message = f"a key must be text, not {'a list' if isinstance(value, list) else 'a mapping'}"
-    elif type(value) is Unsupported and value == YAML + "merge":
+    elif type(value) is Unsupported and value == MERGE:
+        if typed:
+            return _MERGE
         message = "merge keys are not supported; write the keys out"
     elif wrong := invalid_text(value):
         message = wrong
@@ -426,10 +579,10 @@ def _malformed(error: Any, name: str, text: str, is_json: bool) -> ConfigError:
     return _one_problem(message, name, text, mark.index if mark else 0)
 
 
-def _forbidden(name: str, text: str, index: int) -> ConfigError:
+def _forbidden(name: str, text: str, index: int, form: Form) -> ConfigError:
     code = f"{ord(text[index]):04X}"
     message = (
-        f"the character U+{code} is not allowed in a config; remove it, or write it "
+        f"the character U+{code} is not allowed in {form.noun}; remove it, or write it "
         f'as "\\u{code}" in double quotes'
     )
     return _one_problem(message, name, text, index)

@@ -4,6 +4,7 @@ import pytest
 
 from imagekit.cli import build
 from imagekit.cli.app import main
+from imagekit.cli.options import known_substitutions
 from imagekit.errors import UsageError
 
 pytestmark = pytest.mark.edge
@@ -40,3 +41,29 @@ def test_a_substitution_without_a_value_is_said(capsys):
         main(["build", "--substitution", "_TAG"])
     assert stop.value.code == 2
     assert "--substitution _TAG: write NAME=VALUE" in capsys.readouterr().err
+
+
+def test_git_and_gcloud_know_what_a_trigger_would(tmp_path, monkeypatch):
+    def git(*args):
+        identity = ["-c", "user.name=n", "-c", "user.email=e@example.com"]
+        asked = ["git", "-C", str(tmp_path), *identity, *args]
+        return subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
+
+    for name in ("CLOUDSDK_CORE_PROJECT", "GOOGLE_CLOUD_PROJECT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path / "none"))
+    assert known_substitutions(tmp_path, ()).keys() == {
+        *("COMMIT_SHA", "REVISION_ID", "SHORT_SHA", "_DATE"),
+    }
+    git("init", "-q", "-b", "topic")
+    git("commit", "-qm", "one", "--allow-empty")
+    git("remote", "add", "origin", "git@example.com:acme/code.git")
+    git("tag", "v1")
+    monkeypatch.setenv("CLOUDSDK_CORE_PROJECT", "p")
+    known = known_substitutions(tmp_path, ())
+    assert known["COMMIT_SHA"].startswith(known["SHORT_SHA"])
+    names = ("BRANCH_NAME", "TAG_NAME", "REF_NAME", "REPO_NAME", "REPO_FULL_NAME", "PROJECT_ID")
+    found = [known[name] for name in names]
+    assert found == ["topic", "v1", "topic", "code", "acme/code", "p"]
+    git("checkout", "-q", "--detach")
+    assert "BRANCH_NAME" not in known_substitutions(tmp_path, ())

@@ -14,7 +14,9 @@ DOCKER = "gcr.io/cloud-builders/docker"
 
 
 def step(*args, **more):
-    return {"name": DOCKER, "args": list(args), "waitFor": ["-"], **more}
+    """A step as imagekit writes it: one that builds has the name of its image as its id."""
+    own = {"id": args[2]} if args[:2] == ("build", "-t") else {}
+    return {"name": DOCKER, "args": list(args), "waitFor": ["-"], **own, **more}
 
 
 def read(*steps, **whole):
@@ -34,13 +36,6 @@ def test_what_a_build_step_says():
         aliases=("b",),
         options={"--pull": "yes", "pushed": "no"},
     )
-
-
-def test_what_is_parsed_already_is_read_in_the_same_way():
-    document = {"steps": [step("build", "-t", "h/r:a", ".")]}
-    assert inventory.of_parsed(document) == read(*document["steps"])
-    for other in (None, [], {}, {"steps": 1}, {"steps": [1]}):
-        assert inventory.of_parsed(other) is None
 
 
 def test_of_two_images_of_the_build_the_first_is_the_parent():
@@ -63,7 +58,7 @@ def test_options_that_are_given_several_times():
 
 
 def test_without_a_file_the_context_s_own_dockerfile_is_meant():
-    found = read(step("build", "--tag=h/r:a", "sub/context", dir="top"))
+    found = read(step("build", "--tag=h/r:a", "sub/context", dir="top", id="h/r:a"))
     assert found.images["a"].dockerfile == "top/sub/context/Dockerfile"
     assert found.images["a"].options["context"] == "top/sub/context"
 
@@ -76,9 +71,9 @@ def test_an_image_is_pushed_by_a_step_or_by_the_images_field():
 
 
 def test_a_parent_is_named_or_waited_for():
-    base = step("build", "-t", "h/r:base", ".", id="first")
-    named = step("build", "-t", "h/r:x", "--build-arg", "ON=h/r:base", ".", waitFor=["first"])
-    waits = step("build", "-t", "h/r:y", ".", waitFor=["first"])
+    base = step("build", "-t", "h/r:base", ".")
+    named = step("build", "-t", "h/r:x", "--build-arg", "ON=h/r:base", ".", waitFor=["h/r:base"])
+    waits = step("build", "-t", "h/r:y", ".", waitFor=["h/r:base"])
     found = read(base, named, waits)
     assert (found.images["x"].parent, found.images["y"].parent) == ("base", "base")
     assert found.images["x"].build_args == {}
@@ -104,8 +99,7 @@ def test_tests_belong_to_the_image_that_they_test():
     [
         (["h:5000/r:a", "h:5000/r:b"], "h:5000/r"),
         (["h/r:a", "h/s:a"], None),
-        (["h:5000/r"], None),
-        (["plain"], None),
+        (["h:5000/r:latest"], "h:5000/r"),
         ([], None),
     ],
 )
@@ -127,7 +121,7 @@ def test_whole_names_reach_parents_and_aliases():
 
 def test_yaml_is_read_too():
     text = "steps:\n- name: docker\n  args: [build, -t, 'r:a', .]\n  waitFor: ['-']\n"
-    assert list(inventory.read(text).images) == ["a"]
+    assert list(inventory.read(text).images) == ["r:a"]
 
 
 @pytest.mark.parametrize("step", [{"args": ["pull", "x"]}, {"id": 1}])
@@ -139,8 +133,8 @@ def test_a_build_that_makes_no_image(step):
 def test_options_may_stand_behind_the_context():
     made = only("--network", "host").options
     found = read({"name": DOCKER, "args": ["build", "-t", "h/r:a", ".", "--squash"]})
-    assert found.images["a"].options["--squash"] == "yes"
-    assert "context" not in found.images["a"].options | made
+    assert found.images["h/r:a"].options["--squash"] == "yes"
+    assert "context" not in found.images["h/r:a"].options | made
 
 
 @pytest.mark.parametrize(
@@ -237,7 +231,7 @@ def test_labels_and_other_options_are_read():
     args = '[build, -t, "a/b:1", --label, k=v, --network, host, .]'
     text = f"steps: [{{name: gcr.io/cloud-builders/docker, args: {args}}}]"
     options = {"label k": "v", "--network": "host"}
-    assert inventory.read(text).images["1"].options == {
+    assert inventory.read(text).images["a/b:1"].options == {
         **options,
         "waits for": "everything before",
         "pushed": "no",
@@ -247,7 +241,7 @@ def test_labels_and_other_options_are_read():
 def test_a_cache_of_the_image_itself_is_named():
     args = '[build, -t, "a/b:1", --cache-from, "a/b:1", .]'
     text = f"steps: [{{name: gcr.io/cloud-builders/docker, args: {args}}}]"
-    assert inventory.read(text).images["1"].options["cache"] == "registry"
+    assert inventory.read(text).images["a/b:1"].options["cache"] == "registry"
 
 
 LAYERS = """

@@ -3,7 +3,7 @@ import json
 import pytest
 
 import imagekit
-from imagekit.document import build_files
+from imagekit.document import build_files, build_reader
 
 CONFIG = """
 base_url: h/r
@@ -83,27 +83,33 @@ def test_what_a_generated_file_looks_like(document, is_generated):
     assert build_files.is_generated(document) == is_generated
 
 
+def merged(*documents):
+    build = build_files.merge(map(build_reader.of_document, documents))
+    return json.loads(build_reader.write(build))
+
+
 def test_merged_builds_pull_nothing_that_they_build():
     build = {"id": "r:a", "args": ["build", "."], "waitFor": ["-"]}
     pull = {"id": "r:a-pull", "args": ["pull", "r:a"], "waitFor": ["-"]}
     other = {"id": "r:o-pull", "args": ["pull", "r:o"]}
     child = {"id": "r:b", "args": ["build", "."], "waitFor": ["r:a-pull", "r:o-pull"]}
-    found = build_files.merge(
-        [
-            {"steps": [build], "timeout": "1s", "images": ["r:a"]},
-            {"steps": [pull, other, child], "images": ["r:b"]},
-        ]
+    found = merged(
+        {"steps": [build], "timeout": "1s", "images": ["r:a"]},
+        {"steps": [pull, other, child], "images": ["r:b"]},
     )
     assert found["steps"] == [build, other, child | {"waitFor": ["r:a", "r:o-pull"]}]
     assert (found["timeout"], found["images"]) == ("1s", ["r:a", "r:b"])
 
 
+def test_steps_without_an_id_are_kept_in_a_merged_build():
+    steps = [{"args": ["build", "."]}, {"args": ["pull", "x"]}]
+    assert merged({"steps": steps}, {"steps": steps})["steps"] == [*steps, *steps]
+
+
 def test_merged_builds_have_the_substitutions_of_all():
-    found = build_files.merge(
-        [
-            {"steps": [], "substitutions": {"_A": "1"}},
-            {"steps": [], "substitutions": {"_B": "2"}},
-            {"steps": []},
-        ]
+    found = merged(
+        {"steps": [], "substitutions": {"_A": "1"}},
+        {"steps": [], "substitutions": {"_B": "2"}},
+        {"steps": []},
     )
     assert found["substitutions"] == {"_A": "1", "_B": "2"}

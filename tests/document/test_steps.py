@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from imagekit.document import steps
+from imagekit.document import docker_args, steps
 from imagekit.errors import BuildFileError
 
 DOCKER = "gcr.io/cloud-builders/docker"
@@ -72,7 +72,7 @@ def test_what_a_step_does_for_which_images(name, args, kind, tags):
     ],
 )
 def test_the_arguments_of_docker_build(args, tags, context, options):
-    read_args = steps.build_arguments(args)
+    read_args = docker_args.build_arguments(args)
     assert (read_args.tags, read_args.context, read_args.options) == (tags, context, options)
 
 
@@ -81,7 +81,6 @@ def test_the_arguments_of_docker_build(args, tags, context, options):
     [
         ("$$HOME $$$$", "$HOME $$"),
         ("$_X-${_X}-$_Y", "file-file-given"),
-        ("$COMMIT_SHA.", "."),
         ("costs $5 and $lower", "costs $5 and $lower"),
     ],
 )
@@ -100,7 +99,7 @@ def test_substitutions(text, filled):
             "builder 'gcr.io/cloud-builders/gcloud' cannot run",
         ),
         ({"args": ["$_MISSING"]}, "substitution $_MISSING has no value; use --substitution"),
-        ({"args": ["${_X:-y}"]}, "bash-style substitutions are not supported"),
+        ({"args": ["$COMMIT_SHA"]}, "$COMMIT_SHA has no value here; use --substitution"),
         ({"script": "true"}, "'script' is not supported here"),
         ({"secretEnv": ["X"]}, "'secretEnv' is not supported here"),
         ({"waitFor": ["later"]}, "step 1 waits for later, which is not earlier"),
@@ -118,10 +117,24 @@ def test_everything_is_said_at_once():
     assert len(error.value.problems) == 3
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"steps": []}', '{"steps": [1]}', "a: [", "x"])
-def test_what_is_no_build_file(text):
-    with pytest.raises(BuildFileError, match=r"b.json: no"):
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "1:1: the file is empty; a Cloud Build file must have 'steps'"),
+        ("[]", "1:1: a Cloud Build file must be a mapping, not a list"),
+        ("x", "1:1: a Cloud Build file must be a mapping, not text"),
+        ("{}", "1:1: not a Cloud Build file: it has no 'steps'"),
+        ('{"steps": []}', "1:11: a build must have at least one step"),
+        ('{"steps": [1]}', "1:12: steps[0]: expected a mapping, found text '1'"),
+        ("steps: x", "1:8: steps[0]: expected a mapping, found text 'x'"),
+        ("a: [", "1:5: invalid YAML: expected the node content, but found '<stream end>'"),
+        ("steps: [{}]", "1:9: 'name' is missing"),
+    ],
+)
+def test_what_is_no_build_file(text, told):
+    with pytest.raises(BuildFileError) as error:
         steps.read(text, "b.json")
+    assert str(error.value).startswith(f"b.json:{told}")
 
 
 def test_yaml_is_read_too():
@@ -131,23 +144,52 @@ def test_yaml_is_read_too():
 
 
 @pytest.mark.parametrize(
-    ("more", "told"),
+    ("more", "found", "told"),
     [
-        ({"substitutions": ["_A"]}, "b.json: 'substitutions' must be a mapping"),
-        ({"options": "x"}, "b.json: 'options' must be a mapping"),
-        ({"images": "x"}, "b.json: 'images' must be a list"),
-        ({"steps": [{"args": "x"}]}, "b.json: 'args' of step 1 must be a list"),
         (
-            {"steps": [{"allowExitCodes": ["a"]}]},
-            "b.json: 'allowExitCodes' of step 1 must be numbers",
+            {"substitutions": ["_A"]},
+            '["_A"]',
+            "substitutions: expected a mapping, found a list",
+        ),
+        ({"options": "x"}, '"x"', "options: expected a mapping, found text 'x'"),
+        ({"images": {"a": 1}}, '{"a": 1}', "images[0]: expected text, found a mapping"),
+        (
+            {"steps": [{"name": DOCKER, "allowExitCodes": ["a"]}]},
+            '"a"',
+            "steps[0].allowExitCodes[0]: expected a whole number, found text 'a'",
         ),
     ],
 )
-def test_what_is_of_another_type_than_the_schema_says(more, told):
+def test_what_is_of_another_type_than_the_schema_says(more, found, told):
     document = {"steps": [{"name": DOCKER, "args": ["pull", "x"]}]} | more
     with pytest.raises(BuildFileError) as error:
         steps.read(json.dumps(document), "b.json")
-    assert str(error.value).startswith(told)
+    (problem,) = error.value.problems
+    line, at = problem.line, problem.place.column - 1
+    assert (line[at : at + len(found)], problem.message) == (found, told)
+
+
+def test_a_file_that_cannot_be_submitted_is_not_parsed():
+    document = {"steps": [{"name": "x", "args": ["$_A"]}]}
+    build, problems = steps.parse(json.dumps(document), "b.json")
+    assert len(problems) == 2
+    assert build.steps[0].image == "x"
+    with pytest.raises(BuildFileError) as error:
+        steps.parse(json.dumps(document | {"timeout": "1h"}), "b.json")
+    (problem,) = error.value.problems
+    assert problem.message == "'1h' is not a time; write seconds, such as 600s"
+
+
+def test_what_a_build_step_is_made_of():
+    args = ["build", "-f", "D", "--build-arg", "A=1", "ctx"]
+    step, test = read(
+        {"args": args, "dir": "sub"},
+        {"name": steps.STRUCTURE_TEST, "args": ["test", "--config", "t"]},
+    ).steps
+    assert (step.context, step.dockerfile, step.build_args) == ("sub/ctx", "sub/D", {"A": "1"})
+    assert test.test_files == ("t",)
+    assert test.build_args == {}
+    assert step.display_name == "step 1"
 
 
 def test_null_is_nothing():

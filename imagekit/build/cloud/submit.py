@@ -279,5 +279,5 @@ def earlier(logs: pathlib.Path) -> list[Submitted]:
 
 def watched(build: Remote) -> tuple[BuildFile, Submitted]:
     """A build file and a submission for a build of which only the id is known."""
-    file = BuildFile(pathlib.Path(build.id), build.text)
+    file = BuildFile(pathlib.Path(build.id), build.text, is_foreign=True)
     return file, Submitted(file=build.id, sha256=file.sha256, id=build.id)

@@ -29,6 +29,10 @@ class BuildFile(msgspec.Struct, frozen=True):
     """The content of the file."""
     inputs: str = ""
     """The hashes of the needed files and the substitutions, as JSON; see `with_inputs`."""
+    substitutions: dict[str, str] = {}
+    """The values of substitutions that are known before the build runs."""
+    is_foreign: bool = False
+    """Whether it is what Cloud Build says of a build, and not a file."""
 
     @property
     def sha256(self) -> str:
@@ -48,8 +52,15 @@ def files_of(path: pathlib.Path) -> list[BuildFile]:
     return [BuildFile(pathlib.Path(name), read_text(name)) for name in parts]
 
 
-def with_inputs(file: BuildFile, root: pathlib.Path, substitutions: Mapping[str, str]) -> BuildFile:
+def with_inputs(
+    file: BuildFile,
+    root: pathlib.Path,
+    substitutions: Mapping[str, str],
+    project: str | None = None,
+) -> BuildFile:
     """The build file with the hashes of its needed files and the substitutions that it uses."""
+    known = {"PROJECT_ID": project} if project else {}
+    file = msgspec.structs.replace(file, substitutions={**substitutions, **known})
     tree, used = Folder(root), steps.references(file.text)
     values = {name: value for name, value in substitutions.items() if name in used}
     hashes = {name: tree.hash(name) for name in needed([file], root)}
@@ -63,7 +74,10 @@ def needed(files: Sequence[BuildFile], root: pathlib.Path) -> list[str]:
     """
     tree, paths, absent = Folder(root), set[str](), set[str]()
     for step in (step for file in files for step in steps_of(file)):
-        if step.kind == "build":
+        if "$" in f"{step.dockerfile}{step.context}{step.dir}":
+            # Only Cloud Build knows which file it is.
+            continue
+        if step.kind == "build" and not step.docker_build.is_remote:
             hashes = made_of(tree, step.dockerfile, step.context)
             paths |= hashes.keys() | set(ignore_file(tree, step.dockerfile, step.context))
             absent |= set() if hashes else {step.dockerfile}
@@ -80,8 +94,13 @@ def needed(files: Sequence[BuildFile], root: pathlib.Path) -> list[str]:
 
 
 def steps_of(file: BuildFile) -> tuple[steps.Step, ...]:
-    """The steps of a build file, including those that cannot run locally."""
-    return steps.parse(file.text, str(file.path))[0].steps
+    """The steps of a build file, including those that cannot run locally.
+
+    Raises BuildFileError for a file that Cloud Build would not accept.
+    """
+    if file.is_foreign:
+        return steps.of_foreign(file.text).steps
+    return steps.parse(file.text, str(file.path), file.substitutions, keep=True)[0].steps
 
 
 def check(files: Sequence[BuildFile], service: Service, root: pathlib.Path) -> list[str]:
@@ -108,5 +127,6 @@ def check(files: Sequence[BuildFile], service: Service, root: pathlib.Path) -> l
 
 def _repositories(files: Sequence[BuildFile]) -> set[str]:
     pushes = (step for file in files for step in steps_of(file) if step.kind == "push")
-    tags = [tag for step in pushes for tag in step.tags]
+    # What only Cloud Build knows cannot be looked up.
+    tags = [tag for step in pushes for tag in step.tags if "$" not in tag.rpartition(":")[0]]
     return {re.sub(r":[\w.-]+$", "", tag) for tag in tags}

@@ -1,0 +1,330 @@
+"""What the arguments of a step say about images.
+
+Understood are the builds of docker (`build`, `image build`, `builder build`, `buildx build`),
+its pushes and pulls, kaniko, and container-structure-test. References:
+docs.docker.com/reference/cli/docker/buildx/build, github.com/GoogleContainerTools/kaniko.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import posixpath
+import re
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import msgspec
+
+from imagekit.docker.context import WORKSPACE
+from imagekit.document.cloudbuild import BUILDER, STRUCTURE_TEST
+
+Kind = Literal["build", "test", "push", "pull", "other"]
+Program = Literal["docker", "kaniko", "test", "other"]
+
+SWITCHES = {
+    *("--pull", "--no-cache", "--rm", "--force-rm", "--squash", "--compress", "--quiet", "-q"),
+    *("--push", "--load", "--disable-content-trust", "--check", "--debug", "-D"),
+}
+"""Options of `docker build` without a value."""
+
+WITH_VALUE = {"-t", "--tag", "-f", "--file", "--build-arg", "--label"}
+"""Options of `docker build` whose value may begin with a dash."""
+
+SHORT = re.compile(r"-([tfmco])(?:=)?(.+)", re.DOTALL)
+"""A short option of `docker build` with its value attached."""
+
+VERBS = {
+    ("build",): "build",
+    ("image", "build"): "build",
+    ("builder", "build"): "build",
+    ("buildx", "build"): "build",
+    ("buildx", "b"): "build",
+    ("push",): "push",
+    ("image", "push"): "push",
+    ("pull",): "pull",
+    ("image", "pull"): "pull",
+}
+"""The commands of docker that are understood."""
+
+GLOBAL_WITH_VALUE = {"--config", "-c", "--context", "-H", "--host", "-l", "--log-level"}
+"""Options of docker itself that have a value."""
+
+REMOTE = re.compile(r"[a-z][a-z0-9+.-]*://|git@|github\.com/", re.IGNORECASE)
+"""The beginning of a context that is no folder of the build."""
+
+
+class Arguments(msgspec.Struct, gc=False):
+    """What the arguments of a build say."""
+
+    tags: list[str] = []
+    """The names of the image."""
+    dockerfile: str | None = None
+    """The path of the Dockerfile; None for the one in the context."""
+    build_args: dict[str, str] = {}
+    """The build args."""
+    options: list[tuple[str, str]] = []
+    """Every other option with its value, "yes" for a switch."""
+    context: str = "."
+    """The build context."""
+    pushes: bool = False
+    """Whether the build itself pushes the image."""
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the context is an address."""
+        return REMOTE.match(self.context) is not None
+
+    def context_from(self, directory: str) -> str:
+        """The path of the context, for a step that runs in this directory; or its address."""
+        return self.context if self.is_remote else _joined(directory, self.context)
+
+    def dockerfile_from(self, directory: str) -> str:
+        """The path of the Dockerfile, for a step that runs in this directory; or its address."""
+        if self.is_remote:
+            return f"{self.context}/{self.dockerfile or 'Dockerfile'}"
+        if self.dockerfile is None:
+            return _joined(self.context_from(directory), "Dockerfile")
+        return _joined(directory, self.dockerfile)
+
+
+@functools.lru_cache(maxsize=1_000)
+def _joined(folder: str, path: str) -> str:
+    # A build has few paths, and each is used by many steps.
+    return posixpath.normpath(posixpath.join(folder, path))
+
+
+class Action(msgspec.Struct, gc=False):
+    """What a step does with images."""
+
+    kind: Kind = "other"
+    """What it does."""
+    images: Sequence[str] = ()
+    """The images that it builds, pushes, pulls or tests, as they are written."""
+    build: Arguments | None = None
+    """What its arguments say if it is a build."""
+    all_tags: bool = False
+    """Whether it pushes every tag of the repository that it names."""
+    verb: int = 0
+    """The number of arguments up to the command of docker, which its options follow."""
+
+
+def program_of(builder: str, entrypoint: str | None = None) -> Program:
+    """The program that a step runs; `builder` is the image, with or without tag and digest."""
+    if entrypoint is not None:
+        return "docker" if posixpath.basename(entrypoint) == "docker" else "other"
+    if builder == BUILDER:
+        return "docker"
+    name = without_tag(builder)
+    if name == STRUCTURE_TEST:
+        return "test"
+    *_, folder, last = ["", *name.split("/")]
+    if last in ("docker", "buildx"):
+        return "docker"
+    return "kaniko" if last == "executor" and folder.startswith("kaniko") else "other"
+
+
+@functools.lru_cache(maxsize=1_000)
+def without_tag(name: str) -> str:
+    """An image's name without its tag and digest."""
+    return re.sub(r"(:[\w.-]+)?(@sha256:\w+)?$", "", name)
+
+
+def action(builder: str, args: Sequence[str], entrypoint: str | None = None) -> Action:
+    """What a step with this builder and these arguments does with images."""
+    program = program_of(builder, entrypoint)
+    if program == "docker":
+        return _docker(args)
+    if program == "test":
+        return Action(kind="test", images=_values(args, "--image", "-i"))
+    if program == "kaniko":
+        build = kaniko_arguments(args)
+        return Action(kind="build", images=build.tags, build=build)
+    return Action()
+
+
+def _docker(args: Sequence[str]) -> Action:
+    start = _command(args)
+    for length in (1, 2):
+        verb = VERBS.get(tuple(args[start : start + length]))
+        at = start + length
+        if verb == "build":
+            build = build_arguments(args, at)
+            return Action(kind="build", images=build.tags, build=build, verb=at)
+        if verb == "push":
+            names, flags = _names(args[at:])
+            all_tags = not flags.isdisjoint(("-a", "--all-tags", "--all-tags=true"))
+            return Action(kind="push", images=names, all_tags=all_tags, verb=at)
+        if verb == "pull":
+            return Action(kind="pull", images=_names(args[at:])[0], verb=at)
+    return Action()
+
+
+def _command(args: Sequence[str]) -> int:
+    """The index of docker's command, behind the options of docker itself."""
+    at = 0
+    while at < len(args) and args[at].startswith("-"):
+        at += 2 if args[at] in GLOBAL_WITH_VALUE else 1
+    return at
+
+
+def _names(args: Sequence[str]) -> tuple[tuple[str, ...], set[str]]:
+    """The image in the arguments of a push or pull, and its options."""
+    flags, at = set[str](), 0
+    while at < len(args) and args[at].startswith("-"):
+        flags.add(args[at])
+        at += 2 if args[at] == "--platform" else 1
+    return tuple(args[at : at + 1]), flags
+
+
+def test_files(args: Sequence[str]) -> tuple[str, ...]:
+    """The configuration files in the arguments of container-structure-test."""
+    return _values(args, "--config", "-c")
+
+
+def _values(args: Sequence[str], *flags: str) -> tuple[str, ...]:
+    """The values of the arguments with one of these flags, `--flag value` or `--flag=value`."""
+    values = []
+    for arg, following in itertools.pairwise((*args, "")):
+        flag, equals, value = arg.partition("=")
+        if flag in flags and (equals or following):
+            values.append(value if equals else following)
+    return tuple(values)
+
+
+# ---- docker build
+
+
+def build_arguments(args: Sequence[str], start: int = 1) -> Arguments:
+    """Read the arguments of `docker build`, which begin at an index.
+
+    Docker accepts options before and after the context. An unknown option has a value unless
+    another option follows.
+    """
+    read = Arguments()
+    for flag, value in _options(args, start, SWITCHES, WITH_VALUE):
+        if flag == "--build-arg":
+            name, _, text = value.partition("=")
+            read.build_args[name] = text
+        elif flag in ("-t", "--tag"):
+            read.tags.append(value)
+        elif flag in ("-f", "--file"):
+            read.dockerfile = value
+        elif not flag:
+            read.context = value
+        else:
+            read.options.append((flag, value))
+            if flag in ("--push", "-o", "--output"):
+                _read_output(read, flag, value)
+    return read
+
+
+def _options(
+    args: Sequence[str], at: int, switches: set[str], with_value: set[str]
+) -> Iterator[tuple[str, str]]:
+    """Each option with its value, and each other argument with an empty name."""
+    end = len(args)
+    while at < end:
+        flag = args[at]
+        at += 1
+        if flag == "--":
+            yield from (("", arg) for arg in args[at:])
+            break
+        if flag in with_value:
+            if at == end:
+                break
+            yield flag, args[at]
+            at += 1
+        elif not flag.startswith("-") or flag == "-":
+            yield "", flag
+        elif not flag.startswith("--") and (match := SHORT.fullmatch(flag)):
+            yield f"-{match[1]}", match[2]
+        elif "=" in flag:
+            flag, _, value = flag.partition("=")
+            yield flag, value
+        elif flag in switches or at == end or args[at].startswith("-"):
+            yield flag, "yes"
+        else:
+            yield flag, args[at]
+            at += 1
+
+
+def _read_output(read: Arguments, flag: str, value: str) -> None:
+    """What `--push` or `--output type=image,name=…,push=true` says."""
+    if flag == "--push":
+        read.pushes = read.pushes or value in ("yes", "true", "1")
+        return
+    pairs = dict(part.partition("=")[::2] for part in re.sub(r'"[^"]*"', _quoted, value).split(","))
+    if pairs.get("type") == "registry" or pairs.get("push") == "true":
+        read.pushes = True
+    names = pairs.get("name", "").replace(";", ",")
+    read.tags += [name for name in names.split(",") if name and name not in read.tags]
+
+
+def _quoted(match: re.Match[str]) -> str:
+    """A quoted field of CSV, with its commas written in another way."""
+    return match[0].strip('"').replace(",", ";")
+
+
+# ---- kaniko
+
+KANIKO_SWITCHES = {
+    *("--cache", "--cache-copy-layers", "--cache-run-layers", "--cleanup", "--force"),
+    *("--ignore-var-run", "--insecure", "--insecure-pull", "--no-push", "--no-push-cache"),
+    *("--reproducible", "--single-snapshot", "--skip-tls-verify", "--skip-tls-verify-pull"),
+    *("--skip-unused-stages", "--use-new-run", "--compressed-caching", "--skip-push-permission"),
+}
+"""Options of kaniko without a value."""
+
+
+KANIKO_WITH_VALUE = {"-d", "--destination", "-f", "--dockerfile", "-c", "--context", "--build-arg"}
+"""Options of kaniko whose value may begin with a dash."""
+
+
+def kaniko_arguments(args: Sequence[str]) -> Arguments:
+    """Read the arguments of kaniko's executor, which pushes what it builds.
+
+    Its context is the workspace if none is named. A Dockerfile is found in the context, too.
+    """
+    read, below = Arguments(pushes=True, context=WORKSPACE), ""
+    for flag, value in _options(args, 0, KANIKO_SWITCHES, KANIKO_WITH_VALUE):
+        if flag in ("-d", "--destination"):
+            read.tags.append(value)
+        elif flag in ("-f", "--dockerfile"):
+            read.dockerfile = value
+        elif flag in ("-c", "--context"):
+            read.context = value.removeprefix("dir://") or "."
+        elif flag == "--context-sub-path":
+            below = value
+        elif flag == "--no-push":
+            read.pushes = value == "false"
+        else:
+            _read_other(read, flag, value)
+    if below:
+        read.context = posixpath.join(read.context, below)
+    if not read.is_remote:
+        _read_paths(read)
+    return read
+
+
+def _read_other(read: Arguments, flag: str, value: str) -> None:
+    if flag == "--build-arg":
+        name, _, text = value.partition("=")
+        read.build_args[name] = text
+    elif flag:
+        read.options.append((flag, value))
+
+
+def _read_paths(read: Arguments) -> None:
+    """Make the context and the Dockerfile of kaniko relative to the workspace."""
+    folder = read.context = _inside_workspace(read.context)
+    if read.dockerfile is not None:
+        path = _inside_workspace(read.dockerfile)
+        within = folder == "." or path.startswith((f"{folder}/", "/"))
+        read.dockerfile = path if within else posixpath.join(folder, path)
+
+
+def _inside_workspace(path: str) -> str:
+    """A path relative to the workspace, if it is inside it."""
+    clean = posixpath.normpath(path)
+    return "." if clean == WORKSPACE else clean.removeprefix(f"{WORKSPACE}/")

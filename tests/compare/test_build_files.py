@@ -1,0 +1,194 @@
+"""Comparisons of files that people wrote: what is understood, and what is not."""
+
+import json
+
+import pytest
+
+from imagekit.compare import report
+from imagekit.compare.changes import ORDER, compare, compare_files
+from imagekit.compare.inventory import image_names, read, reference_names, with_files
+
+DOCKER = "gcr.io/cloud-builders/docker"
+
+
+class Tree:
+    """A Dockerfile that copies one file, with some content."""
+
+    def __init__(self, content):
+        self.content = content
+
+    def read(self, path):
+        return b"FROM ubuntu:24.04\nCOPY app.py /\n" if path == "Dockerfile" else None
+
+    def hash(self, path):
+        return f"-{self.content}"
+
+    def entries(self, folder):
+        return [("app.py", "file")]
+
+
+def step(args, name=DOCKER, **more):
+    return {"name": name, "args": args, **more}
+
+
+def text(*steps, **whole):
+    return json.dumps({"steps": steps, **whole})
+
+
+X = "eu.gcr.io/acme/x:1"
+MIXED = (
+    step(["buildx", "build", "-t", X, "--push", "."]),
+    step(["--destination=eu.gcr.io/acme/y:1", "--context=."], "gcr.io/kaniko-project/executor"),
+    step(["-c", "docker build -t eu.gcr.io/acme/z:1 ."], entrypoint="bash"),
+)
+
+
+def test_images_of_buildx_and_kaniko_change_with_their_files():
+    build = read(text(*MIXED))
+    changes = compare(*(with_files(build, Tree(content)) for content in "12"))
+    assert [*changes.changed] == [X, "eu.gcr.io/acme/y:1"]
+    assert {str(d) for ds in changes.changed.values() for d in ds} == {"app.py changed"}
+    assert changes.unknown == ("step 3",)
+    assert "Step 3 is not understood; its text has not changed." in report.markdown(
+        changes, "a", "b"
+    )
+
+
+def test_a_step_that_is_not_understood_makes_no_images_the_same():
+    changes = compare_files(text(*MIXED, timeout="1s"), text(*MIXED, timeout="1s") + " ")
+    same = compare(read(text(*MIXED)), read(text(*MIXED)))
+    assert not same
+    assert same.unknown == changes.unknown == ("step 3",)
+    assert report.nothing("a", "b", same.unknown) == (
+        "no known change between a and b; step 3 is not understood; its text has not changed"
+    )
+    assert report.markdown(same, "a", "b") == (
+        "No known change between <code>a</code> and <code>b</code>. "
+        "Step 3 is not understood; its text has not changed.\n"
+    )
+    assert report.not_known(("step 1", "step 2")) == (
+        "step 1, step 2 are not understood; their texts have not changed"
+    )
+    assert json.loads(report.as_json(same, "a", "b"))["unknown"] == ["step 3"]
+    known = compare(read(text(MIXED[0])), read(text(MIXED[0])))
+    assert "unknown" not in json.loads(report.as_json(known, "a", "b"))
+    assert report.nothing("a", "b") == "no change: a and b describe the same images"
+
+
+def script(words):
+    return text(step(["-c", f"echo {'x ' * 60}{words}"], "bash"))
+
+
+def test_a_script_that_has_changed_is_told_on_one_line():
+    before, after = script("one\ndone"), script(f"two {'y' * 200}")
+    changes = compare_files(before, after)
+    assert changes.unknown == ()
+    (difference,) = changes.whole
+    assert difference.before == "…x x x x x x x x x x one\\ndone"
+    assert difference.after.startswith("…x x x x x x x x x x two yyy")
+    assert difference.after.endswith("y…")
+    assert changes.summary() == "step 1 changed"
+    assert compare_files(script("a"), text(step(["info"]))).summary() == "step 1 changed"
+    only = text(step(["build", "-t", "a:1", "."]))
+    both = text(step(["build", "-t", "a:1", "."]), json.loads(before)["steps"][0])
+    assert compare_files(only, both).summary() == "step 2 added"
+    assert compare_files(both, only).summary() == "step 2 removed"
+    short = compare_files(text(step(["info"])), text(step(["version"])))
+    assert short.summary() == f"step 1 {DOCKER} info → {DOCKER} version"
+
+
+BUILD = step(["build", "-t", "eu.gcr.io/acme/tool:7", "."])
+BY_NAME = step(["build", "-t", "eu.gcr.io/acme/tool:$_TAG", "."])
+
+
+def test_an_image_may_be_named_by_a_substitution():
+    before = text(BUILD, images=["eu.gcr.io/acme/tool:7"])
+    after = text(BY_NAME, images=["eu.gcr.io/acme/tool:$_TAG"], substitutions={"_TAG": "7"})
+    assert compare_files(before, after).summary() == "substitutions._TAG (none) → 7"
+    assert list(read(after).images) == ["eu.gcr.io/acme/tool:7"]
+
+
+def test_a_substitution_and_a_tag_may_be_written_in_several_ways():
+    tool = step(["build", "-t", "eu.gcr.io/$PROJECT_ID/tool", "."])
+    before = text(tool, images=["eu.gcr.io/$PROJECT_ID/tool"])
+    after = text(tool, images=["eu.gcr.io/${PROJECT_ID}/tool:latest"])
+    assert compare_files(before, after).summary() == "only the formatting differs"
+
+
+@pytest.mark.parametrize("value", ["app", "${_UP}/app"])
+def test_substitutions_in_a_folder_are_applied(value):
+    build = step(["build", "-t", X, "-f", "$_DIR/D", "."], dir="${_DIR}")
+    options = {"dynamicSubstitutions": True}
+    substitutions = {"_DIR": value, "_UP": "up"}
+    (image,) = read(text(build, substitutions=substitutions, options=options)).images.values()
+    folder = value.replace("${_UP}", "up")
+    assert image.dockerfile == f"{folder}/{folder}/D"
+    assert image.options["context"] == folder
+
+
+def test_all_tags_of_a_repository_may_be_pushed_at_once():
+    build = step(["build", "-t", X, "."])
+    before = text(build, step(["push", X]))
+    after = text(build, step(["push", "--all-tags", "eu.gcr.io/acme/x"]))
+    assert compare_files(before, after).summary() == ORDER
+    other = text(build, step(["push", "--all-tags", "eu.gcr.io/acme/other"]))
+    assert str(compare_files(before, other).changed[X][0]) == "pushed (none) → no"
+
+
+def test_a_remote_context_is_shown_as_it_is_written():
+    address = "https://github.com/acme/code.git#main:docker"
+    before, after = text(step(["build", "-t", X, "."])), text(step(["build", "-t", X, address]))
+    assert list(map(str, compare_files(before, after).changed[X])) == [
+        f"Dockerfile Dockerfile → {address}/Dockerfile",
+        f"context (none) → {address}",
+    ]
+
+
+def test_an_image_that_is_built_twice_is_there_twice():
+    found = read(text(BUILD, step(["build", "-t", "eu.gcr.io/acme/tool:7", "sub"])))
+    assert [*found.images] == ["eu.gcr.io/acme/tool:7", "eu.gcr.io/acme/tool:7 (step 2)"]
+
+
+def test_steps_with_the_same_id_are_all_told():
+    found = read(text(step(["info"], id="a"), step(["version"], id="a")))
+    assert found.unknown == ("step a", "step 2")
+
+
+def test_a_pull_builds_nothing():
+    found = read(text(BUILD, step(["pull", "ubuntu"]), step(["push", "other"])))
+    assert found.unknown == ()
+    assert [*found.options] == ["step 2", "step 3"]
+
+
+def test_a_parent_without_a_tag_is_the_latest():
+    base = step(["build", "-t", "h/base", "."])
+    top = step(["build", "-t", "h/top", "--build-arg", "BASE_IMAGE=h/base", "."])
+    image = read(text(base, top)).images["h/top:latest"]
+    assert (image.parent, image.build_args) == ("h/base:latest", {})
+
+
+def test_images_that_are_not_built_are_pushed_all_the_same():
+    found = read(text(BUILD, images=["eu.gcr.io/acme/tool:7", "other"]))
+    assert found.options["images"] == "other:latest"
+
+
+def test_a_file_that_is_no_build_file_spoils_several():
+    assert read(text(BUILD), "no build") is None
+
+
+@pytest.mark.parametrize("own", ["h/r:1", "other"])
+def test_whole_names_are_found_in_every_file(own):
+    file = text(step(["build", "-t", "h/r:1", "."], id=own), step(["push", "h/r:1"]))
+    assert reference_names(file) == ("h/r:1",)
+    assert image_names(file) == (("1",) if own == "h/r:1" else ("h/r:1",))
+
+
+def test_digests_and_ports_are_no_tags():
+    names = ["h:5000/a", "h/a@sha256:0", "h/a:1"]
+    found = read(text(*(step(["build", "-t", name, "."]) for name in names)))
+    assert [*found.images] == ["h:5000/a:latest", "h/a@sha256:0", "h/a:1"]
+
+
+def test_a_step_without_the_build_s_substitutions_says_so():
+    (image,) = read(text(BUILD | {"automapSubstitutions": False})).images.values()
+    assert image.options["automapSubstitutions"] == "false"

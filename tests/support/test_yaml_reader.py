@@ -1,0 +1,66 @@
+import pytest
+
+from imagekit.support import yaml_reader
+from imagekit.support.yaml_reader import Boolean, Date, Float, Form, Integer, Null, parse, plain
+
+TYPED = Form("a file", "'a'", typed=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("3.10", Float),
+        ("1e3", Float),
+        (".inf", Float),
+        ("010", Integer),
+        ("0x1F", Integer),
+        ("12:30", Integer),
+        ("yes", Boolean),
+        ("y", Boolean),
+        ("2026-01-31", Date),
+        ("08", str),
+        ("3.1.0", str),
+        ("abc", str),
+    ],
+)
+def test_what_a_scalar_without_quotes_is(text, kind):
+    assert type(plain(text)) is kind
+    assert type(parse(f"a: {text}".encode(), "f", TYPED).value["a"]) is kind
+    assert type(parse(f"a: '{text}'".encode(), "f", TYPED).value["a"]) is str
+    assert type(parse(f"a: !!str {text}".encode(), "f", TYPED).value["a"]) is str
+    assert type(parse(f"a: {text}".encode(), "f").value["a"]) is str
+
+
+def test_a_tag_says_what_a_scalar_is():
+    value = parse(b'a: [!!int "3", !!float 3, ! 3, ~]', "f", TYPED).value["a"]
+    assert [type(one) for one in value] == [Integer, Float, Integer, Null]
+
+
+def test_numbers_of_json_are_as_they_are_written():
+    value = parse(b'{"a": [3.10, 3, true, NaN]}', "f", TYPED).value["a"]
+    assert value == ["3.10", "3", True, "NaN"]
+    assert [type(one) for one in value] == [Float, Integer, bool, Float]
+
+
+def test_merged_mappings_give_what_a_mapping_does_not_have():
+    text = b"a: &a {x: 1, y: 2}\nb: {<<: [*a, {y: 3, z: 4}], x: 0}\nc: {<<: *a, <<: {w: 5}}"
+    value = parse(text, "f", TYPED).value
+    assert value["b"] == {"x": "0", "y": "2", "z": "4"}
+    assert value["c"] == {"x": "1", "y": "2", "w": "5"}
+    parse(b"a: &a {x: 1, <<: *a}", "f", TYPED)
+
+
+def test_the_place_of_a_merged_value_is_where_it_stands():
+    source = parse(b"a: &a {x: 1}\nb: {<<: *a, y: 2}\nc: {<<: [*a, 3]}\nd: {<<: x}", "f", TYPED)
+    problem = yaml_reader.Problem(message="m", path=("b", "x"))
+    assert str(source.locate(problem)) == "f:1:11: m"
+    problem = yaml_reader.Problem(message="m", path=("c", "x"))
+    assert str(source.locate(problem)) == "f:1:11: m"
+    problem = yaml_reader.Problem(message="m", path=("d", "x"))
+    assert str(source.locate(problem)) == "f:4:4: m"
+
+
+def test_json_may_have_every_character_that_it_allows():
+    assert parse('{"a": "\x7f\x85"}'.encode(), "f", TYPED).value == {"a": "\x7f\x85"}
+    with pytest.raises(yaml_reader.ConfigError, match="is not allowed in a file"):
+        parse(b'a: "\x7f"', "f", TYPED)
