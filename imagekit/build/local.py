@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import pathlib
@@ -288,7 +289,8 @@ class LocalBuild:
             command = [step.entrypoint, *step.args]
         elif step.kind == "build":
             at = 1 + step.action.verb
-            command[at:at] = self._build_options(step)
+            own = _without_network_of_google(command[at:])
+            command[at:] = [*self._build_options(step), *own]
         debug("running %s", shlex.join(command))
         return await asyncio.create_subprocess_exec(
             *command,
@@ -372,6 +374,14 @@ class LocalBuild:
         )
         self._save()
         return self.report
+
+
+def _without_network_of_google(args: list[str]) -> list[str]:
+    """The arguments of a build without `--network=cloudbuild`, which exists at Google only."""
+    kept = [arg for arg in args if arg != "--network=cloudbuild"]
+    pairs = list(itertools.pairwise((*kept, "")))
+    split = {n for n, pair in enumerate(pairs) if pair == ("--network", "cloudbuild")}
+    return [arg for n, arg in enumerate(kept) if n not in split and n - 1 not in split]
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:

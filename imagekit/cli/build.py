@@ -21,7 +21,7 @@ from imagekit.cli import completion
 from imagekit.cli.common import is_quiet, say
 from imagekit.cli.options import config_options, known_substitutions, planned, timeout_option
 from imagekit.document import cloudbuild, steps
-from imagekit.errors import INTERRUPTED, BuildError, EngineError, UsageError
+from imagekit.errors import INTERRUPTED, BuildError, BuildFileError, EngineError, UsageError
 from imagekit.support import git
 
 
@@ -49,6 +49,8 @@ def run_build(
         for line in progress.dry_run(_dry_run(build, name, local_options)):
             click.echo(line)
         return 0
+    if not options.get("push") and (problems := steps.unheld(build)):
+        raise BuildFileError(problems)
     local.check_programs(build)
     local.check_engine(options["docker"])
     is_live = sys.stdout.isatty() and not is_quiet()

@@ -154,6 +154,45 @@ def _parsed(
     return found, _Resolving(found.build, substitutions or {}, missing)
 
 
+def unheld(build: Build) -> list[Problem]:
+    """The steps that may push an image and that `build` without `--push` cannot hold back.
+
+    What is only known to push is held back by its kind: `docker push`, `docker image push`.
+    """
+    return [
+        Problem(message=f"{step.display_name} {why}; --push permits it")
+        for step in build.steps
+        if (why := _may_push(step))
+    ]
+
+
+def _may_push(step: Step) -> str:
+    if step.docker_build.pushes:
+        return "pushes what it builds"
+    if step.kind != "other":
+        return ""
+    if step.script is not None or step.entrypoint not in (None, "docker"):
+        what = "a script" if step.script is not None else repr(step.entrypoint)
+        return f"runs {what}, which may push an image"
+    words = [arg for arg in step.args if not arg.startswith("-")]
+    if not words or words[0] in HARMLESS or tuple(words[:2]) in HARMLESS:
+        return ""
+    return f"runs docker {' '.join(words[:2])}, which may push an image"
+
+
+HARMLESS = {
+    *("attach", "cp", "create", "diff", "events", "exec", "export", "history", "images", "import"),
+    *("info", "inspect", "kill", "load", "login", "logout", "logs", "network", "pause", "port"),
+    *("ps", "rename", "restart", "rm", "rmi", "run", "save", "search", "start", "stats", "stop"),
+    *("system", "tag", "top", "unpause", "update", "version", "volume", "wait"),
+    *(("image", verb) for verb in ("history", "import", "inspect", "load", "ls", "prune", "rm")),
+    *(("image", verb) for verb in ("save", "tag")),
+    *(("buildx", verb) for verb in ("create", "du", "inspect", "ls", "prune", "rm", "stop", "use")),
+    *(("buildx", "version"), ("manifest", "inspect"), ("manifest", "create")),
+}
+"""The commands of docker that send no image anywhere."""
+
+
 def of_foreign(text: str) -> Build:
     """The steps of a build that Cloud Build describes, which may have fields of newer versions."""
     build = build_reader.read_leniently(text) or FileBuild([])

@@ -205,3 +205,16 @@ def test_a_report_says_how_large_a_built_image_is(run, tmp_path):
     assert (entry.digest, entry.size, entry.layers) == ("sha256:1", 2048, 3)
     (entry,) = run(build, docker="false", force=True).steps
     assert (entry.digest, entry.size, entry.layers) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("args", "kept"),
+    [
+        (["--network=cloudbuild", "-t", "x", "."], ["-t", "x", "."]),
+        (["-t", "x", "--network", "cloudbuild", "."], ["-t", "x", "."]),
+        (["--network", "host", "-t", "cloudbuild"], ["--network", "host", "-t", "cloudbuild"]),
+        (["--network"], ["--network"]),
+    ],
+)
+def test_the_network_of_google_is_left_out(args, kept):
+    assert local._without_network_of_google(args) == kept

@@ -211,3 +211,29 @@ def test_images_are_pushed_when_all_steps_have_succeeded():
 
 def test_the_substitutions_that_a_text_holds():
     assert steps.references("$_A ${COMMIT_SHA} $$_B $${_C} $d") == {"_A", "COMMIT_SHA"}
+
+
+@pytest.mark.parametrize(
+    ("step", "why"),
+    [
+        ({"args": ["push", "h/a"]}, ""),
+        ({"args": ["image", "push", "h/a"]}, ""),
+        ({"args": ["build", "-t", "h/a", "."]}, ""),
+        ({"args": ["run", "h/a", "push"]}, ""),
+        ({"args": ["image", "tag", "a", "b"]}, ""),
+        ({"args": ["--debug"]}, ""),
+        ({"entrypoint": "docker", "args": ["tag", "a", "b"]}, ""),
+        ({"args": ["buildx", "build", "-t", "h/a", "--push", "."]}, "pushes what it builds"),
+        ({"args": ["build", "--output", "type=registry", "."]}, "pushes what it builds"),
+        ({"args": ["manifest", "push", "h/a"]}, "runs docker manifest push, which may push"),
+        ({"args": ["compose", "push"]}, "runs docker compose push, which may push an image"),
+        ({"args": ["buildx", "bake"]}, "runs docker buildx bake, which may push an image"),
+        ({"entrypoint": "make", "args": ["push"]}, "runs 'make', which may push an image"),
+        ({"script": "docker push h/a"}, "runs a script, which may push an image"),
+    ],
+)
+def test_what_may_push_is_known_before_anything_runs(step, why):
+    build, _ = steps.parse(json.dumps({"steps": [{"name": DOCKER, **step}]}), "b.json")
+    found = [problem.message for problem in steps.unheld(build)]
+    assert found == ([] if not why else [found[0]])
+    assert not why or (found[0].startswith(f"step 1 {why}") and found[0].endswith("permits it"))
