@@ -118,13 +118,13 @@ def grid(
     texts = pd.concat([_frame(found, section, _words) for section in found.sections])
     markup = pd.concat([_frame(found, section, _markup) for section in found.sections])
     notes = (*(f"{n} {note}" for n, note in _numbered(found)), *found.more)
-    return Table(texts.fillna(""), grid_caption(matrix, plan), notes, markup=markup.fillna(""))
+    return Table(texts.fillna(""), _grid_caption(matrix, plan), notes, markup=markup.fillna(""))
 
 
-def grid_caption(matrix: Matrix, plan: Plan) -> str:
-    """The number of images, and the axes of the matrix."""
+def _grid_caption(matrix: Matrix, plan: Plan) -> str:
+    """The number of combinations of each status, and the axes of the matrix."""
     used = [axis for axis in matrix.recipes.axes if matrix.config.axis(axis)]
-    return f"{counted(len(plan.images), 'image')}: {' × '.join(map(named, used))}"
+    return f"{counts(rows(matrix, plan), matrix.more)}: {' × '.join(map(named, used))}"
 
 
 def _frame(grid: Grid, section: Section, text: object) -> pd.DataFrame:

@@ -189,11 +189,15 @@ def _tidied(text: str, path: str) -> tuple[str, Checked]:
             return text, check_text(text.encode(), path)
         except ConfigError as error:
             rules = {p.path[1] for p in error.problems if p.message.startswith(IDLE)}
-            aliases = {p.path[1] for p in error.problems if p.path[:1] == ("aliases",)}
-            if len(error.problems) > len(rules) + len(aliases):
+            of_aliases = [p.path for p in error.problems if p.path[:1] == ("aliases",)]
+            aliases = {str(path[1]) for path in of_aliases if len(path) > 1}
+            if len(error.problems) > len(rules) + len(of_aliases):
                 raise
-            text = edit.remove_entries(text, "exclude", [int(number) for number in rules])
-            text = edit.remove_pairs(text, "aliases", {str(name) for name in aliases})
+            left = edit.remove_entries(text, "exclude", [int(number) for number in rules])
+            left = edit.remove_pairs(left, "aliases", aliases)
+            if left == text:
+                raise
+            text = left
 
 
 def difference(before: str, after: str, path: str) -> str:
