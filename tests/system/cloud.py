@@ -228,7 +228,9 @@ class Cloud:
             with tarfile.open(archive) as tar:
                 tar.extractall(workspace, filter="data")
         self.before()
-        (folder / "build.json").write_text(json.dumps(build))
+        # A build file has no source; it is what is in the workspace.
+        file = {key: value for key, value in build.items() if key != "source"}
+        (folder / "build.json").write_text(json.dumps(file))
         if kept.get("cancelled"):
             return
         command = self.build_command(folder / "build.json", logs)
