@@ -13,7 +13,8 @@ import pytest
 from imagekit import api
 from imagekit.errors import DriftError, UsageError
 
-BUILD = '{"steps": [{"id": "r:a", "args": ["build", "-t", "r:a", "."]}], "timeout": "60s"}\n'
+STEP = '{"name": "gcr.io/cloud-builders/docker", "id": "r:a", "args": ["build", "-t", "r:a", "."]}'
+BUILD = f'{{"steps": [{STEP}], "timeout": "60s"}}\n'
 OTHER = BUILD.replace("60s", "90s")
 
 
