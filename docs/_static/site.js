@@ -2,7 +2,8 @@
 // the keyboard reaches them, so that the arrow keys scroll them.
 
 const SCROLLS =
-  ".table-wrapper, div.highlight > pre, .cell_output :is(.output, .picture, .output > pre)";
+  ".table-wrapper, div.highlight > pre, " +
+  ".cell_output :is(.output, .picture, .output > pre, .imagekit-picture, details > pre)";
 
 function framed(box) {
   // The arrow stands on what does not scroll.

@@ -146,7 +146,7 @@ def _flags(text: str) -> tuple[tuple[str, ...], str]:
             at += 1
         if not text.startswith("--", at):
             break
-        start, quote, word = at, "", ""
+        quote, word = "", ""
         while at < len(text) and (quote or text[at] not in SPACE):
             char = text[at]
             if char == "\\":
@@ -160,8 +160,6 @@ def _flags(text: str) -> tuple[tuple[str, ...], str]:
             at += 1
         if word == "--":
             return tuple(flags), text[at:].strip()
-        if at == start:
-            break
         flags.append(word)
     return tuple(flags), text[at:].strip()
 
@@ -266,6 +264,7 @@ class _Expansion:
         self.word, self.escape, self.values = word, escape, values
         self.at = 0
         self.unknown = False
+        self.in_pattern = False
 
     def text(self, end: str = "") -> str:
         """The text up to a character outside quotes, or to the end of the word."""
@@ -301,7 +300,9 @@ class _Expansion:
         """A character, one after the escape character, or a variable."""
         if char == self.escape:
             self.at += 2
-            return self.word[self.at - 1 : self.at]
+            taken = self.word[self.at - 1 : self.at]
+            # In a pattern, it is not one of the characters that stand for others.
+            return f"\\{taken}" if self.in_pattern else taken
         if char == "$" and self.values is not None:
             return self._variable()
         self.at += 1
@@ -321,7 +322,9 @@ class _Expansion:
         modifier = re.compile(r":?[-+?]|##?|%%?|//?|").match(self.word, self.at)
         sign = modifier[0] if modifier else ""
         self.at += len(sign)
+        self.in_pattern = sign[:1] in ("#", "%", "/") and bool(sign)
         operand = self.text("/" if sign.startswith("/") else "}") if sign else ""
+        self.in_pattern = False
         replacement = ""
         if sign.startswith("/") and self.word[self.at : self.at + 1] == "/":
             self.at += 1

@@ -22,6 +22,8 @@ MARK = re.compile(r'<path aria-label="([^"]*)"([^>]*)/>')
 """A mark with a description, in the SVG of vl-convert."""
 PLACES = re.compile(r' (?:d|transform|x1|x2|y1|y2)="[^"]*"')
 """The attributes that say where something is."""
+ROLES = re.compile(r' (?:role|aria-roledescription|aria-label|aria-hidden)="[^"]*"')
+"""What vl-convert says of each part for screen readers."""
 NUMBER = re.compile(r"-?\d+\.\d{3,}")
 """A number with many decimals."""
 
@@ -38,6 +40,8 @@ def picture(chart: Any, title: str, lines: Iterable[str]) -> Picture:
     # Two decimals are enough, and the same on every processor.
     svg = PLACES.sub(lambda found: NUMBER.sub(lambda n: f"{float(n[0]):.2f}", found[0]), svg)
     svg = MARK.sub(r"<path\2><title>\1</title></path>", svg)
+    # The picture has one role and one title; its parts would be images without a name.
+    svg = ROLES.sub("", svg)
     head, _, rest = svg.partition(">")
     return Picture(
         f'{head} role="img"><title>{html.escape(title)}</title>{rest}', "\n".join([title, *lines])

@@ -61,10 +61,6 @@ class Matrix(msgspec.Struct, frozen=True, kw_only=True):
     more: int = 0
     """The number of combinations that are not listed and not in `cells`."""
 
-    def built(self) -> tuple[Cell, ...]:
-        """Return the cells that are built."""
-        return tuple(cell for cell in self.cells if cell.status == "built")
-
     def not_listed(self) -> Iterator[Cell]:
         """Yield every combination that no entry names, however many there are."""
         shapes = _shapes(self.recipes, self.cells)

@@ -34,8 +34,6 @@ def select_images(
     the result of `not_built`, for messages. Raises ConfigError, with every problem, if a glob
     matches no image, if `skip` removes the parent of a selected image, or if no image remains.
     """
-    if not only and not skip:
-        return plan
     matching = {option: Globs(globs) for option, globs in (("only", only), ("skip", skip))}
     included, skipped = (
         {image.tag for image in plan.images if globs.match(_names(plan, image))}

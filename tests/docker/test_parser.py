@@ -133,7 +133,7 @@ def test_words_end_at_white_space_outside_quotes(text, words):
     assert shell_words(text) == words
 
 
-VALUES = {"X": "1.2.3", "EMPTY": "", "P": "a/b/a.tar.gz"}
+VALUES = {"S": "*b?", "X": "1.2.3", "EMPTY": "", "P": "a/b/a.tar.gz"}
 
 
 @pytest.mark.parametrize(
@@ -156,6 +156,7 @@ VALUES = {"X": "1.2.3", "EMPTY": "", "P": "a/b/a.tar.gz"}
         ),
         ("${P/a/Z}|${P//a/Z}|${P/?.t*/}", "Z/b/a.tar.gz|Z/b/Z.tZr.gz|a/b/"),
         ("${P##?/}", "b/a.tar.gz"),
+        ("${S#\\*}|${S#*}|${S%\\?}|${S/\\*/x}", "b?|*b?|*b|xb?"),
         ("'open", "open"),
         ('"open', "open"),
         ("end\\", "end"),
