@@ -157,9 +157,7 @@ def _bytes(path: pathlib.Path) -> bytes | None:
 def steps(build: Build) -> Table:
     """Every step with its state, start and duration."""
     columns = ["state", "reason", "start", "seconds", "critical", "digest"]
-    frame = to_pandas(build)[columns]
-    frame["reason"] = frame["reason"].replace("", pd.NA)
-    frame = frame.dropna(axis="columns", how="all")
+    frame = to_pandas(build)[columns].dropna(axis="columns", how="all")
     return Table(
         _named(frame, build.report),
         build.title,
@@ -268,7 +266,7 @@ def parallelism(build: Build, choices: tuple[int, ...] = JOBS) -> Table:
         },
         index=pd.Index(jobs, name="jobs"),
     )
-    estimated = timing.estimate(report, report.jobs)
+    estimated = times[jobs.index(report.jobs)]
     caption = f"With {counted(report.jobs, 'job')}: {elapsed:.1f} s measured, {estimated:.1f} s "
     return Table(frame, f"{caption}estimated")
 

@@ -193,11 +193,6 @@ def marked(marks: Mapping[Any, str], words: Mapping[Any, str] | None = None) -> 
     return lambda state: f"{marks[state]} {(words or {}).get(state, state)}"
 
 
-def ordered(values: list[Any], order: list[str]) -> pd.Categorical:
-    """A column that sorts in an order of its own; what is not in the order is missing."""
-    return pd.Categorical(values, categories=order, ordered=True)
-
-
 def _has_few(values: list[str]) -> bool:
     """Whether a column has few, short values and most rows have one, so that a filter is useful."""
     texts = [value for value in values if value]

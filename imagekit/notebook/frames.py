@@ -50,11 +50,11 @@ def combinations(matrix: Matrix, lines: Sequence[Row]) -> pd.DataFrame:
     config = matrix.config
     order = {axis: tuple(config.axis(axis)) for axis in matrix.recipes.axes}
     columns: dict[str, Any] = {
-        "status": _ordered([WORDS[row.status] for row in lines], WORDS.values()),
-        "recipe": _ordered([row.recipe for row in lines], matrix.recipes.by_name),
+        "status": ordered([WORDS[row.status] for row in lines], WORDS.values()),
+        "recipe": ordered([row.recipe for row in lines], matrix.recipes.by_name),
         "built": [row.status == "built" for row in lines],
         "aliases": [row.aliases for row in lines],
-        "reason": _text(row.reason or None for row in lines),
+        "reason": text(row.reason or None for row in lines),
     }
     return _frame(columns, 1, [row.values for row in lines], order, (row.tag for row in lines))
 
@@ -67,15 +67,15 @@ def _(plan: Plan) -> pd.DataFrame:
         if image.parent is not None:
             children[image.parent] = children.get(image.parent, 0) + 1
     columns: dict[str, Any] = {
-        "recipe": _ordered([i.recipe for i in images], dict.fromkeys(i.recipe for i in images)),
-        "parent": _text(image.parent for image in images),
+        "recipe": ordered([i.recipe for i in images], dict.fromkeys(i.recipe for i in images)),
+        "parent": text(image.parent for image in images),
         "children": [children.get(image.tag, 0) for image in images],
         "listed": [image.listed for image in images],
         "aliases": [image.aliases for image in images],
-        "dockerfile": _text(image.dockerfile for image in images),
+        "dockerfile": text(image.dockerfile for image in images),
         "build_args": [_pairs(image) for image in images],
         "tests": [len(image.test) for image in images],
-        "reference": _text(plan.reference(image.tag) for image in images),
+        "reference": text(plan.reference(image.tag) for image in images),
     }
     values = [image.values for image in images]
     return _frame(columns, 0, values, plan.axes, (image.tag for image in images))
@@ -90,11 +90,11 @@ def _(changes: Changes) -> pd.DataFrame:
     lines = list(compared.rows(changes))
     return pd.DataFrame(
         {
-            "change": _ordered([row.kind for row in lines], compared.MARKS),
-            "image": _text(row.image or None for row in lines),
-            "what": _text(row.what or None for row in lines),
-            "before": _text(row.before or None for row in lines),
-            "after": _text(row.after or None for row in lines),
+            "change": ordered([row.kind for row in lines], compared.MARKS),
+            "image": text(row.image or None for row in lines),
+            "what": text(row.what or None for row in lines),
+            "before": text(row.before or None for row in lines),
+            "after": text(row.after or None for row in lines),
         }
     )
 
@@ -104,8 +104,8 @@ def _(report: Report) -> pd.DataFrame:
     critical = {entry.id for entry in timing.critical_path(report)}
     steps = report.steps
     columns = {
-        "state": _ordered([entry.state for entry in steps], get_args(State)),
-        "kind": _ordered([entry.kind for entry in steps], get_args(Kind)),
+        "state": ordered([entry.state for entry in steps], get_args(State)),
+        "kind": ordered([entry.kind for entry in steps], get_args(Kind)),
         "started": _moments(entry.started for entry in steps),
         "start": pd.array(
             [timing.offset(report, e) if e.started else None for e in steps], dtype="Float64"
@@ -117,9 +117,9 @@ def _(report: Report) -> pd.DataFrame:
         "critical": [entry.id in critical for entry in steps],
         "images": [entry.images for entry in steps],
         "exit_code": pd.array([entry.exit_code for entry in steps], dtype="Int64"),
-        "digest": _text(entry.digest for entry in steps),
-        "log": _text(entry.log for entry in steps),
-        "reason": _text(entry.reason or None for entry in steps),
+        "digest": text(entry.digest for entry in steps),
+        "log": text(entry.log for entry in steps),
+        "reason": text(entry.reason or None for entry in steps),
     }
     return pd.DataFrame(columns, index=_index("step", (entry.id for entry in steps)))
 
@@ -134,20 +134,20 @@ def runs(entries: Sequence[Entry], counts: Mapping[str, Sequence[int]]) -> pd.Da
     numbers = [counts.get(entry.run, (None, None, None, None)) for entry in entries]
     kinds = ("added", "removed", "changed")
     columns = {
-        "outcome": _ordered([entry.outcome for entry in entries], OUTCOMES),
+        "outcome": ordered([entry.outcome for entry in entries], OUTCOMES),
         "began": _moments(entry.started for entry in entries),
         "seconds": pd.array([entry.seconds for entry in entries], dtype="Float64"),
-        "notebook": _text(_stem(entry) for entry in entries),
+        "notebook": text(_stem(entry) for entry in entries),
         "images": pd.array([entry.images for entry in entries], dtype="Int64"),
         **{
             kind: pd.array([each[place] for each in numbers], dtype="Int64")
             for place, kind in enumerate(kinds)
         },
-        "why": _text(why(entry) or None for entry in entries),
-        "parameters": _text(parameters_text(entry) or None for entry in entries),
-        "commit": _text(entry.commit for entry in entries),
-        "config": _text(entry.config for entry in entries),
-        "config_sha256": _text(entry.config_sha256 for entry in entries),
+        "why": text(why(entry) or None for entry in entries),
+        "parameters": text(parameters_text(entry) or None for entry in entries),
+        "commit": text(entry.commit for entry in entries),
+        "config": text(entry.config for entry in entries),
+        "config_sha256": text(entry.config_sha256 for entry in entries),
     }
     return pd.DataFrame(columns, index=_index("run", (entry.run for entry in entries)))
 
@@ -168,16 +168,17 @@ def _frame(
     for number, (axis, names) in enumerate(order.items(), start=place):
         # An axis may have the name of another column.
         name = f"{axis}_axis" if axis in columns else axis
-        frame.insert(number, name, _ordered([one.get(axis) for one in values], names))
+        frame.insert(number, name, ordered([one.get(axis) for one in values], names))
     return frame
 
 
-def _ordered(values: Sequence[str | None], order: Iterable[str]) -> pd.Categorical:
+def ordered(values: Sequence[str | None], order: Iterable[str]) -> pd.Categorical:
     """A column that sorts in an order of its own: py310 after py39."""
     return pd.Categorical(values, categories=list(order), ordered=True)
 
 
-def _text(values: Iterable[str | None]) -> pd.Series:
+def text(values: Iterable[str | None]) -> pd.Series:
+    """A column of text, of which some may be missing."""
     return pd.array(list(values), dtype="string")
 
 

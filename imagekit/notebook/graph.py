@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from imagekit.errors import counted
+from imagekit.notebook import charts
 from imagekit.notebook.display import Picture, svg
 from imagekit.planning.plan import Image, Plan
 
@@ -19,7 +20,10 @@ CHIP, CHIPS = 12, 20
 """The size of an image in a group, in pixels, and the most of them side by side."""
 FEW = 60
 """The most images that each have a box of their own."""
-COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#999999")
+COLOURS = (
+    *(charts.BLUE, charts.ORANGE, charts.GREEN, charts.PINK, charts.RED),
+    *("#56b4e9", "#999999"),
+)
 """Colours that colour-blind people tell apart (Okabe and Ito, 2008)."""
 DASHES = ("", "5 2", "2 2")
 """Further recipes have the colours again, with other lines."""

@@ -143,7 +143,7 @@ def table_of(selection: Selection, runs: pd.DataFrame, title: str) -> Table:
         config=runs["config_sha256"],
     )
     return Table(
-        shown.replace({"why": "", "parameters": "", "notebook": ""}, pd.NA),
+        shown.replace({"notebook": ""}, pd.NA),
         title,
         (NOTE,),
         formats={

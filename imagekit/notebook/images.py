@@ -15,7 +15,7 @@ from imagekit.errors import counted
 from imagekit.notebook import charts
 from imagekit.notebook.build_report import Build, short
 from imagekit.notebook.display import Picture, Table, marked
-from imagekit.notebook.frames import to_pandas
+from imagekit.notebook.frames import ordered, text, to_pandas
 
 MOST = 60
 """The most images in a picture: the largest ones."""
@@ -70,7 +70,7 @@ def _states(found: list[str | None], expected: pd.Series) -> pd.Categorical:
         "missing" if value is None else "there" if old in (None, value) else "another image"
         for value, old in zip(found, known, strict=True)
     ]
-    return pd.Categorical(states, categories=["there", "another image", "missing"], ordered=True)
+    return ordered(states, ("there", "another image", "missing"))
 
 
 def _reported(report: Report, before: Report | None) -> pd.DataFrame:
@@ -92,15 +92,15 @@ def _reported(report: Report, before: Report | None) -> pd.DataFrame:
             "state": rows["state"].array,
             "built": pd.to_datetime(finished, utc=True, format="ISO8601", errors="coerce"),
             "seconds": rows["seconds"].array,
-            "tested": _text(tests[name].state if name in tests else None for name in names),
-            "pushed": _text(pushes[name].state if name in pushes else None for name in names),
+            "tested": text(tests[name].state if name in tests else None for name in names),
+            "pushed": text(pushes[name].state if name in pushes else None for name in names),
             "size": sizes,
             "growth": sizes - _numbers(old.get(name) for name in names),
             "layers": _numbers(entry.layers for entry in built),
-            "id": _text(entry.digest for entry in built),
-            "digest": _text(digests),
-            "pull": _text(pulls),
-            "reference": _text(names),
+            "id": text(entry.digest for entry in built),
+            "digest": text(digests),
+            "pull": text(pulls),
+            "reference": text(names),
         },
         index=pd.Index(_tags(names), name="image", dtype="string"),
     )
@@ -123,10 +123,6 @@ def _tags(names: list[str]) -> list[str]:
 
 def _numbers(values: Any) -> Any:
     return pd.array(list(values), dtype="Int64")
-
-
-def _text(values: Any) -> Any:
-    return pd.array(list(values), dtype="string")
 
 
 def megabytes(size: int) -> str:

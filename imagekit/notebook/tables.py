@@ -17,7 +17,7 @@ from imagekit.config.schema import Config
 from imagekit.document import build_files, limits
 from imagekit.errors import counted
 from imagekit.notebook import estimate, frames
-from imagekit.notebook.display import Table, escaped, marked, ordered
+from imagekit.notebook.display import Table, escaped, marked
 from imagekit.planning import grid as grids
 from imagekit.planning import preflight
 from imagekit.planning.grid import Grid, Place, Section
@@ -66,7 +66,7 @@ def by_value(matrix: Matrix, plan: Plan) -> Table:
     ]
     heads = ["axis", "value", *map(label, columns), "build (min)"]
     frame = pd.DataFrame(table, columns=heads)
-    frame["axis"] = ordered(frame["axis"].tolist(), [*dict.fromkeys(frame["axis"])])
+    frame["axis"] = frames.ordered(frame["axis"].tolist(), dict.fromkeys(frame["axis"]))
     if not seconds:
         frame = frame.drop(columns="build (min)")
     return Table(frame.set_index("value"), f"What each value brings: {counts(lines, matrix.more)}")
