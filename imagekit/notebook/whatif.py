@@ -105,6 +105,16 @@ def _numbers(changes: Changes) -> str:
     return ", ".join(texts) or "the same images"
 
 
+class _Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be known of a config, before or after the changes."""
+
+    images: Inventory
+    steps: int
+    files: int
+    seconds: float | None
+    warnings: list[str]
+
+
 class WhatIf:
     """A config file and changes of it that are not written yet.
 
@@ -119,7 +129,8 @@ class WhatIf:
         self.edits: list[tuple[str, Change]] = []
         self.state = (self.text, self.original)
         self.report = estimate.last_build()
-        self._others = tuple(_others(path))
+        self._before = self._facts(self.original)
+        self._others = (("the config", self._before.images), *_others(path))
 
     def apply(self, name: str, change: Change) -> None:
         """Make a change. Raises an ImagekitError, and changes nothing, if it is not valid."""
@@ -149,24 +160,31 @@ class WhatIf:
     def view(self) -> View:
         """What the changes bring."""
         text, checked = self.state
-        after = _inventory(checked)
-        before, now = (_document(one) for one in (self.original, checked))
+        before, now = self._before, self._facts(checked)
         comparisons = [
-            Comparison(name, _compare(other, after), len(other.images))
-            for name, other in (("the config", _inventory(self.original)), *self._others)
+            Comparison(name, _compare(other, now.images), len(other.images))
+            for name, other in self._others
         ]
+        known = {*before.warnings}
         return View(
             before=self.original,
             checked=checked,
-            warnings=_new_warnings(self.original, checked),
+            warnings=tuple(warning for warning in now.warnings if warning not in known),
             comparisons=tuple(comparisons),
-            steps=(before[0], now[0]),
-            files=(before[1], now[1]),
-            seconds=(
-                estimate.duration(self.original.plan, self.report, self.original.plan),
-                estimate.duration(checked.plan, self.report, self.original.plan),
-            ),
+            steps=(before.steps, now.steps),
+            files=(before.files, now.files),
+            seconds=(before.seconds, now.seconds),
             difference=difference(self.text, text, self.path),
+        )
+
+    def _facts(self, checked: Checked) -> _Facts:
+        steps, files = _document(checked)
+        return _Facts(
+            images=_inventory(checked),
+            steps=steps,
+            files=files,
+            seconds=estimate.duration(checked.plan, self.report, self.original.plan),
+            warnings=_warnings(checked),
         )
 
     def save(self) -> None:
@@ -204,11 +222,6 @@ def difference(before: str, after: str, path: str) -> str:
     """The changes of a file as a unified diff; empty if there are none."""
     old, new = (text.splitlines(keepends=True) for text in (before, after))
     return "".join(difflib.unified_diff(old, new, path, f"{path} (changed)", n=2))
-
-
-def _new_warnings(before: Checked, after: Checked) -> tuple[str, ...]:
-    known = {*_warnings(before)}
-    return tuple(warning for warning in _warnings(after) if warning not in known)
 
 
 def _warnings(checked: Checked) -> list[str]:

@@ -117,6 +117,7 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]
         if offered == self.offered:
             return
         self.offered = offered
+        self.ticks: dict[str, Any] = {}
         lines = [
             self._checks(named(axis) if axis else "recipe", names, axis)
             for axis, names in offered.items()
@@ -131,9 +132,10 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]
         boxes = [_box(name) for name in names]
         for box, name in zip(boxes, names, strict=True):
             change = whatif.remove_value(axis, name) if axis else whatif.remove_recipe(name)
+            key = f"{axis}={name}"
+            self.ticks[key] = box
             box.observe(
-                lambda event, key=f"{axis}={name}", change=change: self._tick(event, key, change),
-                "value",
+                lambda event, key=key, change=change: self._tick(event, key, change), "value"
             )
         head = ipywidgets.Label(words, layout=ipywidgets.Layout(width="90px"))
         return ipywidgets.HBox([head, self._line(*boxes)])
@@ -225,11 +227,8 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]
     def _sync_boxes(self) -> None:
         """Tick what is not taken away: a change may have been undone."""
         gone = {name for name, _ in self.what_if.edits}
-        for line in self.boxes.children:
-            head, boxes = line.children
-            axes = {named(axis): axis for axis in self.what_if.original.matrix.recipes.axes}
-            for box in boxes.children:
-                box.value = f"{axes.get(head.value, '')}={box.description}" not in gone
+        for key, box in self.ticks.items():
+            box.value = key not in gone
 
     def _show_details(self) -> None:
         _, checked = self.what_if.state
