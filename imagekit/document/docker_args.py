@@ -168,6 +168,12 @@ def _command(args: Sequence[str]) -> int:
     return at
 
 
+def command(args: Sequence[str]) -> list[str]:
+    """The command of docker in its arguments, with its verb: `manifest push`."""
+    words = (arg for arg in args[_command(args) :] if not arg.startswith("-"))
+    return list(itertools.islice(words, 2))
+
+
 def _names(args: Sequence[str]) -> tuple[tuple[str, ...], set[str]]:
     """The image in the arguments of a push or pull, and its options."""
     flags, at = set[str](), 0
@@ -203,17 +209,14 @@ def build_arguments(args: Sequence[str], start: int = 1) -> Arguments:
     """
     read = Arguments()
     for flag, value in _options(args, start, SWITCHES, WITH_VALUE):
-        if flag == "--build-arg":
-            name, _, text = value.partition("=")
-            read.build_args[name] = text
-        elif flag in ("-t", "--tag"):
+        if flag in ("-t", "--tag"):
             read.tags.append(value)
         elif flag in ("-f", "--file"):
             read.dockerfile = value
         elif not flag:
             read.context = value
         else:
-            read.options.append((flag, value))
+            _read_other(read, flag, value)
             if flag in ("--push", "-o", "--output"):
                 _read_output(read, flag, value)
     return read

@@ -171,13 +171,14 @@ def _may_push(step: Step) -> str:
         return "pushes what it builds"
     if step.kind != "other":
         return ""
-    if step.script is not None or step.entrypoint not in (None, "docker"):
-        what = "a script" if step.script is not None else repr(step.entrypoint)
-        return f"runs {what}, which may push an image"
-    words = [arg for arg in step.args if not arg.startswith("-")]
-    if not words or words[0] in HARMLESS or tuple(words[:2]) in HARMLESS:
+    if step.script is not None:
+        return "runs a script, which may push an image"
+    if docker_args.program_of(step.builder, step.entrypoint) != "docker":
+        return f"runs {(step.entrypoint or step.builder)!r}, which may push an image"
+    words = docker_args.command(step.args)
+    if not words or words[0] in HARMLESS or tuple(words) in HARMLESS:
         return ""
-    return f"runs docker {' '.join(words[:2])}, which may push an image"
+    return f"runs docker {' '.join(words)}, which may push an image"
 
 
 HARMLESS = {

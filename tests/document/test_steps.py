@@ -225,6 +225,12 @@ def test_the_substitutions_that_a_text_holds():
         ({"entrypoint": "docker", "args": ["tag", "a", "b"]}, ""),
         ({"args": ["buildx", "build", "-t", "h/a", "--push", "."]}, "pushes what it builds"),
         ({"args": ["build", "--output", "type=registry", "."]}, "pushes what it builds"),
+        (
+            {"entrypoint": "/usr/bin/docker", "args": ["manifest", "push", "x"]},
+            "runs docker manifest",
+        ),
+        ({"args": ["--config", "info", "manifest", "push", "x"]}, "runs docker manifest push"),
+        ({"args": ["--config", "/c", "tag", "a", "b"]}, ""),
         ({"args": ["manifest", "push", "h/a"]}, "runs docker manifest push, which may push"),
         ({"args": ["compose", "push"]}, "runs docker compose push, which may push an image"),
         ({"args": ["buildx", "bake"]}, "runs docker buildx bake, which may push an image"),
