@@ -65,6 +65,7 @@ def test_a_new_value_brings_images_where_its_neighbour_is(what_if):
     view = what_if.view()
     assert {*view.comparisons[0].changes.added} == new
     assert next(view.sentences()) == "6 → 9 images against the config: 3 added"
+    assert (view.steps, view.files) == ((13, 19), (1, 1))
     assert "+python_versions: {py39: {PYTHON_VERSION: 3.9}, py310" in view.difference
     text, _ = what_if.state
     assert "# The systems." in text
