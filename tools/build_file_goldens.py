@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 import msgspec
 
+from imagekit.build import placement
+from imagekit.build.placement import Rules
 from imagekit.compare import inventory
 from imagekit.document import build_reader, steps
 from imagekit.errors import BuildFileError
@@ -29,27 +31,31 @@ def read(path: pathlib.Path) -> str:
 
 
 def _lines(path: pathlib.Path) -> Iterator[str]:
-    text = path.read_text(encoding="utf-8")
+    text, rules = path.read_text(encoding="utf-8"), Rules()
     try:
         yield from build_reader.write(build_reader.read(text, path.name)).splitlines()
-        build, problems = steps.parse(text, path.name)
-        for step in build.steps:
+        for step in _steps(text, path.name):
             yield f"{step.id}: {step.kind} {' '.join(step.tags)}".rstrip()
             yield f"  needs {list(step.needs)}, runs {list(step.args)}"
+            yield f"  {placement.described(step, placement.place_of(step, rules))}"
             if step.env:
                 yield f"  env {step.env}"
-        yield from map(str, problems)
-    except BuildFileError:
-        try:
-            steps.read(text, path.name)
-        except BuildFileError as error:
-            yield str(error)
+        steps.read(text, path.name, check=lambda build: placement.problems(build, rules))
+    except BuildFileError as error:
+        yield str(error)
     found = inventory.read(text)
     yield (
         f"images: {json.dumps(msgspec.to_builtins(found) | {'order': ''}, indent=2)}"
         if (found)
         else "no images"
     )
+
+
+def _steps(text: str, name: str) -> tuple[steps.Step, ...]:
+    try:
+        return steps.read(text, name).steps
+    except BuildFileError:
+        return steps.read(text, name, keep=True).steps
 
 
 if __name__ == "__main__":

@@ -5,56 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import itertools
 import json
-import os
-import pathlib
 import re
-import shlex
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 
-import msgspec
-
-from imagekit.build import content_id, report
+from imagekit.build import content_id, placement, report
+from imagekit.build.execution import Execution, Options, inspect, program, repo_digests
+from imagekit.build.placement import PROGRAMS, Place, Rules
 from imagekit.build.report import DONE, Report, State, StepReport
-from imagekit.docker.dockerfile import base_of
-from imagekit.document.steps import PROGRAMS, Build, Step
+from imagekit.document.steps import Build, Step
 from imagekit.errors import EngineError
 from imagekit.support.files import replace_file
-from imagekit.support.log import debug
-
-GRACE = 10.0
-"""Seconds between SIGTERM and SIGKILL when a step is stopped, as in `docker stop`."""
-
-
-class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """Options of a local build."""
-
-    directory: pathlib.Path
-    """The directory that paths are relative to, like /workspace on Cloud Build."""
-    logs: pathlib.Path
-    """The directory for the log of each step and for the report."""
-    jobs: int
-    """The number of steps that run at the same time."""
-    docker: str = "docker"
-    """The Docker client."""
-    push: bool = False
-    """Whether to run push steps."""
-    force: bool = False
-    """Whether to run steps that are up to date."""
-    fail_fast: bool = False
-    """Whether to stop the build at the first failed step."""
-    network: str | None = None
-    """The value of `--network` for every `docker build`."""
-    secrets: tuple[str, ...] = ()
-    """The values of `--secret` for every `docker build`."""
-    labels: dict[str, str] = {}
-    """Labels for every image, in addition to its content id."""
-
 
 PASSED = "passed.json"
 """The file in the log directory with the hashes of passed tests, which are not run again."""
@@ -66,18 +30,11 @@ Observer = Callable[[StepReport], None]
 """Called with each step whose state has changed."""
 
 
-def program(name: str) -> str | None:
-    """The path of a program, from this Python's environment first, then from PATH."""
-    beside = str(pathlib.Path(sys.executable).parent)
-    return shutil.which(name, path=os.pathsep.join([beside, os.environ.get("PATH", "")]))
-
-
-def check_programs(build: Build) -> None:
+def check_programs(build: Build, rules: Rules) -> None:
     """Raise EngineError if a program that the build needs is not installed."""
-    needed = {PROGRAMS[step.builder] for step in build.steps if step.entrypoint is None}
-    missing = sorted(name for name in needed - {"docker"} if program(name) is None)
-    if missing:
-        message = f"program not found: {', '.join(missing)}"
+    places = {placement.place_of(step, rules) for step in build.steps}
+    if "test" in places and program(PROGRAMS["test"]) is None:
+        message = f"program not found: {PROGRAMS['test']}"
         raise EngineError(f"{message}; run pip install 'imagekit[build]'")
 
 
@@ -111,10 +68,21 @@ class LocalBuild:
         self.build = build
         self.options = options
         self.observe = observe
-        self.ids = dict(self._content_ids())
+        self.numbers = {step.id: number for number, step in enumerate(build.steps, start=1)}
+        self.places = {step.id: placement.place_of(step, options) for step in build.steps}
+        # What a step writes may be copied into an image; it is not known before.
+        is_known = {*self.places.values()} <= {*PROGRAMS}
+        self.ids = dict(self._content_ids()) if is_known else {}
+        self.execution = Execution(options, self.places, self.ids)
         self.report = Report(file=name, jobs=options.jobs, started=report.now())
         self.report.steps = [
-            StepReport(id=step.id, kind=step.kind, needs=step.needs, images=step.tags)
+            StepReport(
+                id=step.id,
+                kind=step.kind,
+                needs=step.needs,
+                images=step.tags,
+                where=_where(step, self.places[step.id]),
+            )
             for step in build.steps
         ]
         self.states = {entry.id: entry for entry in self.report.steps}
@@ -171,6 +139,12 @@ class LocalBuild:
         self.options.logs.mkdir(parents=True, exist_ok=True)
         report.keep_previous(self.options.logs)
         self._save()
+        with self.execution:
+            interrupted = await self._run_steps()
+        return self._finish(interrupted)
+
+    async def _run_steps(self) -> bool:
+        """Run the steps; whether they were interrupted."""
         slots = asyncio.Semaphore(self.options.jobs)
         ended = {step.id: asyncio.Event() for step in self.build.steps}
         tasks = [
@@ -197,7 +171,7 @@ class LocalBuild:
         if interrupted.is_set():
             self._end_unfinished("interrupted", "interrupted")
         self._end_unfinished("blocked", "another step failed")
-        return self._finish(interrupted.is_set())
+        return interrupted.is_set()
 
     async def _run_all(self, tasks: list[asyncio.Task[bool]]) -> None:
         pending = set(tasks)
@@ -246,84 +220,40 @@ class LocalBuild:
 
     def _test_hash(self, step: Step) -> str:
         """A hash of what a test's result depends on: image, test files and arguments."""
-        images = [self._inspect(tag, "{{.Id}}") for tag in step.tags]
-        files = [self.options.directory / step.dir / name for name in step.test_files]
+        images = [inspect(self.options.docker, tag, "{{.Id}}") for tag in step.tags]
+        files = [self.execution.directory / step.dir / name for name in step.test_files]
         texts = [path.read_bytes() for path in files if path.is_file()]
         return hashlib.sha256(repr([images, texts, step.args]).encode()).hexdigest()
 
     async def _execute(self, step: Step, entry: StepReport) -> None:
-        number = self.build.steps.index(step) + 1
+        number = self.numbers[step.id]
         log = self.options.logs / report.log_name(number, step.id)
         entry.log, entry.started, entry.state = log.name, report.now(), "running"
         self.observe(entry)
-        with log.open("wb") as file:
-            try:
-                process = await self._start(step, file.fileno())
-            except OSError as error:
-                self._end(entry, "failed", f"{error.strerror}: {error.filename}")
-                return
-            try:
+        state: State = "failed"
+        try:
+            with log.open("wb") as file:
                 async with asyncio.timeout(step.timeout):
-                    entry.exit_code = await process.wait()
-            except TimeoutError:
-                self._end(entry, "timed out", f"timed out after {step.timeout:g} s")
-                return
-            except asyncio.CancelledError:
-                self._end(entry, "interrupted", "stopped")
-                raise
-            finally:
-                await _stop(process)
-        if entry.exit_code == 0 or step.allow_failure or entry.exit_code in step.allow_exit_codes:
-            tolerated = "" if entry.exit_code == 0 else f"exit code {entry.exit_code}, allowed"
+                    entry.exit_code = await self.execution.run(step, number, file)
+            reason = f"exit code {entry.exit_code}" if entry.exit_code else ""
+        except TimeoutError:
+            state, reason = "timed out", f"timed out after {step.timeout:g} s"
+        except OSError as error:
+            self._end(entry, "failed", f"{error.strerror}: {error.filename}")
+            return
+        except asyncio.CancelledError:
+            self._end(entry, "interrupted", "stopped")
+            raise
+        if entry.exit_code == 0:
             self._describe(step, entry)
-            if step.kind == "test" and entry.exit_code == 0:
+            if step.kind == "test":
                 self._save_passed(self._test_hash(step))
-            self._end(entry, "succeeded", tolerated)
+            self._end(entry, "succeeded")
+        elif step.allow_failure or entry.exit_code in step.allow_exit_codes:
+            self._describe(step, entry)
+            self._end(entry, "succeeded", f"{reason}, allowed")
         else:
-            self._end(entry, "failed", f"exit code {entry.exit_code}")
-
-    async def _start(self, step: Step, log: int) -> asyncio.subprocess.Process:
-        name = PROGRAMS[step.builder]
-        command = [self.options.docker if name == "docker" else program(name) or name, *step.args]
-        if step.entrypoint is not None:
-            command = [step.entrypoint, *step.args]
-        elif step.kind == "build":
-            at = 1 + step.action.verb
-            own = _without_network_of_google(command[at:])
-            command[at:] = [*self._build_options(step), *own]
-        debug("running %s", shlex.join(command))
-        return await asyncio.create_subprocess_exec(
-            *command,
-            cwd=self.options.directory / step.dir,
-            env=os.environ | {"BUILDKIT_PROGRESS": "plain"} | step.env,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            # A separate process group, so that all processes of the step can be stopped.
-            start_new_session=True,
-        )
-
-    def _build_options(self, step: Step) -> list[str]:
-        """Extra `docker build` options: network, secrets and labels."""
-        options = [] if self.options.network is None else ["--network", self.options.network]
-        options += [part for secret in self.options.secrets for part in ("--secret", secret)]
-        labels = dict(self.options.labels)
-        if step.id in self.ids:
-            labels[content_id.LABEL] = self.ids[step.id]
-        with contextlib.suppress(OSError):
-            data = (self.options.directory / step.dockerfile).read_bytes()
-            text = data.decode(errors="replace")
-            target = dict(step.docker_build.options).get("--target")
-            labels |= self._base_labels(base_of(text, step.build_args, target))
-        return [*options, *(p for k, v in labels.items() for p in ("--label", f"{k}={v}"))]
-
-    def _base_labels(self, base: str | None) -> dict[str, str]:
-        if base is None:
-            return {}
-        labels = {"org.opencontainers.image.base.name": base}
-        for name in self._repo_digests(base)[:1]:
-            labels["org.opencontainers.image.base.digest"] = name.split("@")[1]
-        return labels
+            self._end(entry, state, reason)
 
     def _save_passed(self, test_hash: str) -> None:
         self.passed.add(test_hash)
@@ -335,21 +265,13 @@ class LocalBuild:
             return
         name = step.tags[0]
         if step.kind == "build":
-            found = self._inspect(name, DESCRIBED).split()
+            found = inspect(self.options.docker, name, DESCRIBED).split()
             if len(found) == 3:
                 entry.digest, entry.size, entry.layers = found[0], int(found[1]), int(found[2])
             return
         repository = name.rpartition(":")[0]
-        digests = (name.split("@") for name in self._repo_digests(name))
+        digests = (name.split("@") for name in repo_digests(self.options.docker, name))
         entry.digest = next((digest for own, digest in digests if own == repository), None)
-
-    def _repo_digests(self, image: str) -> list[str]:
-        """The image's names by digest (`repository@sha256:…`) in the registries that hold it."""
-        return self._inspect(image, "{{range .RepoDigests}}{{.}} {{end}}").split()
-
-    def _inspect(self, image: str, template: str) -> str:
-        command = [self.options.docker, "image", "inspect", "--format", template, image]
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
     def _end(self, entry: StepReport, state: State, reason: str = "") -> None:
         entry.state, entry.reason = state, reason
@@ -376,20 +298,8 @@ class LocalBuild:
         return self.report
 
 
-def _without_network_of_google(args: list[str]) -> list[str]:
-    """The arguments of a build without `--network=cloudbuild`, which exists at Google only."""
-    kept = [arg for arg in args if arg != "--network=cloudbuild"]
-    pairs = list(itertools.pairwise((*kept, "")))
-    split = {n for n, pair in enumerate(pairs) if pair == ("--network", "cloudbuild")}
-    return [arg for n, arg in enumerate(kept) if n not in split and n - 1 not in split]
-
-
-async def _stop(process: asyncio.subprocess.Process) -> None:
-    """Stop the running processes of a step: SIGTERM, then SIGKILL after the grace period."""
-    for number, seconds in ((signal.SIGTERM, GRACE), (signal.SIGKILL, None)):
-        if process.returncode is not None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.shield(asyncio.wait_for(process.wait(), seconds))
+def _where(step: Step, place: Place) -> str:
+    """Where a step runs, for the report."""
+    if place in PROGRAMS:
+        return PROGRAMS[place]
+    return "on this machine" if place == "host" else f"container of {step.image}"

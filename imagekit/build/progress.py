@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import click
@@ -110,8 +110,11 @@ def summary(report: Report, logs: pathlib.Path) -> Iterator[str]:
     yield ", ".join(f"{states.count(s)} {s}" for s in MARKS if s in states)
 
 
-def dry_run(report: Report) -> Iterator[str]:
-    """What a build would do: one line for each step in order, and the count of each."""
+def dry_run(report: Report, commands: Mapping[str, str]) -> Iterator[str]:
+    """What a build would do: one line for each step in order, and the count of each.
+
+    `commands` say for steps what runs where, in a line of its own.
+    """
     actions = [
         ("run" if entry.kind == "other" else str(entry.kind))
         if entry.state == "waiting"
@@ -120,6 +123,8 @@ def dry_run(report: Report) -> Iterator[str]:
     ]
     for action, entry in zip(actions, report.steps, strict=True):
         yield f"{action:<11} {entry.id}"
+        if entry.id in commands:
+            yield f"{'':<11}   {commands[entry.id]}"
     yield ", ".join(
         f"{actions.count(action)} {'' if action in MARKS else 'to '}{action}"
         for action in dict.fromkeys(actions)

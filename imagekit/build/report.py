@@ -51,6 +51,8 @@ class StepReport(msgspec.Struct, kw_only=True):
     """The ids of the steps that it waits for."""
     images: tuple[str, ...] = ()
     """The images that it builds, tests or pushes."""
+    where: str = ""
+    """Where it runs: a program of this machine, or a container of an image."""
     state: State = "waiting"
     """Its current state."""
     started: str | None = None

@@ -6,21 +6,24 @@ Schema: cloud.google.com/build/docs/build-config-file-schema.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+import posixpath
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from imagekit.document import build_reader, docker_args
-from imagekit.document.build_reader import FileBuild, FileStep, Read, Volume, seconds
+from imagekit.document.build_reader import FileBuild, FileStep, Volume, seconds
 from imagekit.document.cloudbuild import BUILDER, STRUCTURE_TEST
 from imagekit.document.docker_args import Action, Arguments, Kind
 from imagekit.document.substitutions import Missing, Substitutions, references
 from imagekit.errors import BuildFileError, Path, Problem, did_you_mean
 
-__all__ = ["BUILDER", "STRUCTURE_TEST", "Build", "Kind", "Step", "parse", "read", "references"]
+__all__ = ["BUILDER", "STRUCTURE_TEST", "Build", "Kind", "Step", "Volume", "read", "references"]
 
-PROGRAMS = {BUILDER: "docker", STRUCTURE_TEST: "container-structure-test"}
-"""The builders that can run locally, each with its program."""
+RESERVED = ("/", "/workspace", "/builder/home", "/var/run/docker.sock")
+"""Paths of a container that volumes cannot have."""
 
 NO_BUILD = Arguments()
 """For steps that build nothing."""
@@ -31,6 +34,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     id: str
     """Its id, or "step N" if the file gives none."""
+    path: Path = ()
+    """Where the file has it; empty for a push of `images`."""
     builder: str
     """The builder image, without tag and digest."""
     image: str = ""
@@ -114,84 +119,38 @@ class Build(msgspec.Struct, frozen=True, kw_only=True):
     """The steps in file order."""
     timeout: float | None = None
     """The timeout in seconds."""
+    uploads: tuple[str, ...] = ()
+    """The kinds of artifacts, besides images, that Cloud Build uploads at the end."""
+    fetches: bool = False
+    """Whether Cloud Build fetches source of other repositories first."""
+    unused: tuple[str, ...] = ()
+    """Substitutions in the file that it does not use, which `gcloud builds submit` refuses."""
 
 
-def read(text: str, name: str, substitutions: Mapping[str, str] | None = None) -> Build:
-    """Read the steps of a Cloud Build file in JSON or YAML.
-
-    `substitutions` are values for `$NAME` and override those in the file. Raises BuildFileError
-    with everything that is invalid or not supported locally.
-    """
-    found, resolving = _parsed(text, name, substitutions)
-    build = resolving.build()
-    if problems := [*found.problems, *resolving.problems]:
-        raise BuildFileError(build_reader.located(found.source, problems))
-    return build
+Check = Callable[[Build], Iterable[Problem]]
+"""Finds further problems of a build, whose paths are those of the file."""
 
 
-def parse(
-    text: str, name: str, substitutions: Mapping[str, str] | None = None, *, keep: bool = False
-) -> tuple[Build, list[Problem]]:
-    """Like `read`, but return what is not supported locally as a list of problems.
-
-    With `keep`, substitutions without a value are left as they are. Raises BuildFileError if the
-    text is not a Cloud Build file.
-    """
-    found, resolving = _parsed(text, name, substitutions, "keep" if keep else "error")
-    if found.problems:
-        raise BuildFileError(build_reader.located(found.source, found.problems))
-    build = resolving.build()
-    return build, build_reader.located(found.source, resolving.problems)
-
-
-def _parsed(
+def read(
     text: str,
     name: str,
-    substitutions: Mapping[str, str] | None,
-    missing: Missing = "error",
-) -> tuple[Read, _Resolving]:
-    found = build_reader.read_all(text, name)
-    return found, _Resolving(found.build, substitutions or {}, missing)
+    substitutions: Mapping[str, str] | None = None,
+    *,
+    keep: bool = False,
+    check: Check = lambda _: (),
+) -> Build:
+    """Read the steps of a Cloud Build file in JSON or YAML.
 
-
-def unheld(build: Build) -> list[Problem]:
-    """The steps that may push an image and that `build` without `--push` cannot hold back.
-
-    What is only known to push is held back by its kind: `docker push`, `docker image push`.
+    `substitutions` are values for `$NAME` and override those in the file; with `keep`, those
+    without a value are left as they are. Raises BuildFileError with everything that is invalid,
+    and with what `check` finds.
     """
-    return [
-        Problem(message=f"{step.display_name} {why}; --push permits it")
-        for step in build.steps
-        if (why := _may_push(step))
-    ]
-
-
-def _may_push(step: Step) -> str:
-    if step.docker_build.pushes:
-        return "pushes what it builds"
-    if step.kind != "other":
-        return ""
-    if step.script is not None:
-        return "runs a script, which may push an image"
-    if docker_args.program_of(step.builder, step.entrypoint) != "docker":
-        return f"runs {(step.entrypoint or step.builder)!r}, which may push an image"
-    words = docker_args.command(step.args)
-    if not words or words[0] in HARMLESS or tuple(words) in HARMLESS:
-        return ""
-    return f"runs docker {' '.join(words)}, which may push an image"
-
-
-HARMLESS = {
-    *("attach", "cp", "create", "diff", "events", "exec", "export", "history", "images", "import"),
-    *("info", "inspect", "kill", "load", "login", "logout", "logs", "network", "pause", "port"),
-    *("ps", "rename", "restart", "rm", "rmi", "run", "save", "search", "start", "stats", "stop"),
-    *("system", "tag", "top", "unpause", "update", "version", "volume", "wait"),
-    *(("image", verb) for verb in ("history", "import", "inspect", "load", "ls", "prune", "rm")),
-    *(("image", verb) for verb in ("save", "tag")),
-    *(("buildx", verb) for verb in ("create", "du", "inspect", "ls", "prune", "rm", "stop", "use")),
-    *(("buildx", "version"), ("manifest", "inspect"), ("manifest", "create")),
-}
-"""The commands of docker that send no image anywhere."""
+    found = build_reader.read_all(text, name)
+    resolving = _Resolving(found.build, substitutions or {}, "keep" if keep else "error")
+    build = resolving.build()
+    if problems := [*found.problems, *resolving.problems, *check(build)]:
+        raise BuildFileError(build_reader.located(found.source, problems))
+    return build
 
 
 def of_foreign(text: str) -> Build:
@@ -218,10 +177,30 @@ class _Resolving:
         for number, fields in enumerate(self.file.steps):
             steps.append(self._step(fields, number, steps))
         self._check_order(steps)
+        for number, fields in enumerate(self.file.steps):
+            self._check_step(fields, ("steps", number))
+        options = self.file.options
+        self._check_surroundings(options.get("env", ()), _shared(options), ("options",))
         images = self._texts(self.file.images, ("images",))
+        artifacts = self.file.rest.get("artifacts", {})
+        images += self._texts(artifacts.get("images", ()), ("artifacts", "images"))
         own = tuple(steps)
-        steps += [_final_push(image, own) for image in images]
-        return Build(steps=tuple(steps), timeout=seconds(self.file.timeout))
+        steps += [_final_push(image, own) for image in dict.fromkeys(images)]
+        return Build(
+            steps=tuple(steps),
+            timeout=seconds(self.file.timeout),
+            uploads=tuple(name for name in artifacts if name != "images"),
+            fetches=bool(self.file.rest.get("dependencies")),
+            unused=self._unused(),
+        )
+
+    def _unused(self) -> tuple[str, ...]:
+        """The substitutions of the file that nothing in it refers to."""
+        maps = [step.automap_substitutions for step in self.file.steps]
+        if self.file.is_loose or self.file.options.get("automapSubstitutions") or any(maps):
+            return ()
+        used = references(build_reader.write(self.file))
+        return tuple(name for name in self.file.substitutions if name not in used)
 
     def _report(self, message: str, path: Path) -> None:
         self.problems.append(Problem(message=message, path=path))
@@ -245,9 +224,9 @@ class _Resolving:
         # Without waitFor, a step waits for all earlier steps.
         needs = [one for one in wait_for if one != "-"] if wait_for else [s.id for s in before]
         options = self.file.options
-        shared = [Volume(**volume) for volume in options.get("volumes", ())]
-        step = Step(
+        return Step(
             id=self._text(fields.id, (*path, "id")) or f"step {number + 1}",
+            path=path,
             builder=docker_args.without_tag(image),
             image=image,
             args=self._texts(fields.args, (*path, "args")),
@@ -255,15 +234,13 @@ class _Resolving:
             script=fields.script or None,
             env=self._env(fields, path),
             secret_env=tuple(dict.fromkeys([*options.get("secretEnv", ()), *fields.secret_env])),
-            volumes=(*shared, *fields.volumes),
+            volumes=(*_shared(options), *fields.volumes),
             dir=self._text(fields.dir, (*path, "dir")) or ".",
             needs=tuple(needs),
             timeout=seconds(fields.timeout),
             allow_failure=fields.allow_failure,
             allow_exit_codes=tuple(fields.allow_exit_codes),
         )
-        self._check(step, fields, path)
-        return step
 
     def _env(self, fields: FileStep, path: Path) -> dict[str, str]:
         options = self.file.options
@@ -274,21 +251,6 @@ class _Resolving:
         texts = self._texts(options.get("env", ()), ("options", "env"))
         texts += self._texts(fields.env, (*path, "env"))
         return env | {name: value for name, _, value in (text.partition("=") for text in texts)}
-
-    def _check(self, step: Step, fields: FileStep, path: Path) -> None:
-        """Note what cannot run here."""
-        if fields.name and step.builder not in PROGRAMS:
-            known = " and ".join(PROGRAMS)
-            message = f"builder {step.builder!r} cannot run here; supported: {known}"
-            self._report(f"{step.display_name}: {message}", (*path, "name"))
-        for field in UNSUPPORTED:
-            if not getattr(step, field):
-                continue
-            key = build_reader.STEP_KEYS[field]
-            is_own = getattr(fields, field)
-            where = f"{step.display_name}: " if is_own else "options: "
-            at = (*path, key) if is_own else ("options", key)
-            self._report(f"{where}{key!r} is not supported here", at)
 
     def _check_order(self, steps: Sequence[Step]) -> None:
         earlier: set[str] = set()
@@ -303,9 +265,38 @@ class _Resolving:
                     self._report(message, (*path, "waitFor", index))
             earlier.add(step.id)
 
+    def _check_step(self, fields: FileStep, path: Path) -> None:
+        """Report what Cloud Build, but not gcloud, refuses."""
+        if fields.script and (fields.args or fields.entrypoint):
+            message = "a step with 'script' cannot have 'args' or 'entrypoint'; remove one"
+            self._report(message, (*path, "script"))
+        self._check_surroundings(fields.env, fields.volumes, path)
 
-UNSUPPORTED = ("script", "secret_env", "volumes")
-"""Fields of a step that are not supported locally."""
+    def _check_surroundings(
+        self, env: Sequence[str], volumes: Sequence[Volume], path: Path
+    ) -> None:
+        """Report wrong environment variables and volumes.
+
+        Source: github.com/GoogleCloudPlatform/cloud-build-local, validate/validate.go
+        """
+        for number, text in enumerate(env):
+            if "=" not in text:
+                message = f"{text!r} is not an environment variable; write NAME=VALUE"
+                self._report(message, (*path, "env", number))
+        for number, volume in enumerate(volumes):
+            at = (*path, "volumes", number)
+            if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+", volume.name):
+                form = "two or more letters, digits, '_', '.' and '-'"
+                self._report(f"{volume.name!r} is not a name of a volume; use {form}", at)
+            clean = posixpath.normpath(volume.path)
+            if not clean.startswith("/") or clean in RESERVED or ":" in clean:
+                message = f"{volume.path!r} is not a path for a volume; use another absolute path"
+                self._report(message, at)
+
+
+def _shared(options: Mapping[str, Any]) -> list[Volume]:
+    """The volumes of all steps."""
+    return [Volume(**volume) for volume in options.get("volumes", ())]
 
 
 def _final_push(image: str, steps: tuple[Step, ...]) -> Step:

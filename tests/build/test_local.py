@@ -10,12 +10,16 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from imagekit.build import local, progress
+from imagekit.build import execution, local, progress
+from imagekit.build.placement import Rules
 from imagekit.build.report import read
 from imagekit.document.steps import BUILDER, STRUCTURE_TEST, Build, Step
 from imagekit.errors import EngineError
 
 pytestmark = pytest.mark.edge
+
+
+DEFAULTS = {"jobs": 2, "on_host": True}
 
 
 def shell(name, script, *needs, **more):
@@ -26,7 +30,7 @@ def shell(name, script, *needs, **more):
 @pytest.fixture
 def run(tmp_path):
     def build(*steps, timeout=None, **options):
-        chosen = local.Options(directory=tmp_path, logs=tmp_path / "logs", **{"jobs": 2} | options)
+        chosen = execution.Options(directory=tmp_path, logs=tmp_path / "logs", **DEFAULTS | options)
         doing = local.LocalBuild(
             Build(steps=steps, timeout=timeout), "b.json", chosen, progress.plain
         )
@@ -93,9 +97,11 @@ def test_a_failure_may_be_allowed(run):
         shell("a", "exit 1", allow_failure=True),
         shell("b", "exit 4", allow_exit_codes=(4,)),
         shell("c", "true", "a", "b"),
+        shell("d", "sleep 300", timeout=0.2, allow_failure=True),
     )
-    assert states(report) == dict.fromkeys("abc", "succeeded")
+    assert states(report) == dict.fromkeys("abcd", "succeeded")
     assert report.steps[0].reason == "exit code 1, allowed"
+    assert report.steps[3].reason == "timed out after 0.2 s, allowed"
 
 
 def test_a_step_s_time_out_ends_all_of_its_processes(run, tmp_path):
@@ -138,11 +144,11 @@ def test_a_step_that_cannot_even_start_is_a_failed_one(run):
 
 def test_a_missing_program_is_said_before_anything_is_done(monkeypatch):
     step = Step(id="t", builder=STRUCTURE_TEST, args=("test", "--image", "x"))
-    local.check_programs(Build(steps=(step, shell("a", "true"))))
+    local.check_programs(Build(steps=(step, shell("a", "true"))), Rules())
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(EngineError, match="program not found: container-structure-test"):
-        local.check_programs(Build(steps=(step,)))
+        local.check_programs(Build(steps=(step,)), Rules())
 
 
 @pytest.mark.parametrize(
@@ -205,16 +211,3 @@ def test_a_report_says_how_large_a_built_image_is(run, tmp_path):
     assert (entry.digest, entry.size, entry.layers) == ("sha256:1", 2048, 3)
     (entry,) = run(build, docker="false", force=True).steps
     assert (entry.digest, entry.size, entry.layers) == (None, None, None)
-
-
-@pytest.mark.parametrize(
-    ("args", "kept"),
-    [
-        (["--network=cloudbuild", "-t", "x", "."], ["-t", "x", "."]),
-        (["-t", "x", "--network", "cloudbuild", "."], ["-t", "x", "."]),
-        (["--network", "host", "-t", "cloudbuild"], ["--network", "host", "-t", "cloudbuild"]),
-        (["--network"], ["--network"]),
-    ],
-)
-def test_the_network_of_google_is_left_out(args, kept):
-    assert local._without_network_of_google(args) == kept

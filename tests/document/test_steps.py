@@ -3,7 +3,7 @@ import json
 import pytest
 
 from imagekit.document import docker_args, steps
-from imagekit.errors import BuildFileError
+from imagekit.errors import BuildFileError, Problem
 
 DOCKER = "gcr.io/cloud-builders/docker"
 
@@ -94,14 +94,14 @@ def test_substitutions(text, filled):
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
-        (
-            {"name": "gcr.io/cloud-builders/gcloud"},
-            "builder 'gcr.io/cloud-builders/gcloud' cannot run",
-        ),
         ({"args": ["$_MISSING"]}, "substitution $_MISSING has no value; use --substitution"),
         ({"args": ["$COMMIT_SHA"]}, "$COMMIT_SHA has no value here; use --substitution"),
-        ({"script": "true"}, "'script' is not supported here"),
-        ({"secretEnv": ["X"]}, "'secretEnv' is not supported here"),
+        ({"script": "true", "args": ["a"]}, "a step with 'script' cannot have 'args'"),
+        ({"env": ["A"]}, "'A' is not an environment variable; write NAME=VALUE"),
+        ({"volumes": [{"name": "a/b", "path": "/a"}]}, "'a/b' is not a name of a volume"),
+        ({"volumes": [{"name": "ab", "path": "a"}]}, "'a' is not a path for a volume"),
+        ({"volumes": [{"name": "ab", "path": "/workspace/"}]}, "is not a path for a volume"),
+        ({"volumes": [{"name": "ab", "path": "/a:/b"}]}, "is not a path for a volume"),
         ({"waitFor": ["later"]}, "step 1 waits for later, which is not earlier"),
     ],
 )
@@ -113,7 +113,7 @@ def test_what_cannot_be_done_is_said_before_anything_is(raw, message):
 
 def test_everything_is_said_at_once():
     with pytest.raises(BuildFileError) as error:
-        read({"id": "a", "name": "x"}, {"id": "a", "name": "y", "waitFor": ["-"]})
+        read({"id": "a", "args": ["$_X"]}, {"id": "a", "waitFor": ["b"]})
     assert len(error.value.problems) == 3
 
 
@@ -169,15 +169,23 @@ def test_what_is_of_another_type_than_the_schema_says(more, found, told):
     assert (line[at : at + len(found)], problem.message) == (found, told)
 
 
-def test_a_file_that_cannot_be_submitted_is_not_parsed():
+def test_values_that_only_the_build_knows_are_kept():
     document = {"steps": [{"name": "x", "args": ["$_A"]}]}
-    build, problems = steps.parse(json.dumps(document), "b.json")
-    assert len(problems) == 2
-    assert build.steps[0].image == "x"
+    (step,) = steps.read(json.dumps(document), "b.json", keep=True).steps
+    assert (step.image, step.args) == ("x", ("${_A}",))
     with pytest.raises(BuildFileError) as error:
-        steps.parse(json.dumps(document | {"timeout": "1h"}), "b.json")
+        steps.read(json.dumps(document | {"timeout": "1h"}), "b.json", keep=True)
     (problem,) = error.value.problems
     assert problem.message == "'1h' is not a time; write seconds, such as 600s"
+
+
+def test_what_a_check_finds_has_a_place_in_the_file():
+    def check(build):
+        yield Problem(message="no", path=(*build.steps[0].path, "args"))
+
+    with pytest.raises(BuildFileError) as error:
+        steps.read("steps: [{name: x, args: [$_A]}]", "b.yaml", check=check)
+    assert [problem.place.column for problem in error.value.problems] == [25, 26]
 
 
 def test_what_a_build_step_is_made_of():
@@ -209,37 +217,29 @@ def test_images_are_pushed_when_all_steps_have_succeeded():
     ]
 
 
-def test_the_substitutions_that_a_text_holds():
-    assert steps.references("$_A ${COMMIT_SHA} $$_B $${_C} $d") == {"_A", "COMMIT_SHA"}
+def test_images_among_the_artifacts_are_pushed_too():
+    push = {"images": ["h/a", "h/b"], "pythonPackages": [{"repository": "r"}]}
+    document = {"steps": [{"name": "x"}], "images": ["h/a"], "artifacts": push}
+    build = steps.read(json.dumps(document), "b.json")
+    assert [step.id for step in build.steps] == ["step 1", "h/a-push", "h/b-push"]
+    assert build.uploads == ("pythonPackages",)
+    assert not build.fetches
 
 
 @pytest.mark.parametrize(
-    ("step", "why"),
+    ("more", "unused"),
     [
-        ({"args": ["push", "h/a"]}, ""),
-        ({"args": ["image", "push", "h/a"]}, ""),
-        ({"args": ["build", "-t", "h/a", "."]}, ""),
-        ({"args": ["run", "h/a", "push"]}, ""),
-        ({"args": ["image", "tag", "a", "b"]}, ""),
-        ({"args": ["--debug"]}, ""),
-        ({"entrypoint": "docker", "args": ["tag", "a", "b"]}, ""),
-        ({"args": ["buildx", "build", "-t", "h/a", "--push", "."]}, "pushes what it builds"),
-        ({"args": ["build", "--output", "type=registry", "."]}, "pushes what it builds"),
-        (
-            {"entrypoint": "/usr/bin/docker", "args": ["manifest", "push", "x"]},
-            "runs docker manifest",
-        ),
-        ({"args": ["--config", "info", "manifest", "push", "x"]}, "runs docker manifest push"),
-        ({"args": ["--config", "/c", "tag", "a", "b"]}, ""),
-        ({"args": ["manifest", "push", "h/a"]}, "runs docker manifest push, which may push"),
-        ({"args": ["compose", "push"]}, "runs docker compose push, which may push an image"),
-        ({"args": ["buildx", "bake"]}, "runs docker buildx bake, which may push an image"),
-        ({"entrypoint": "make", "args": ["push"]}, "runs 'make', which may push an image"),
-        ({"script": "docker push h/a"}, "runs a script, which may push an image"),
+        ({}, ("_B",)),
+        ({"options": {"substitutionOption": "ALLOW_LOOSE"}}, ()),
+        ({"options": {"automapSubstitutions": True}}, ()),
+        ({"tags": ["${_B}"]}, ()),
     ],
 )
-def test_what_may_push_is_known_before_anything_runs(step, why):
-    build, _ = steps.parse(json.dumps({"steps": [{"name": DOCKER, **step}]}), "b.json")
-    found = [problem.message for problem in steps.unheld(build)]
-    assert found == ([] if not why else [found[0]])
-    assert not why or (found[0].startswith(f"step 1 {why}") and found[0].endswith("permits it"))
+def test_substitutions_that_nothing_uses(more, unused):
+    values = {"_A": "a", "_B": "b"}
+    document = {"steps": [{"name": "$_A"}], "substitutions": values} | more
+    assert steps.read(json.dumps(document), "b.json").unused == unused
+
+
+def test_the_substitutions_that_a_text_holds():
+    assert steps.references("$_A ${COMMIT_SHA} $$_B $${_C} $d") == {"_A", "COMMIT_SHA"}

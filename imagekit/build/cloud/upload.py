@@ -100,7 +100,7 @@ def steps_of(file: BuildFile) -> tuple[steps.Step, ...]:
     """
     if file.is_foreign:
         return steps.of_foreign(file.text).steps
-    return steps.parse(file.text, str(file.path), file.substitutions, keep=True)[0].steps
+    return steps.read(file.text, str(file.path), file.substitutions, keep=True).steps
 
 
 def check(files: Sequence[BuildFile], service: Service, root: pathlib.Path) -> list[str]:

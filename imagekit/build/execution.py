@@ -1,0 +1,236 @@
+"""Run one step of a build as a process: its command, where it runs, and how it is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from typing import BinaryIO
+
+import msgspec
+
+from imagekit.build import content_id, placement
+from imagekit.build.containers import Containers, copied
+from imagekit.build.placement import PROGRAMS, Place, Rules
+from imagekit.docker.dockerfile import base_of
+from imagekit.document.steps import Step
+from imagekit.support.log import debug
+
+GRACE = 10.0
+"""Seconds between SIGTERM and SIGKILL when a step is stopped, as in `docker stop`."""
+
+
+class Options(Rules, frozen=True, kw_only=True):
+    """Options of a local build, with what its steps may do."""
+
+    directory: pathlib.Path
+    """The directory that paths are relative to, like /workspace on Cloud Build."""
+    logs: pathlib.Path
+    """The directory for the log of each step and for the report."""
+    jobs: int
+    """The number of steps that run at the same time."""
+    docker: str = "docker"
+    """The Docker client."""
+    force: bool = False
+    """Whether to run steps that are up to date."""
+    fail_fast: bool = False
+    """Whether to stop the build at the first failed step."""
+    workspace: pathlib.Path | None = None
+    """The folder that containers have as /workspace; None for a copy of `directory`."""
+    secrets: tuple[str, ...] = ()
+    """The values of `--secret` for every `docker build`."""
+    labels: Mapping[str, str] = msgspec.field(default_factory=dict)
+    """Labels for every image, in addition to its content id."""
+
+
+RETRIES = (1, 4, 10)
+"""The seconds to wait before a push or pull is tried again."""
+
+TEMPORARY = re.compile(
+    rb"unexpected (HTTP )?status[^\n]*: (5\d\d|429)|toomanyrequests|connection reset"
+    rb"|TLS handshake timeout|i/o timeout|unexpected EOF|broken pipe",
+    re.IGNORECASE,
+)
+"""What docker says of a registry or network that fails for a moment."""
+
+
+def program(name: str) -> str | None:
+    """The path of a program, from this Python's environment first, then from PATH."""
+    beside = str(pathlib.Path(sys.executable).parent)
+    return shutil.which(name, path=os.pathsep.join([beside, os.environ.get("PATH", "")]))
+
+
+class Execution:
+    """Runs the steps of a build. Used with `with`: what steps share is removed at its end.
+
+    Raises EngineError if there are steps for containers and the engine cannot run them.
+    """
+
+    def __init__(
+        self, options: Options, places: Mapping[str, Place], ids: Mapping[str, str]
+    ) -> None:
+        self.options = options
+        self.places = places
+        self.ids = ids
+        self.directory = options.workspace or options.directory
+        self.containers: Containers | None = None
+        self._scripts = ""
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Execution:
+        with self._stack:
+            places = {*self.places.values()}
+            if not places <= {*PROGRAMS}:
+                folder = tempfile.TemporaryDirectory(prefix="imagekit-scripts-")
+                self._scripts = self._stack.enter_context(folder)
+            if "container" in places:
+                self._start_containers()
+            self._stack = self._stack.pop_all()
+        return self
+
+    def _start_containers(self) -> None:
+        options = self.options
+        if options.workspace is None:
+            copy = copied(options.directory, [options.logs])
+            self.directory = self._stack.enter_context(copy)
+        self.containers = Containers(options.docker, self.directory, options)
+        self._stack.callback(self.containers.stop)
+        self.containers.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    async def run(self, step: Step, number: int, log: BinaryIO) -> int:
+        """Run a step, and return its exit code. `number` is its place in the build, from 1.
+
+        Registries under load answer with errors of their own and then take the same push, so a
+        push or pull is tried again after those.
+        """
+        for wait in RETRIES if step.kind in ("push", "pull") else ():
+            start = log.tell()
+            code = await self._run_once(step, number, log)
+            if code == 0 or not _is_temporary(pathlib.Path(log.name), start):
+                return code
+            log.write(b"imagekit: this may pass; trying again in %d s\n" % wait)
+            log.flush()
+            await asyncio.sleep(wait)
+        return await self._run_once(step, number, log)
+
+    async def _run_once(self, step: Step, number: int, log: BinaryIO) -> int:
+        process = await self._start(step, number, log.fileno())
+        try:
+            return await process.wait()
+        finally:
+            await _stop(process)
+            if self.containers and self.places[step.id] == "container":
+                self.containers.remove(number)
+
+    async def _start(self, step: Step, number: int, log: int) -> asyncio.subprocess.Process:
+        command, cwd, env = self._command(step, number)
+        debug("running %s", shlex.join(command))
+        return await asyncio.create_subprocess_exec(
+            *command,
+            cwd=cwd,
+            env=os.environ | {"BUILDKIT_PROGRESS": "plain"} | env,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            # A separate process group, so that all processes of the step can be stopped.
+            start_new_session=True,
+        )
+
+    def _command(self, step: Step, number: int) -> tuple[list[str], pathlib.Path, dict[str, str]]:
+        """The command of a step, its working directory and environment variables."""
+        place, folder = self.places[step.id], str(self.directory)
+        script = "" if step.script is None else self._script(step.script, number)
+        if place == "container" and self.containers:
+            return self.containers.command(step, number, script), self.directory, {}
+        cwd = self.directory / placement.here(step.dir, folder)
+        if not self.options.on_host:
+            self._check_links(step, cwd)
+        if place == "host":
+            return placement.host_command(step, script) or [], cwd, step.env
+        args = [placement.here(arg, folder) for arg in step.args]
+        if place == "test":
+            return [program(PROGRAMS[place]) or PROGRAMS[place], *args], cwd, step.env
+        if step.kind == "build":
+            at = step.action.verb
+            own = placement.without_network_of_google(args[at:])
+            args = [*args[:at], *self._build_options(step), *own]
+        elif self.containers and self.containers.network:
+            args = placement.in_network(args, self.containers.network)
+        return [self.options.docker, *args], cwd, step.env
+
+    def _check_links(self, step: Step, cwd: pathlib.Path) -> None:
+        """Raise OSError if a path leads out of the build's folder by a link."""
+        root = self.directory.resolve()
+        for path in placement.client_paths(step):
+            if not (cwd / placement.here(path, str(root))).resolve().is_relative_to(root):
+                message = "leads out of the build's folder; --on-host permits it"
+                raise OSError(errno.EPERM, message, path)
+
+    def _script(self, text: str, number: int) -> str:
+        path = pathlib.Path(self._scripts, str(number))
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    def _build_options(self, step: Step) -> list[str]:
+        """Extra `docker build` options: network, secrets and labels."""
+        options = [] if self.options.network is None else ["--network", self.options.network]
+        options += [part for secret in self.options.secrets for part in ("--secret", secret)]
+        labels = dict(self.options.labels)
+        if step.id in self.ids:
+            labels[content_id.LABEL] = self.ids[step.id]
+        with contextlib.suppress(OSError):
+            data = (self.directory / step.dockerfile).read_bytes()
+            text = data.decode(errors="replace")
+            target = dict(step.docker_build.options).get("--target")
+            labels |= self._base_labels(base_of(text, step.build_args, target))
+        return [*options, *(p for k, v in labels.items() for p in ("--label", f"{k}={v}"))]
+
+    def _base_labels(self, base: str | None) -> dict[str, str]:
+        if base is None:
+            return {}
+        labels = {"org.opencontainers.image.base.name": base}
+        for name in repo_digests(self.options.docker, base)[:1]:
+            labels["org.opencontainers.image.base.digest"] = name.split("@")[1]
+        return labels
+
+
+def repo_digests(docker: str, image: str) -> list[str]:
+    """The image's names by digest (`repository@sha256:…`) in the registries that hold it."""
+    return inspect(docker, image, "{{range .RepoDigests}}{{.}} {{end}}").split()
+
+
+def inspect(docker: str, image: str, template: str) -> str:
+    """What docker says of an image in the format of a template; empty if there is none."""
+    command = [docker, "image", "inspect", "--format", template, image]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def _is_temporary(log: pathlib.Path, start: int) -> bool:
+    """Whether what a log says from a position on is a failure that may pass."""
+    with log.open("rb") as written:
+        written.seek(start)
+        return TEMPORARY.search(written.read()) is not None
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    """Stop the running processes of a step: SIGTERM, then SIGKILL after the grace period."""
+    for number, seconds in ((signal.SIGTERM, GRACE), (signal.SIGKILL, None)):
+        if process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.shield(asyncio.wait_for(process.wait(), seconds))
