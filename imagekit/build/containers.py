@@ -14,12 +14,12 @@ import posixpath
 import secrets
 import shutil
 import stat
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 
 from imagekit.build import placement
+from imagekit.build.engine import ask
 from imagekit.build.placement import SOCKET, Rules
 from imagekit.docker.context import WORKSPACE
 from imagekit.document.steps import Step
@@ -60,8 +60,12 @@ class Containers:
         if scheme == "unix" and sys.platform == "linux":
             self.socket = path
         if self.network is None:
-            self._docker("network", "create", self.name)
-            self.network = self.name
+            self.network = self._docker("network", "create", self.name) and self.name
+        if not self.network:
+            raise EngineError(
+                "the engine cannot create a network for the steps; name another with --network, "
+                "such as host"
+            )
 
     def stop(self) -> None:
         """Remove what `start` and the steps have made."""
@@ -90,7 +94,7 @@ class Containers:
         self._docker("rm", "--force", "--volumes", self.container(number))
 
     def command(self, step: Step, number: int, script: str) -> list[str]:
-        """The command that runs a step in a container; `script` is the file with its script."""
+        """The arguments of docker that run a step; `script` is the file with its script, if any."""
         self._image = step.image
         self._volumes |= {volume.name for volume in step.volumes}
         entrypoint, args = placement.container_words(step, SCRIPT)
@@ -111,14 +115,14 @@ class Containers:
         # Without a value, so that it does not stand in the list of processes.
         options += [part for name in step.secret_env for part in ("--env", name)]
         options += [] if entrypoint is None else ["--entrypoint", entrypoint]
-        return [self.docker, "run", *options, step.image, *args]
+        return ["run", *options, step.image, *args]
 
     def _volume(self, name: str, path: str) -> tuple[str, str]:
         return "--volume", f"{self.name}-{name}:{path}"
 
     def _docker(self, *args: str) -> str:
         debug("running %s %s", self.docker, " ".join(args))
-        done = subprocess.run([self.docker, *args], capture_output=True, text=True, check=False)
+        done = ask(self.docker, *args)
         if done.returncode:
             debug("%s", done.stderr.strip())
         return done.stdout.strip()

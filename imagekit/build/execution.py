@@ -11,7 +11,6 @@ import re
 import shlex
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ import msgspec
 
 from imagekit.build import content_id, placement
 from imagekit.build.containers import Containers, copied
+from imagekit.build.engine import command, repo_digests
 from imagekit.build.placement import PROGRAMS, Place, Rules
 from imagekit.docker.dockerfile import base_of
 from imagekit.document.steps import Step
@@ -136,10 +136,10 @@ class Execution:
                 self.containers.remove(number)
 
     async def _start(self, step: Step, number: int, log: int) -> asyncio.subprocess.Process:
-        command, cwd, env = self._command(step, number)
-        debug("running %s", shlex.join(command))
+        words, cwd, env = self._command(step, number)
+        debug("running %s", shlex.join(words))
         return await asyncio.create_subprocess_exec(
-            *command,
+            *words,
             cwd=cwd,
             env=os.environ | {"BUILDKIT_PROGRESS": "plain"} | env,
             stdin=asyncio.subprocess.DEVNULL,
@@ -154,7 +154,8 @@ class Execution:
         place, folder = self.places[step.id], str(self.directory)
         script = "" if step.script is None else self._script(step.script, number)
         if place == "container" and self.containers:
-            return self.containers.command(step, number, script), self.directory, {}
+            words = self.containers.command(step, number, script)
+            return command(self.options.docker, *words), self.directory, {}
         cwd = self.directory / placement.here(step.dir, folder)
         if not self.options.on_host:
             self._check_links(step, cwd)
@@ -169,7 +170,7 @@ class Execution:
             args = [*args[:at], *self._build_options(step), *own]
         elif self.containers and self.containers.network:
             args = placement.in_network(args, self.containers.network)
-        return [self.options.docker, *args], cwd, step.env
+        return command(self.options.docker, *args), cwd, step.env
 
     def _check_links(self, step: Step, cwd: pathlib.Path) -> None:
         """Raise OSError if a path leads out of the build's folder by a link."""
@@ -205,17 +206,6 @@ class Execution:
         for name in repo_digests(self.options.docker, base)[:1]:
             labels["org.opencontainers.image.base.digest"] = name.split("@")[1]
         return labels
-
-
-def repo_digests(docker: str, image: str) -> list[str]:
-    """The image's names by digest (`repository@sha256:…`) in the registries that hold it."""
-    return inspect(docker, image, "{{range .RepoDigests}}{{.}} {{end}}").split()
-
-
-def inspect(docker: str, image: str, template: str) -> str:
-    """What docker says of an image in the format of a template; empty if there is none."""
-    command = [docker, "image", "inspect", "--format", template, image]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def _is_temporary(log: pathlib.Path, start: int) -> bool:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import subprocess
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 
+from imagekit.build.engine import ask, reason
 from imagekit.errors import EngineError
 
 ABSENT = ("no such manifest", "manifest unknown", "name unknown")
@@ -55,11 +55,11 @@ def on_engine(docker: str, names: Sequence[str]) -> dict[str, Image]:
     """The images that exist on the engine, by name. Raises EngineError if it does not answer."""
     if not names:
         return {}
-    result = _run(docker, "image", "inspect", *names)
+    result = ask(docker, "image", "inspect", *names)
     # docker exits with 1 if an image is missing, but still prints the others.
     found = json.loads(result.stdout or "null")
     if not isinstance(found, list) or (result.returncode and "No such image" not in result.stderr):
-        raise EngineError(f"{docker} image inspect: {_reason(result)}")
+        raise EngineError(f"{docker} image inspect: {reason(result)}")
     images: dict[str, Image] = {}
     for about in found:
         image = Image(
@@ -75,9 +75,9 @@ def on_engine(docker: str, names: Sequence[str]) -> dict[str, Image]:
 def layers(docker: str, name: str) -> list[Layer]:
     """The layers of an image on the engine, the base's first. Raises EngineError without one."""
     form = ("--no-trunc", "--human=false", "--format", "{{json .}}")
-    result = _run(docker, "history", *form, name)
+    result = ask(docker, "history", *form, name)
     if result.returncode:
-        raise EngineError(f"{docker} history {name}: {_reason(result)}")
+        raise EngineError(f"{docker} history {name}: {reason(result)}")
     found = [json.loads(line) for line in result.stdout.splitlines()]
     return [
         Layer(
@@ -95,11 +95,11 @@ def in_registry(docker: str, names: Iterable[str]) -> dict[str, Manifest]:
     for name in names:
         # Docker itself allows HTTP for a registry on this machine.
         insecure = ("--insecure",) if _is_local(name) else ()
-        result = _run(docker, "manifest", "inspect", "--verbose", *insecure, name)
+        result = ask(docker, "manifest", "inspect", "--verbose", *insecure, name)
         if result.returncode == 0:
             found[name] = _manifest(json.loads(result.stdout))
         elif not any(words in result.stderr for words in ABSENT):
-            raise EngineError(f"{docker} manifest inspect {name}: {_reason(result)}")
+            raise EngineError(f"{docker} manifest inspect {name}: {reason(result)}")
     return found
 
 
@@ -122,18 +122,3 @@ def _is_local(name: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
-
-
-def _run(docker: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run([docker, *arguments], capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        message = f"program {docker!r} not found; install Docker, or name another client"
-        raise EngineError(message) from None
-    except OSError as error:
-        raise EngineError(f"{docker}: {error.strerror}") from None
-
-
-def _reason(result: subprocess.CompletedProcess[str]) -> str:
-    lines = result.stderr.strip().splitlines()
-    return lines[-1] if lines else "no answer"

@@ -6,14 +6,12 @@ import asyncio
 import contextlib
 import hashlib
 import json
-import re
-import shutil
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
 
 from imagekit.build import content_id, placement, report
-from imagekit.build.execution import Execution, Options, inspect, program, repo_digests
+from imagekit.build.engine import ask, check_engine, inspect, repo_digests
+from imagekit.build.execution import Execution, Options, program
 from imagekit.build.placement import PROGRAMS, Place, Rules
 from imagekit.build.report import DONE, Report, State, StepReport
 from imagekit.document.steps import Build, Step
@@ -26,6 +24,8 @@ PASSED = "passed.json"
 DESCRIBED = "{{.Id}} {{.Size}} {{len .RootFS.Layers}}"
 """The format of `docker image inspect` for what a report says of a built image."""
 
+__all__ = ["LocalBuild", "check_engine", "check_programs"]
+
 Observer = Callable[[StepReport], None]
 """Called with each step whose state has changed."""
 
@@ -36,29 +36,6 @@ def check_programs(build: Build, rules: Rules) -> None:
     if "test" in places and program(PROGRAMS["test"]) is None:
         message = f"program not found: {PROGRAMS['test']}"
         raise EngineError(f"{message}; run pip install 'imagekit[build]'")
-
-
-def check_engine(docker: str) -> None:
-    """Raise EngineError if there is no Docker engine that can build."""
-    if shutil.which(docker) is None:
-        raise EngineError(f"program {docker!r} not found; install Docker, or use --docker")
-    command = [docker, "version", "--format", "{{.Client.Version}} {{.Server.Version}}"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    if result.returncode:
-        reason = result.stderr.strip().splitlines()[-1] if result.stderr else "no answer"
-        raise EngineError(
-            f"the Docker engine does not answer ({reason}); start it, or set DOCKER_HOST"
-        )
-    version = re.match(r"\d+", result.stdout)
-    if version is None:
-        raise EngineError(f"{docker} reports no Docker version; name the client with --docker")
-    client = int(version[0])
-    buildx = subprocess.run([docker, "buildx", "version"], capture_output=True, check=False)
-    if client >= 23 and buildx.returncode:
-        raise EngineError(
-            f"{docker} needs its buildx plugin to build (Debian: docker-buildx); install it, or "
-            "name another client: --docker"
-        )
 
 
 class LocalBuild:
@@ -109,8 +86,7 @@ class LocalBuild:
         if not names:
             return {}
         # docker exits with 1 if an image is missing, but still prints the others.
-        command = [self.options.docker, "image", "inspect", *names]
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        result = ask(self.options.docker, "image", "inspect", *names)
         ids: dict[str, str] = {}
         for image in json.loads(result.stdout or "[]"):
             label = (image["Config"].get("Labels") or {}).get(content_id.LABEL)
@@ -137,9 +113,9 @@ class LocalBuild:
     async def run(self) -> Report:
         """Run every step that can run, and return the report. SIGINT and SIGTERM stop the build."""
         self.options.logs.mkdir(parents=True, exist_ok=True)
-        report.keep_previous(self.options.logs)
-        self._save()
         with self.execution:
+            report.keep_previous(self.options.logs)
+            self._save()
             interrupted = await self._run_steps()
         return self._finish(interrupted)
 

@@ -16,6 +16,7 @@ import msgspec
 
 from imagekit import api
 from imagekit.build import local, placement, progress
+from imagekit.build.engine import check_engine
 from imagekit.build.execution import Options
 from imagekit.build.report import NAME, Report
 from imagekit.cli import completion
@@ -52,7 +53,7 @@ def read_steps(
 def run_build(build: steps.Build, name: str, options: Options) -> int:
     """Build, print the progress, and return the exit code. `name` is that of the build file."""
     local.check_programs(build, options)
-    local.check_engine(options.docker)
+    check_engine(options.docker)
     is_live = sys.stdout.isatty() and not is_quiet()
     observe = (lambda _: None) if is_live or is_quiet() else progress.plain
     local_build = local.LocalBuild(build, name, options, observe)
@@ -72,7 +73,7 @@ def run_build(build: steps.Build, name: str, options: Options) -> int:
 def _dry_run(build: steps.Build, name: str, options: Options, *, is_foreign: bool) -> None:
     """Print what a build would do. Without an engine, no image is up to date."""
     try:
-        local.check_engine(options.docker)
+        check_engine(options.docker)
     except EngineError as error:
         say(f"warning: {error}; every image is listed as if it was not built", err=True)
         options = msgspec.structs.replace(options, force=True)
@@ -241,10 +242,13 @@ def build(config: str, build_file: str | None, logs: str, dry_run: bool, **optio
     """
     selection = {name: options.pop(name) for name in ("base_url", "only", "skip")}
     substitutions, timeout = options.pop("substitutions"), options.pop("timeout")
+    project: dict[str, str] = {}
     if build_file is None:
         # The limits of Cloud Build do not apply to a local build.
         checked, plan = planned(config, **selection)
         text = cloudbuild.text_of(cloudbuild.assemble(plan, checked.config.cloudbuild))
+        if checked.config.cloudbuild.project:
+            project = {"PROJECT_ID": checked.config.cloudbuild.project}
         # All steps are those of this config.
         options["on_host"] = True
     elif any(selection.values()):
@@ -253,7 +257,7 @@ def build(config: str, build_file: str | None, logs: str, dry_run: bool, **optio
         text = api.read_build(build_file)
     if wrong := [text for text in substitutions if "=" not in text]:
         raise click.UsageError(f"--substitution {wrong[0]}: write NAME=VALUE")
-    values = dict(text.partition("=")[::2] for text in substitutions)
+    values = project | dict(text.partition("=")[::2] for text in substitutions)
     name, here = build_file or config, pathlib.Path.cwd()
     chosen = Options(directory=here, logs=pathlib.Path(logs), labels=labels(here), **options)
     is_foreign = build_file is not None

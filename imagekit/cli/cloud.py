@@ -27,6 +27,7 @@ from imagekit.cli.options import (
     config_option,
     config_options,
     known_substitutions,
+    output_file,
     timeout_option,
 )
 from imagekit.cli.problems import show
@@ -356,6 +357,7 @@ def _check_used(texts: Sequence[str], substitutions: Mapping[str, str]) -> None:
 @click.option(
     *("--output", "-o"),
     default="-",
+    callback=output_file,
     metavar="FILE",
     shell_complete=completion.files,
     help="The file to write. [default: print it]",

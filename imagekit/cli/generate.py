@@ -10,7 +10,7 @@ import imagekit
 from imagekit import api
 from imagekit.cli import completion
 from imagekit.cli.common import say
-from imagekit.cli.options import config_options, planned, timeout_option
+from imagekit.cli.options import config_options, output_file, planned, timeout_option
 from imagekit.cli.problems import show
 from imagekit.compare.changes import written
 from imagekit.document.targets import TARGETS
@@ -26,6 +26,7 @@ from imagekit.support.workspace import DEFAULT_BUILD_FILE
     "-o",
     default=DEFAULT_BUILD_FILE,
     show_default=True,
+    callback=output_file,
     metavar="FILE",
     shell_complete=completion.files,
     help="The Cloud Build file to write; - is standard output.",

@@ -118,6 +118,14 @@ def _left_out(checked: Checked, plan: Plan) -> Iterator[str]:
     yield f"{counted(len(plan.images), 'image')} of {len(checked.plan.images)} selected"
 
 
+def output_file(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Refuse a file in a folder that does not exist, before any work is done for it."""
+    folder = pathlib.Path(value or "-").parent
+    if not folder.is_dir():
+        raise UsageError(f"{value}: the folder {folder} does not exist; create it first")
+    return value
+
+
 def known_substitutions(directory: pathlib.Path, texts: Iterable[str]) -> dict[str, str]:
     """What Cloud Build or a trigger would know of a build from this directory, and the date.
 

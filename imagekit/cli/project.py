@@ -16,6 +16,7 @@ from click.core import ParameterSource
 
 from imagekit.cli import completion
 from imagekit.cli.common import Group, is_quiet, say
+from imagekit.cli.options import output_file
 from imagekit.errors import BuildError, UsageError
 from imagekit.project.base_image import REFERENCE
 from imagekit.project.dockerfile import UV_IMAGE
@@ -104,6 +105,7 @@ _build_options = (
 _output_option = click.option(
     *("--output", "-o"),
     default="-",
+    callback=output_file,
     metavar="FILE",
     shell_complete=completion.files,
     help="The Dockerfile to write. [default: print it]",

@@ -34,7 +34,7 @@ def test_a_container_has_what_cloud_build_gives_it():
         dir="sub",
     )
     assert command(step, network="host") == [
-        *("docker", "run", "--rm", "--name", "NAME-3", "--network", "host"),
+        *("run", "--rm", "--name", "NAME-3", "--network", "host"),
         *("--workdir", "/workspace/sub", "--mount"),
         'type=bind,"source=/a,""b",target=/workspace',
         *("--volume", "NAME-home:/builder/home", "--volume", "/builder/outputs"),
@@ -81,6 +81,7 @@ echo "$@" >> {log}
 case "$*" in
   context*) echo {endpoint} ;;
   "network inspect"*) echo web ;;
+  "network create"*) {network} ;;
   run*) {run} ;;
 esac
 """
@@ -90,9 +91,9 @@ esac
 def client(tmp_path):
     """A client of docker that does what a test says, and notes what it was asked."""
 
-    def make(run="true", endpoint="unix:///run/own.sock"):
+    def make(run="true", endpoint="unix:///run/own.sock", network="echo 1"):
         path, log = tmp_path / "docker", tmp_path / "asked"
-        path.write_text(CLIENT.format(log=log, run=run, endpoint=endpoint))
+        path.write_text(CLIENT.format(log=log, run=run, endpoint=endpoint, network=network))
         path.chmod(0o755)
         return path
 
@@ -149,6 +150,14 @@ def test_an_engine_on_another_machine_runs_no_containers(tmp_path, client):
     with pytest.raises(EngineError, match="is on another machine"):
         built(tmp_path, there, Step(id="s", builder="b", image="b"))
     assert not any(line.startswith("run") for line in asked(tmp_path))
+    assert not (tmp_path / "logs/report.json").exists()
+
+
+@pytest.mark.edge
+def test_an_engine_without_networks_is_told(tmp_path, client):
+    there = client(network="exit 1")
+    with pytest.raises(EngineError, match=r"cannot create a network .* --network"):
+        built(tmp_path, there, Step(id="s", builder="b", image="b"))
 
 
 @pytest.mark.edge

@@ -108,7 +108,7 @@ def test_check_needs_a_file(call):
             "base_url: 'Bad' is not a valid image rep",
         ),
         (["generate", "-c", "images.yaml", "--nonsense"], 2, "No such option"),
-        (["generate", "-c", "images.yaml", "-o", "no/where.json"], 2, "no/where.json: cannot be"),
+        (["generate", "-c", "images.yaml", "-o", "no/where.json"], 2, "no/where.json: the folder"),
         (["nonsense"], 2, "No such command"),
     ],
 )

@@ -67,3 +67,91 @@ def test_git_and_gcloud_know_what_a_trigger_would(tmp_path, monkeypatch):
     assert found == ["topic", "v1", "topic", "code", "acme/code", "p"]
     git("checkout", "-q", "--detach")
     assert "BRANCH_NAME" not in known_substitutions(tmp_path, ())
+
+
+FOREIGN = """\
+steps:
+- name: python:3.12
+  id: test
+  args: [python, -m, pytest]
+  secretEnv: [TOKEN]
+- name: gcr.io/cloud-builders/docker
+  args: [build, -t, h.example/a/web, .]
+images: [h.example/a/web]
+artifacts: {objects: {location: gs://acme, paths: [a]}}
+substitutions: {_UNUSED: x}
+"""
+
+
+@pytest.fixture
+def foreign(tmp_path, monkeypatch):
+    """A folder with somebody's build file, and a client of docker that only notes what it does."""
+    client = tmp_path / "docker"
+    client.write_text(
+        '#!/bin/sh\ncase "$*" in version*) echo 28 28 ;; buildx*|context*|image*) ;; *) '
+        f'echo "$@" >> {tmp_path}/asked; echo 1 ;; esac\n'
+    )
+    client.chmod(0o755)
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work/b.yaml").write_text(FOREIGN)
+    monkeypatch.chdir(tmp_path / "work")
+
+    def call(*options):
+        with pytest.raises(SystemExit) as stop:
+            main(["build", "-f", "b.yaml", "--docker", str(client), *options])
+        return stop.value.code
+
+    return call
+
+
+def test_a_dry_run_says_what_would_run_where_and_what_cannot(foreign, tmp_path, capsys):
+    assert foreign("--dry-run") == 5
+    told = capsys.readouterr()
+    assert told.out == (
+        "run         test\n"
+        "              in a container of python:3.12, in /workspace: python -m pytest\n"
+        "build       step 2\n"
+        "              on this machine: docker build -t h.example/a/web .\n"
+        "not pushed  h.example/a/web-push\n"
+        "              on this machine: docker push h.example/a/web\n"
+        "1 to run, 1 to build, 1 not pushed\n"
+    )
+    places = [line.partition(" step")[0] for line in told.err.splitlines() if " step " in line]
+    assert places == ["b.yaml:2:3:", "b.yaml:5:14:"]
+    assert not (tmp_path / "asked").exists()
+    assert [path.name for path in (tmp_path / "work").iterdir()] == ["b.yaml"]
+
+
+def test_nothing_starts_before_everything_is_permitted(foreign, tmp_path, capsys, monkeypatch):
+    assert foreign() == 5
+    first = capsys.readouterr()
+    assert foreign("--secret-env", "TOKEN") == 2
+    assert "--secret-env TOKEN: no such environment variable" in capsys.readouterr().err
+    monkeypatch.setenv("TOKEN", "hidden")
+    assert foreign("--secret-env", "TOKEN") == 5
+    assert (first.err.count("b.yaml:"), first.out) == (2, "")
+    assert not (tmp_path / "asked").exists()
+    assert foreign("--secret-env", "TOKEN", "--allow-network") == 0
+    told = capsys.readouterr()
+    assert told.out.startswith(
+        "runs with: docker of this machine, 1 step in containers of their builder images\n"
+    )
+    assert "artifacts.objects is not uploaded by a local build" in told.err
+    assert "substitution _UNUSED: nothing in the file uses it" in told.err
+    asked = (tmp_path / "asked").read_text()
+    assert "--env TOKEN python:3.12 python -m pytest" in asked
+    assert "hidden" not in asked
+    assert "push" not in asked
+
+
+@pytest.mark.parametrize("command", [["generate"], ["dockerfile", "."], ["trigger"]])
+def test_a_folder_that_does_not_exist_is_said_before_the_work(
+    tmp_path, monkeypatch, command, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        main([*command, "--output", "no/such/file"])
+    assert stop.value.code == 2
+    told = capsys.readouterr().err
+    assert told == "no/such/file: the folder no/such does not exist; create it first\n"
+    assert list(tmp_path.iterdir()) == []

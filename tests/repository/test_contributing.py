@@ -26,10 +26,10 @@ def test_every_target_of_make_exists():
     [
         ("imagekit/document/targets.py", ["TARGETS"]),
         ("imagekit/cli/build.py", ['"--push"', '"--network"']),
-        ("imagekit/build/local.py", ["class Options", "check_engine", "self.options.docker"]),
+        ("imagekit/build/execution.py", ["class Options", "def _build_options"]),
+        ("imagekit/build/engine.py", ["def check_engine", "[docker, "]),
         ("imagekit/planning/preflight.py", ["def dockerfiles"]),
         ("imagekit/cli/runs.py", ["COLUMNS"]),
-        ("imagekit/build/images.py", ["[docker, "]),
         ("imagekit/notebook/frames.py", ["def runs"]),
         ("imagekit/notebook/history.py", ["def table_of"]),
         ("imagekit/notebook/charts.py", ["def picture"]),
@@ -50,7 +50,6 @@ def test_no_other_module_calls_the_docker_client():
         if re.search(r"\[(self\.options\.)?docker, ", path.read_text(encoding="utf-8"))
     }
     assert calling == {
-        "imagekit/build/images.py",
-        "imagekit/build/local.py",
+        "imagekit/build/engine.py",
         "imagekit/cli/project.py",
     }
