@@ -46,7 +46,10 @@ def read_steps(
     """
     known = () if "SHORT_SHA" in substitutions else (text,)
     defaults = known_substitutions(pathlib.Path.cwd(), known)
-    build = steps.read(text, name, defaults | dict(substitutions), check=check)
+    if "_DATE" not in steps.references(text):
+        # Steps with all substitutions in their environment get those of the file.
+        del defaults["_DATE"]
+    build = steps.read(text, name, substitutions, defaults=defaults, check=check)
     return build if timeout is None else msgspec.structs.replace(build, timeout=float(timeout))
 
 

@@ -136,17 +136,19 @@ def read(
     name: str,
     substitutions: Mapping[str, str] | None = None,
     *,
+    defaults: Mapping[str, str] | None = None,
     keep: bool = False,
     check: Check = lambda _: (),
 ) -> Build:
     """Read the steps of a Cloud Build file in JSON or YAML.
 
-    `substitutions` are values for `$NAME` and override those in the file; with `keep`, those
-    without a value are left as they are. Raises BuildFileError with everything that is invalid,
+    `substitutions` are values for `$NAME` and override those in the file, which override
+    `defaults`; with `keep`, those without a value are left as they are. Raises BuildFileError with everything that is invalid,
     and with what `check` finds.
     """
     found = build_reader.read_all(text, name)
-    resolving = _Resolving(found.build, substitutions or {}, "keep" if keep else "error")
+    values = {**(defaults or {}), **found.build.substitutions, **(substitutions or {})}
+    resolving = _Resolving(found.build, values, "keep" if keep else "error")
     build = resolving.build()
     if problems := [*found.problems, *resolving.problems, *check(build)]:
         raise BuildFileError(build_reader.located(found.source, problems))
@@ -156,17 +158,17 @@ def read(
 def of_foreign(text: str) -> Build:
     """The steps of a build that Cloud Build describes, which may have fields of newer versions."""
     build = build_reader.read_leniently(text) or FileBuild([])
-    return _Resolving(build, {}, "keep").build()
+    return _Resolving(build, build.substitutions, "keep").build()
 
 
 class _Resolving:
     """Applies substitutions and defaults to a build, and notes what is wrong or unsupported."""
 
-    def __init__(self, build: FileBuild, given: Mapping[str, str], missing: Missing) -> None:
+    def __init__(self, build: FileBuild, values: Mapping[str, str], missing: Missing) -> None:
         self.file = build
         self.problems: list[Problem] = []
         self.substitute = Substitutions(
-            build.substitutions | dict(given),
+            values,
             dynamic=build.is_dynamic,
             missing="empty" if build.is_loose and missing == "error" else missing,
         )

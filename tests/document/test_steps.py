@@ -217,6 +217,13 @@ def test_images_are_pushed_when_all_steps_have_succeeded():
     ]
 
 
+def test_values_override_those_of_the_file_and_they_the_defaults():
+    text = "steps: [{name: $_A-$_B-$_C}]\nsubstitutions: {_A: file, _B: file}"
+    defaults = dict.fromkeys(("_A", "_B", "_C"), "default")
+    build = steps.read(text, "b.yaml", {"_A": "given"}, defaults=defaults)
+    assert build.steps[0].image == "given-file-default"
+
+
 def test_images_among_the_artifacts_are_pushed_too():
     push = {"images": ["h/a", "h/b"], "pythonPackages": [{"repository": "r"}]}
     document = {"steps": [{"name": "x"}], "images": ["h/a"], "artifacts": push}
