@@ -143,8 +143,8 @@ def read(
     """Read the steps of a Cloud Build file in JSON or YAML.
 
     `substitutions` are values for `$NAME` and override those in the file, which override
-    `defaults`; with `keep`, those without a value are left as they are. Raises BuildFileError with everything that is invalid,
-    and with what `check` finds.
+    `defaults`; with `keep`, those without a value are left as they are. Raises BuildFileError
+    with everything that is invalid, and with what `check` finds.
     """
     found = build_reader.read_all(text, name)
     values = {**(defaults or {}), **found.build.substitutions, **(substitutions or {})}
