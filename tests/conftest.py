@@ -4,12 +4,18 @@ import fcntl
 import os
 import pathlib
 import subprocess
+import sys
 
 import pytest
 import pytest_socket
 
 from tools import site
 from tools.family import FAMILY, ROOT
+
+# Tests start hundreds of Pythons, and packages that uv installs are not compiled: each would
+# compile what it imports, where the environment forbids to keep bytecode, as images of Python do.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.fixture(autouse=True)
