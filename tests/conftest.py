@@ -16,6 +16,8 @@ from tools.family import FAMILY, ROOT
 # compile what it imports, where the environment forbids to keep bytecode, as images of Python do.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# pip would compile all that it installs, though a test imports a fifth of that.
+os.environ["PIP_COMPILE"] = "0"
 
 
 @pytest.fixture(autouse=True)
