@@ -39,7 +39,10 @@ COMPILING = "imagekit.test/compiling"
 twice in each image of the matrix, and it would compile itself each time."""
 
 
-LONGEST = ("test_build.py", "test_cloud.py", "test_projects.py", "test_browser.py")
+LONGEST = (
+    *("test_init.py", "test_build.py", "test_projects.py", "test_cloud.py"),
+    *("test_site_pages.py", "test_browser.py", "test_families.py"),
+)
 """The modules that come first, each on a core of its own: short ones then fill both to the end."""
 
 
@@ -64,10 +67,12 @@ def missing(what):
 
 
 def wait_until(condition, seconds=300):
+    """What a condition gives, as soon as that is true; what it waits for may take long."""
     deadline = time.monotonic() + seconds
-    while not condition():
+    while not (found := condition()):
         assert time.monotonic() < deadline, "it never came about"
         time.sleep(0.1)
+    return found
 
 
 def answers(docker):
@@ -308,14 +313,13 @@ def serving(folder, content):
             ["docker-registry", "serve", str(settings)], stdout=said, stderr=said
         )
 
-    def address():
+    def listening():
         # A port that was looked for here might be another's by the time that it is used.
         assert server.poll() is None, log.read_text()
         return re.search(r"listening on (127\.0\.0\.1:\d+)", log.read_text())
 
     try:
-        wait_until(address)
-        yield Registry(address()[1])
+        yield Registry(wait_until(listening)[1])
     finally:
         server.terminate()
         server.wait(30)
