@@ -69,7 +69,11 @@ def lab(tmp_path_factory):
         yield page
     finally:
         server.terminate()
-        server.wait(300)
+        # At times it waits for a kernel that has ended, and goes on waiting.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(30)
+        server.kill()
+        server.wait()
 
 
 def address_of(folder, server, log):
