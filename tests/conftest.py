@@ -4,12 +4,20 @@ import fcntl
 import os
 import pathlib
 import subprocess
+import sys
 
 import pytest
 import pytest_socket
 
 from tools import site
 from tools.family import FAMILY, ROOT
+
+# Tests start hundreds of Pythons, and packages that uv installs are not compiled: each would
+# compile what it imports, where the environment forbids to keep bytecode, as images of Python do.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# pip would compile all that it installs, though a test imports a fifth of that.
+os.environ["PIP_COMPILE"] = "0"
 
 
 @pytest.fixture(autouse=True)

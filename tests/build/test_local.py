@@ -106,7 +106,9 @@ def test_a_failure_may_be_allowed(run):
 
 def test_a_step_s_time_out_ends_all_of_its_processes(run, tmp_path):
     report = run(
-        shell("a", "sleep 300 & echo $! > child; wait", timeout=0.5), shell("b", "true", "a")
+        # Long enough for the shell to write, also where everything is slow.
+        shell("a", "sleep 300 & echo $! > child; wait", timeout=3),
+        shell("b", "true", "a"),
     )
     assert states(report) == {"a": "timed out", "b": "blocked"}
     child = int((tmp_path / "child").read_text())

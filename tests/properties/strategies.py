@@ -1,9 +1,11 @@
 """Configs to try properties on: sound ones, and texts that are no sound config."""
 
+import functools
 import itertools
 import json
 import os
 import re
+import string
 from typing import NamedTuple
 
 import msgspec
@@ -40,10 +42,14 @@ texts = st.sampled_from(NASTY) | st.text(ANY_CHARACTER, max_size=20)
 # An axis value's name ends up in tags. No name has a dash, nor is "base": then two different
 # combinations cannot come to one tag, and the configs are sound by construction.
 TAG_NAMES = ("py37", "3.10", "no", "null", "ubuntu2404", "1e3", "0x1f", "010", "yes", "2026_01")
-tag_names = st.sampled_from(TAG_NAMES) | st.from_regex(
-    r"[A-Za-z0-9_][A-Za-z0-9_.]{0,9}", fullmatch=True
+WORD = f"{string.ascii_letters}{string.digits}_"
+# [A-Za-z0-9_][A-Za-z0-9_.]{0,9}; `from_regex` takes several times as long.
+tag_names = st.sampled_from(TAG_NAMES) | st.builds(
+    str.__add__, st.sampled_from(WORD), st.text(f"{WORD}.", max_size=9)
 )
 tag_names = tag_names.filter(lambda name: name not in {"base", "push"})
+alias_names = tag_names.map("latest.{}".format)
+reasons = texts.filter(str.strip)
 
 OWN_ARGS = {
     "base_image": ("BASE_IMAGE", "UBUNTU_VERSION", "b"),
@@ -56,7 +62,19 @@ AXES = ("base_image", "python", "gpu")
 
 
 def _subset(values, min_size=1):
+    return _subset_of(tuple(values), min_size)
+
+
+# Strategies are made once: hypothesis looks each new one over, which takes longer than a draw.
+@functools.cache
+def _subset_of(values, min_size):
     return st.lists(st.sampled_from(values), min_size=min_size, unique=True).map(tuple)
+
+
+@functools.cache
+def _some(*names, max_size=3):
+    """Values for some of these build args or labels."""
+    return st.dictionaries(st.sampled_from(names), texts, max_size=max_size)
 
 
 @st.composite
@@ -65,7 +83,7 @@ def _axis(draw, names, args, clash):
     # every entry settles it.
     values = {}
     for name in names:
-        given = draw(st.dictionaries(st.sampled_from(args), texts, max_size=3))
+        given = draw(_some(*args))
         given |= draw(st.sampled_from([{}, {"SHARED": "one $value"}]))
         values[name] = given | ({"CLASH": draw(texts)} if clash else {})
     return values
@@ -76,15 +94,13 @@ def _extra(draw):
     # A recipe on top of the built-in `gpu`, which itself stands on `gpu-base`.
     return Recipe(
         dockerfile="dockerfiles/Dockerfile.extra",
-        axes=draw(st.lists(st.sampled_from(AXES), unique=True).map(tuple)),
+        axes=draw(_subset(AXES, 0)),
         parent=("gpu",),
         parent_arg=draw(st.sampled_from(["BASE_IMAGE", "PARENT"])),
         omit=("BASE_IMAGE", *draw(_subset(["CUDA", "PIP"], 0))),
         tag="extra-{python}-{gpu}-{base_image}",
-        labels=draw(st.dictionaries(st.sampled_from(["a", "b.c"]), texts, max_size=2)),
-        build_args=draw(
-            st.dictionaries(st.sampled_from(["CUDA", "OWN", "PIP"]), texts, max_size=3)
-        ),
+        labels=draw(_some("a", "b.c", max_size=2)),
+        build_args=draw(_some("CUDA", "OWN", "PIP")),
     )
 
 
@@ -117,7 +133,7 @@ def _entries(draw, bases, pythons, gpus, with_extra, clash):
             with_gpu, without, recipe = SHAPES[kind]
             # BASE_IMAGE may not hide a parent, so that only an entry without GPU has one.
             names = ["PIP", "_p", "CUDA", "NEW", *([] if with_gpu else ["BASE_IMAGE"])]
-            args = draw(st.dictionaries(st.sampled_from(names), texts, max_size=3))
+            args = draw(_some(*names))
             axes = {
                 "base_image": draw(_subset(bases)) if bases else None,
                 "python": tuple(draw(st.permutations(group))),
@@ -176,7 +192,7 @@ def _excludes(draw, entries):
         axes = [axis for axis in axes if axis != "recipe" or hit.recipe != "gpu"] or ["python"]
         chosen = {axis: (hit.get(axis),) for axis in axes}
         recipe = chosen.pop("recipe", None)
-        reason = draw(texts.filter(str.strip))
+        reason = draw(reasons)
         rules.append(Exclude(reason=reason, axes=chosen, recipe=recipe))
     return tuple(rule for rule in rules if not is_hit(rule, survivor))
 
@@ -208,7 +224,6 @@ def configs(draw):
     extra = draw(_extra())
     if not bases:
         extra = msgspec.structs.replace(extra, tag="extra-{python}-{gpu}")
-    alias_names = tag_names.map("latest.{}".format)
     own_args = OWN_ARGS
     return Config(
         base_url=draw(

@@ -119,13 +119,10 @@ def calls(work, inputs):
 
 
 def seconds(work, inputs):
-    """The process's time of the faster of two runs."""
-    times = []
-    for _ in range(2):
-        begin = time.process_time()
-        work(*inputs)
-        times.append(time.process_time() - begin)
-    return min(times)
+    """The process's time of a run."""
+    begin = time.process_time()
+    work(*inputs)
+    return time.process_time() - begin
 
 
 @pytest.fixture(scope="module")
@@ -142,13 +139,22 @@ def inputs(tmp_path_factory):
 
 @pytest.mark.parametrize("name", WORK)
 def test_the_work_grows_with_the_number_of_images(inputs, name):
-    work, calls_of, seconds_of = WORK[name], {}, {}
-    for size, (folder, given) in inputs.items():
-        with contextlib.chdir(folder):
-            seconds_of[size] = seconds(work, given)
-            calls_of[size] = calls(work, given)
     # A small plan is split well at the first attempt, and a large one at the fifth.
     attempts = 5 if name in ("render", "split", "compare plans") else 1
+    calls_of = {size: in_folder(calls, name, inputs[size]) for size in inputs}
     assert calls_of[LARGE] <= 1.3 * attempts * FACTOR * calls_of[SMALL]
-    # A square would be 64 times as long. Below a millisecond, the clock says nothing.
-    assert seconds_of[LARGE] <= 4 * FACTOR * max(seconds_of[SMALL], 0.001)
+    # A square would be 64 times as long, at each attempt. Below a millisecond, the clock says
+    # nothing, and what else the machine does makes some runs longer, but not all.
+    least = dict.fromkeys(inputs, float("inf"))
+    for _ in range(10):
+        for size, given in inputs.items():
+            least[size] = min(least[size], in_folder(seconds, name, given))
+        if least[LARGE] <= 4 * attempts * FACTOR * max(least[SMALL], 0.001):
+            return
+    pytest.fail(f"far more than {FACTOR} times as long: {least}")
+
+
+def in_folder(measure, name, inputs):
+    folder, given = inputs
+    with contextlib.chdir(folder):
+        return measure(WORK[name], given)

@@ -82,13 +82,13 @@ def test_sys_exit_ends_as_it_would_in_a_shell(status, code):
 
 
 def test_a_cell_that_takes_too_long(tmp_path):
-    execute("sleeps", tmp_path, cell_timeout=1)
+    execute("sleeps", tmp_path, cell_timeout=4)
     record, notebook = stored(tmp_path)
     assert (record["outcome"], record["exit_code"]) == ("timed out", 1)
     assert record["cell"] == {
         "number": 2,
         "error": "CellTimeoutError",
-        "message": "exceeded 1 s",
+        "message": "exceeded 4 s",
     }
     assert notebook.cells[0].outputs
 
@@ -108,7 +108,7 @@ def test_an_interrupted_run_is_recorded_and_leaves_no_kernel(number, tmp_path):
     assert json.loads(running.read_text())["outcome"] == "running"
     children = pathlib.Path(f"/proc/{runner.pid}/task/{runner.pid}/children").read_text().split()
     runner.send_signal(number)
-    _, err = runner.communicate(timeout=60)
+    _, err = runner.communicate(timeout=300)
     record, _ = stored(tmp_path)
     assert runner.returncode == 130
     assert (record["outcome"], record["exit_code"], record["cell"]["number"]) == (
@@ -126,7 +126,7 @@ def is_in_second_cell(store):
     return "execute_result" in text and '"status": "running"' in text
 
 
-def wait_until(condition, seconds=60):
+def wait_until(condition, seconds=300):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it never came about"

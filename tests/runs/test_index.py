@@ -197,7 +197,7 @@ def test_many_processes_at_once(tmp_path):
     for reader in readers:
         assert reader.stdout.readline() == "ready\n"
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda reader: reader.communicate("go\n", timeout=60)[0], readers))
+        found = list(pool.map(lambda reader: reader.communicate("go\n", timeout=300)[0], readers))
     # Each has read everything, and none had to do without the file.
     assert found == ["600 True\n"] * 4
     kept = Index(store.address)

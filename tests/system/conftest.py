@@ -10,9 +10,9 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -34,9 +34,15 @@ PACKAGES = {
 packages installed; on trixie it has to install them, though not what they depend on."""
 CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 INSTALL = "apt-get install docker.io debootstrap docker-registry"
+COMPILING = "imagekit.test/compiling"
+"""Where the base images are on which uv compiles what it installs. The shipped tests start pip
+twice in each image of the matrix, and it would compile itself each time."""
 
 
-LONGEST = ("test_build.py", "test_cloud.py", "test_projects.py", "test_browser.py")
+LONGEST = (
+    *("test_init.py", "test_build.py", "test_projects.py", "test_cloud.py"),
+    *("test_site_pages.py", "test_browser.py", "test_families.py"),
+)
 """The modules that come first, each on a core of its own: short ones then fill both to the end."""
 
 
@@ -60,11 +66,13 @@ def missing(what):
     pytest.skip(what)
 
 
-def wait_until(condition, seconds=60):
+def wait_until(condition, seconds=300):
+    """What a condition gives, as soon as that is true; what it waits for may take long."""
     deadline = time.monotonic() + seconds
-    while not condition():
+    while not (found := condition()):
         assert time.monotonic() < deadline, "it never came about"
         time.sleep(0.1)
+    return found
 
 
 def answers(docker):
@@ -121,7 +129,7 @@ class Engine:
 
     def stop(self):
         self.process.terminate()
-        self.process.wait(60)
+        self.process.wait(300)
         # An engine that was killed leaves its containerd and its mounts behind.
         for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
             with contextlib.suppress(OSError):
@@ -187,6 +195,9 @@ def bases(docker, tmp_path_factory):
                 run(docker, "pull", f"{found.address}/ml:{tag}")
                 run(docker, "tag", f"{found.address}/ml:{tag}", name)
                 run(docker, "image", "rm", f"{found.address}/ml:{tag}")
+                text = f"FROM {name}\nENV UV_COMPILE_BYTECODE=1"
+                build = f"{docker} build -t {name.replace('imagekit.test', COMPILING)} -"
+                run("sh", "-c", f"echo '{text}' | DOCKER_BUILDKIT=1 {build}")
     tool = folder / "uv"
     tool.mkdir()
     shutil.copy(pathlib.Path(sys.executable).with_name("uv"), tool)
@@ -292,28 +303,23 @@ def serving(folder, content):
     """A registry on loopback that keeps what it is given in `content`."""
     if not shutil.which("docker-registry"):
         missing(f"pushes go to a registry of our own: {INSTALL}")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    settings = folder / "registry.yml"
+    settings, log = folder / "registry.yml", folder / "registry.log"
     settings.write_text(
         f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {content}}}}}\n"
-        f"http: {{addr: '127.0.0.1:{port}'}}\n"
+        "http: {addr: '127.0.0.1:0'}\n"
     )
-    with (folder / "registry.log").open("wb") as log:
+    with log.open("wb") as said:
         server = subprocess.Popen(
-            ["docker-registry", "serve", str(settings)], stdout=log, stderr=log
+            ["docker-registry", "serve", str(settings)], stdout=said, stderr=said
         )
-    found = Registry(f"127.0.0.1:{port}")
 
-    def is_up():
-        with contextlib.suppress(OSError):
-            return found.get("")[0] is not None
-        return False
+    def listening():
+        # A port that was looked for here might be another's by the time that it is used.
+        assert server.poll() is None, log.read_text()
+        return re.search(r"listening on (127\.0\.0\.1:\d+)", log.read_text())
 
     try:
-        wait_until(is_up)
-        yield found
+        yield Registry(wait_until(listening)[1])
     finally:
         server.terminate()
         server.wait(30)
@@ -350,8 +356,8 @@ def project(tmp_path, root, registry, bases):
 base_url: {registry.address}/ml
 source: https://example.com/imagekit
 base_images:
-  bookworm: {{BASE_IMAGE: imagekit.test/ubuntu:bookworm, UBUNTU_VERSION: bookworm}}
-  trixie: {{BASE_IMAGE: imagekit.test/ubuntu:trixie, UBUNTU_VERSION: trixie}}
+  bookworm: {{BASE_IMAGE: {COMPILING}/ubuntu:bookworm, UBUNTU_VERSION: bookworm}}
+  trixie: {{BASE_IMAGE: {COMPILING}/ubuntu:trixie, UBUNTU_VERSION: trixie}}
 python_versions:
   py311: {{PYTHON_VERSION: 3.11}}
   py313: {{PYTHON_VERSION: 3.13}}
@@ -367,7 +373,7 @@ recipes:
   gpu:
     test: [dockerfiles/tests/python.yaml, dockerfiles/tests/cuda.yaml]
     build_args: {{UV_IMAGE: "imagekit.test/uv:1"}}
-  gpu-base: {{test: dockerfiles/tests/cuda.yaml, build_args: {{CUDA_IMAGE: imagekit.test/cuda}}}}
+  gpu-base: {{test: dockerfiles/tests/cuda.yaml, build_args: {{CUDA_IMAGE: {COMPILING}/cuda}}}}
 """
     )
     return folder
@@ -386,13 +392,7 @@ def build(docker, project):
 
     def call(*more):
         asked = command(docker, *more)
-        return subprocess.run(
-            asked,
-            cwd=project,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return subprocess.run(asked, cwd=project, capture_output=True, text=True, check=False)
 
     return call
 

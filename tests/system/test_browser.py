@@ -3,14 +3,13 @@
 Pictures of what was seen are left in `build/screenshots` for looking at.
 """
 
+import contextlib
+import json
 import os
 import re
 import secrets
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
 import urllib.request
 
 import pytest
@@ -44,14 +43,12 @@ def lab(tmp_path_factory):
     project = folder / "project"
     project.mkdir()
     copied(project)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     token = secrets.token_hex(16)
     offline = re.search(r"^OFFLINE := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
     command = [
         *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", *offline.split()),
-        *(f"--ServerApp.port={port}", f"--IdentityProvider.token={token}"),
+        # It chooses one, and writes it down.
+        *("--ServerApp.port=0", f"--IdentityProvider.token={token}"),
         "--ServerApp.ip=127.0.0.1",
     ]
     names = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
@@ -61,9 +58,8 @@ def lab(tmp_path_factory):
         server = subprocess.Popen(
             command, cwd=project, env=os.environ | own, stdout=said, stderr=said
         )
-    address = f"http://127.0.0.1:{port}"
     try:
-        wait_for(f"{address}/api?token={token}", server, log)
+        address = address_of(folder / "jupyter_runtime_dir", server, log)
 
         def page(path):
             # Each has a workspace of its own: what another left open would open again.
@@ -73,18 +69,28 @@ def lab(tmp_path_factory):
         yield page
     finally:
         server.terminate()
-        server.wait(30)
+        # At times it waits for a kernel that has ended, and goes on waiting.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(30)
+        server.kill()
+        server.wait()
 
 
-def wait_for(address, server, log):
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            return urllib.request.urlopen(address, timeout=5).close()  # noqa: S310 - our own
-        except (urllib.error.URLError, ConnectionError):
-            assert server.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.2)
+def address_of(folder, server, log):
+    """Where JupyterLab answers, as soon as it does."""
+
+    def answers():
+        assert server.poll() is None, log.read_text()
+        # The file may be there before what is in it, and before the server listens.
+        with contextlib.suppress(OSError, ValueError, StopIteration):
+            about = json.loads(next(folder.glob("jpserver-*.json")).read_text())
+            address = f"http://127.0.0.1:{about['port']}"
+            asked = f"{address}/api?token={about['token']}"
+            urllib.request.urlopen(asked, timeout=30).close()  # noqa: S310 - our own
+            return address
+        return None
+
+    return wait_until(answers)
 
 
 def choose(page, menu, command):

@@ -54,7 +54,7 @@ SLOW = """
 ARG BASE_IMAGE
 FROM ${BASE_IMAGE}
 ARG PYTHON_VERSION
-ARG SECONDS=60
+ARG SECONDS=600
 RUN echo slow $PYTHON_VERSION && sleep $SECONDS
 """
 
@@ -274,7 +274,7 @@ def watched(checkout, cloud, registry):
         with started(checkout, cloud, *SUBMIT, *more) as process:
             wait_until(lambda: "running" in process.stdout.readline(), 120)
             process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=300)
         return process.returncode, out, err
 
     return interrupted
