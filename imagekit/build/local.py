@@ -24,7 +24,8 @@ from imagekit.build.report import DONE, Report, State, StepReport
 from imagekit.docker.dockerfile import base_of
 from imagekit.document.steps import PROGRAMS, Build, Step
 from imagekit.errors import EngineError
-from imagekit.support.files import replace_file
+from imagekit.support.files import DOCKERFILE, RECORD, create, read_bytes, replace_file, sha256
+from imagekit.support.json_text import decode
 from imagekit.support.log import debug
 
 GRACE = 10.0
@@ -121,7 +122,7 @@ class LocalBuild:
         self.existing = {} if options.force else self._existing_ids()
         self.passed: set[str] = set()
         with contextlib.suppress(OSError, ValueError):
-            self.passed = set(json.loads((options.logs / PASSED).read_bytes()))
+            self.passed = set(decode(read_bytes(options.logs / PASSED, RECORD), list[str]))
 
     def _content_ids(self) -> Iterator[tuple[str, str]]:
         """Pairs of step id and content id. Steps are in order, so parents come first."""
@@ -248,7 +249,7 @@ class LocalBuild:
         """A hash of what a test's result depends on: image, test files and arguments."""
         images = [self._inspect(tag, "{{.Id}}") for tag in step.tags]
         files = [self.options.directory / step.dir / name for name in step.test_files]
-        texts = [path.read_bytes() for path in files if path.is_file()]
+        texts = [sha256(path) for path in files]
         return hashlib.sha256(repr([images, texts, step.args]).encode()).hexdigest()
 
     async def _execute(self, step: Step, entry: StepReport) -> None:
@@ -256,8 +257,9 @@ class LocalBuild:
         log = self.options.logs / report.log_name(number, step.id)
         entry.log, entry.started, entry.state = log.name, report.now(), "running"
         self.observe(entry)
-        with log.open("wb") as file:
+        with contextlib.ExitStack() as stack:
             try:
+                file = stack.enter_context(create(log))
                 process = await self._start(step, file.fileno())
             except OSError as error:
                 self._end(entry, "failed", f"{error.strerror}: {error.filename}")
@@ -311,7 +313,8 @@ class LocalBuild:
         if step.id in self.ids:
             labels[content_id.LABEL] = self.ids[step.id]
         with contextlib.suppress(OSError):
-            data = (self.options.directory / step.dockerfile).read_bytes()
+            here = self.options.directory
+            data = read_bytes(here / step.dockerfile, DOCKERFILE, within=here)
             text = data.decode(errors="replace")
             target = dict(step.docker_build.options).get("--target")
             labels |= self._base_labels(base_of(text, step.build_args, target))
@@ -327,7 +330,9 @@ class LocalBuild:
 
     def _save_passed(self, test_hash: str) -> None:
         self.passed.add(test_hash)
-        replace_file(self.options.logs / PASSED, json.dumps(sorted(self.passed)).encode())
+        replace_file(
+            self.options.logs / PASSED, json.dumps(sorted(self.passed)).encode(), follow=False
+        )
 
     def _describe(self, step: Step, entry: StepReport) -> None:
         """Set the id, size and layers of a built image, or the registry digest of a pushed one."""

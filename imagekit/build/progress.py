@@ -12,6 +12,7 @@ import click
 from imagekit.build import timing
 from imagekit.build.report import DONE, Report, State, StepReport
 from imagekit.errors import counted
+from imagekit.support.files import tail
 
 MARKS: dict[State, str] = {
     "waiting": "·",
@@ -96,8 +97,7 @@ def summary(report: Report, logs: pathlib.Path) -> Iterator[str]:
     for entry in report.steps:
         if entry.state in ("failed", "timed out") and entry.log:
             yield f"{MARKS[entry.state]} {entry.id}: {entry.reason}; whole log: {logs / entry.log}"
-            text = (logs / entry.log).read_text(encoding="utf-8", errors="replace")
-            yield from (f"    {line}" for line in text.splitlines()[-TAIL:])
+            yield from (f"    {line}" for line in tail(logs / entry.log, TAIL))
     blocked: dict[str, list[str]] = {}
     for entry in report.steps:
         if entry.state == "blocked":

@@ -18,6 +18,7 @@ from imagekit.docker.names import Registry
 from imagekit.document.steps import references
 from imagekit.errors import CloudError, one_line
 from imagekit.support import log
+from imagekit.support.files import read_text
 
 REMEDIES: Mapping[str, str] = {
     r"active account|gcloud auth login|[Rr]eauthenticat|default credentials": (
@@ -126,7 +127,7 @@ class Gcloud:
 
     def submit(self, file: pathlib.Path, needed: Sequence[str]) -> Remote:
         """Upload all files that .gcloudignore does not exclude, and start the build."""
-        text = file.read_text(encoding="utf-8", errors="replace")
+        text = read_text(file)
         return parse(self._output(*self._submit_arguments(file, text), "--async", "--format=json"))
 
     def describe(self, build: str) -> Remote:
