@@ -329,10 +329,10 @@ def read_build(path: str | pathlib.Path) -> str:
 def parts_of(text: str, path: str) -> list[str] | None:
     """The paths of the files that a manifest lists, in order; None if the text is no manifest.
 
-    Raises UsageError if a file is missing or does not match the manifest.
+    Raises UsageError if a file is missing or does not match the manifest, or if it is not valid.
     """
     document = value_of(text)
-    names = build_files.listed(document)
+    names = build_files.members(document, path)
     if names is None:
         return None
     files = build_files.paths(path, names)

@@ -19,11 +19,12 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from imagekit.build import content_id, report
+from imagekit.build import content_id, images, report
 from imagekit.build.report import DONE, Report, State, StepReport
 from imagekit.docker.dockerfile import base_of
 from imagekit.document.steps import PROGRAMS, Build, Step
 from imagekit.errors import EngineError
+from imagekit.support.clock import Clock
 from imagekit.support.files import DOCKERFILE, RECORD, create, read_bytes, replace_file, sha256
 from imagekit.support.json_text import decode
 from imagekit.support.log import debug
@@ -113,7 +114,8 @@ class LocalBuild:
         self.options = options
         self.observe = observe
         self.ids = dict(self._content_ids())
-        self.report = Report(file=name, jobs=options.jobs, started=report.now())
+        self.clock = Clock()
+        self.report = Report(file=name, jobs=options.jobs, started=self._now())
         self.report.steps = [
             StepReport(id=step.id, kind=step.kind, needs=step.needs, images=step.tags)
             for step in build.steps
@@ -145,9 +147,9 @@ class LocalBuild:
         command = [self.options.docker, "image", "inspect", *names]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         ids: dict[str, str] = {}
-        for image in json.loads(result.stdout or "[]"):
-            label = (image["Config"].get("Labels") or {}).get(content_id.LABEL)
-            ids |= {name: label for name in image.get("RepoTags") or () if label}
+        for image in images.inspected(self.options.docker, result.stdout):
+            label = (image.config.labels or {}).get(content_id.LABEL)
+            ids |= {name: label for name in image.repo_tags or () if label}
         return ids
 
     def dry_run(self) -> Report:
@@ -255,7 +257,7 @@ class LocalBuild:
     async def _execute(self, step: Step, entry: StepReport) -> None:
         number = self.build.steps.index(step) + 1
         log = self.options.logs / report.log_name(number, step.id)
-        entry.log, entry.started, entry.state = log.name, report.now(), "running"
+        entry.log, entry.started, entry.state = log.name, self._now(), "running"
         self.observe(entry)
         with contextlib.ExitStack() as stack:
             try:
@@ -356,10 +358,13 @@ class LocalBuild:
         command = [self.options.docker, "image", "inspect", "--format", template, image]
         return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
+    def _now(self) -> str:
+        return self.clock.now().isoformat()
+
     def _end(self, entry: StepReport, state: State, reason: str = "") -> None:
         entry.state, entry.reason = state, reason
         if entry.started is not None:
-            entry.finished = report.now()
+            entry.finished = self._now()
         self.observe(entry)
         self._save()
 
@@ -373,7 +378,7 @@ class LocalBuild:
 
     def _finish(self, interrupted: bool) -> Report:
         succeeded = all(entry.state in DONE for entry in self.report.steps)
-        self.report.finished = report.now()
+        self.report.finished = self._now()
         self.report.outcome = (
             "interrupted" if interrupted else "succeeded" if succeeded else "failed"
         )

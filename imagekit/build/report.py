@@ -120,11 +120,6 @@ def is_log(name: str) -> bool:
     return bool(re.fullmatch(r"\d{3,}-[\w.-]*\.log|log-[\w-]+\.txt", name))
 
 
-def now() -> str:
-    """The current time in UTC, as ISO 8601."""
-    return datetime.datetime.now(datetime.UTC).isoformat()
-
-
 def write(report: Report, path: pathlib.Path) -> None:
     """Write the report atomically."""
     text = msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"

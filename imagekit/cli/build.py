@@ -23,6 +23,7 @@ from imagekit.cli.options import config_options, known_substitutions, planned, t
 from imagekit.document import cloudbuild, steps
 from imagekit.errors import INTERRUPTED, BuildError, BuildFileError, EngineError, UsageError
 from imagekit.support import git
+from imagekit.support.terminal import echo, harmless
 
 
 def read_steps(
@@ -47,7 +48,7 @@ def run_build(
     local_options = local.Options(directory=here, logs=logs, labels=labels(here), **options)
     if dry_run:
         for line in progress.dry_run(_dry_run(build, name, local_options)):
-            click.echo(line)
+            echo(line)
         return 0
     if not options.get("push") and (problems := steps.unheld(build)):
         raise BuildFileError(problems)
@@ -63,10 +64,15 @@ def run_build(
         report = asyncio.run(local_build.run())
     code = _exit_code(report)
     if code or not is_quiet():
-        for line in progress.summary(report, logs):
-            click.echo(line)
-        click.echo(f"report: {logs / NAME}")
+        _print_summary(report, logs)
     return code
+
+
+@harmless
+def _print_summary(report: Report, logs: pathlib.Path) -> None:
+    for line in progress.summary(report, logs):
+        echo(line)
+    echo(f"report: {logs / NAME}")
 
 
 def _dry_run(build: steps.Build, name: str, options: local.Options) -> Report:

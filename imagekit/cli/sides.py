@@ -92,6 +92,8 @@ def _is_top(here: pathlib.Path) -> bool:
 def _is_unknown_revision(here: pathlib.Path, revision: str) -> bool:
     if git.output(here, "rev-parse", "--git-dir") is None:
         return False
+    if revision.startswith("-"):
+        return True
     return git.output(here, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}") is None
 
 
@@ -162,7 +164,7 @@ def _inventory(data: bytes, name: str, tree: Tree) -> Inventory:
             images: Inventory | None = inventory.of_rows(document)
         except (KeyError, TypeError, ValueError) as error:
             raise UsageError(f"{name}: not the output of imagekit matrix --json: {error}") from None
-    elif (parts := build_files.listed(document)) is not None:
+    elif (parts := build_files.members(document, name)) is not None:
         images = inventory.read(*_parts(name, parts, tree))
         if images is None:
             raise UsageError(

@@ -19,15 +19,13 @@ from msgspec import UNSET
 from imagekit.config.cloudbuild import SUBSTITUTION
 from imagekit.document.build_schema import ENUMS, MESSAGES
 from imagekit.errors import BuildFileError, ConfigError, Path, Place, Problem, show_path
+from imagekit.support.aliases import MAX_VALUES
 from imagekit.support.decode import is_null, items, missing_key, scalar, unexpected, unknown_key
 from imagekit.support.json_text import dumps
 from imagekit.support.yaml_reader import Boolean, Form, Source, Typed, parse
 
 FORM = Form("a Cloud Build file", "'steps'", typed=True)
 
-MAX_VALUES = 1_000_000
-"""The number of values that a file may have, with what its aliases stand for; or as many as it has
-characters, which without aliases are more."""
 MAX_DEPTH = 50
 """The number of mappings and lists around a value that is not understood."""
 MAX_SHOWN = 10_000
@@ -165,7 +163,7 @@ def read_quickly(text: str) -> FileBuild | None:
     """Read a build file in the form of Google's JSON, as imagekit writes it; None for any other."""
     try:
         quick = _decoder().decode(text)
-    except (msgspec.MsgspecError, UnicodeEncodeError):
+    except (ValueError, RecursionError):
         return None
     # If nothing was lost, such as a key that stands there twice, it is as long when it is written.
     if len(msgspec.json.format(text.encode(), indent=-1)) != len(msgspec.json.encode(quick)):

@@ -19,6 +19,7 @@ from imagekit.document.steps import references
 from imagekit.errors import CloudError, one_line
 from imagekit.support import log
 from imagekit.support.files import read_text
+from imagekit.support.json_text import decode
 
 REMEDIES: Mapping[str, str] = {
     r"active account|gcloud auth login|[Rr]eauthenticat|default credentials": (
@@ -175,7 +176,7 @@ class Gcloud:
             *("--format=json", "--order=asc"),
         )
         new = []
-        for entry in msgspec.json.decode(text, type=list[Entry]):
+        for entry in _entries(text):
             known = seen.setdefault(entry.timestamp, set())
             if entry.insert_id not in known:
                 known.add(entry.insert_id)
@@ -213,6 +214,13 @@ class Gcloud:
             # Ctrl-C must not end gcloud: an interrupted submission would leave a build behind.
             start_new_session=True,
         )
+
+
+def _entries(text: str) -> list[Entry]:
+    try:
+        return decode(text, list[Entry])
+    except ValueError as error:
+        raise CloudError(f"unexpected response from Cloud Logging: {error}") from None
 
 
 def _minute_before(time: str) -> str:
