@@ -137,7 +137,12 @@ def keep_previous(logs: pathlib.Path) -> None:
 
 def read(path: pathlib.Path) -> Report:
     """Read a report. Raises OSError if it cannot be read, and ValueError if it is none."""
-    report = decode(read_bytes(path, RECORD), Report)
+    return parse(read_bytes(path, RECORD))
+
+
+def parse(data: bytes) -> Report:
+    """Return the report in a file's bytes. Raises ValueError if it is none."""
+    report = decode(data, Report)
     moments = [report.started, report.finished]
     moments += [moment for step in report.steps for moment in (step.started, step.finished)]
     for moment in moments:

@@ -22,7 +22,7 @@ from imagekit.cli.common import is_quiet, say
 from imagekit.cli.options import config_options, known_substitutions, planned, timeout_option
 from imagekit.document import cloudbuild, steps
 from imagekit.errors import INTERRUPTED, BuildError, BuildFileError, EngineError, UsageError
-from imagekit.support import git
+from imagekit.support import git, workspace
 from imagekit.support.terminal import echo, harmless
 
 
@@ -159,7 +159,7 @@ def labels(directory: pathlib.Path) -> dict[str, str]:
 )
 @click.option(
     "--logs",
-    default="runs/build",
+    default=workspace.DEFAULT_LOGS,
     show_default=True,
     metavar="FOLDER",
     shell_complete=completion.folders,
@@ -185,4 +185,5 @@ def build(config: str, build_file: str | None, logs: str, dry_run: bool, **optio
     values = dict(text.partition("=")[::2] for text in substitutions)
     name = build_file or config
     read = read_steps(text, name, values, timeout)
-    sys.exit(run_build(read, name, pathlib.Path(logs), options, dry_run=dry_run))
+    folder = workspace.logs(logs)
+    sys.exit(run_build(read, name, folder, options, dry_run=dry_run))

@@ -36,9 +36,10 @@ from imagekit.document import steps, terraform
 from imagekit.document import trigger as triggers
 from imagekit.errors import INTERRUPTED, BuildError, UsageError, counted, did_you_mean
 from imagekit.planning.load import Checked, select
+from imagekit.support import workspace
 from imagekit.support.files import replace_file
 from imagekit.support.terminal import echo, emit, harmless
-from imagekit.support.workspace import DEFAULT_BUILD_FILE, DEFAULT_CONFIG
+from imagekit.support.workspace import DEFAULT_BUILD_FILE, DEFAULT_CONFIG, DEFAULT_LOGS
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,7 +114,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 )
 @click.option(
     "--logs",
-    default="runs/build",
+    default=DEFAULT_LOGS,
     show_default=True,
     metavar="FOLDER",
     shell_complete=completion.folders,
@@ -134,7 +135,7 @@ def submit(
     checked = _load_config(config, selection, needed=not by_id and build_file is None)
     service = _service(checked, _parse_substitutions(substitutions), options)
     submit_options = engine.Options(
-        logs=pathlib.Path(options["logs"]),
+        logs=workspace.logs(options["logs"]),
         interval=options["interval"],
         cancel=options["cancel"],
         only_watch=by_id,

@@ -22,7 +22,7 @@ from imagekit.errors import BuildFileError, ConfigError, Path, Place, Problem, s
 from imagekit.support.aliases import MAX_VALUES
 from imagekit.support.decode import is_null, items, missing_key, scalar, unexpected, unknown_key
 from imagekit.support.json_text import dumps
-from imagekit.support.yaml_reader import Boolean, Form, Source, Typed, parse
+from imagekit.support.yaml_reader import Boolean, Form, Source, Typed, clean, parse
 
 FORM = Form("a Cloud Build file", "'steps'", typed=True)
 
@@ -256,7 +256,8 @@ class _Reader:
         build = FileBuild(steps, **{name: document.pop(name) for name in OWN if name in document})
         build.rest = document
         for path, other in self._others:
-            is_step = path[0] == "steps" and len(path) > 2
+            # Without a list of steps that can be read, there are none.
+            is_step = path[0] == "steps" and len(path) > 2 and bool(steps)
             holder, inner = (steps[int(path[1])], path[2:]) if is_step else (build, path)
             holder.others = {**holder.others, show_path(inner): shown(other)}
         return build
@@ -420,8 +421,8 @@ def camel_case(key: str) -> str:
 def shown(value: Any) -> str:
     """A value that is not understood, as text of a limited length."""
     if isinstance(value, str):
-        return value[:MAX_SHOWN]
-    return "".join(_limited(_json(value, set())))
+        return clean(value[:MAX_SHOWN])
+    return clean("".join(_limited(_json(value, set()))))
 
 
 def _limited(parts: Iterator[str]) -> Iterator[str]:

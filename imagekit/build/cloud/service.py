@@ -125,7 +125,7 @@ def parse(text: str | bytes) -> Remote:
         build = decode(text, Remote)
     except ValueError as error:
         raise CloudError(f"unexpected response from Cloud Build: {error}") from None
-    response = text.decode() if isinstance(text, bytes) else text
+    response = text.decode(errors="replace") if isinstance(text, bytes) else text
     return msgspec.structs.replace(build, text=response)
 
 
