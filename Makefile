@@ -44,6 +44,9 @@ docs: .venv/docs  ## Build the site from the notebooks and the pages of docs/
 fuzz: .venv/test  ## Give every reader inputs that nobody would write: make fuzz [FUZZ_OPTIONS="--seconds 900"]
 	$(BIN)/python -m tools.fuzz $(FUZZ_OPTIONS)
 
+chaos: .venv/test  ## Kill commands at random moments, many times, and run 50 at once
+	IMAGEKIT_CHAOS=$(or $(ROUNDS),100) $(BIN)/pytest -q -n 0 tests/system/test_chaos.py
+
 bench: .venv/run  ## Measure generating, comparing and splitting, and write the table
 	$(BIN)/python benchmarks/generate.py $(BENCH_OPTIONS)
 
