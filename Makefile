@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help generate test check lint lab docs bench bench-image notebooks goldens lock dist clean
+.PHONY: help generate test check lint lab docs fuzz chaos audit bench bench-image notebooks goldens lock dist clean
 
 help:  ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -40,6 +40,12 @@ lab: .venv/lab  ## Open JupyterLab on the start notebook
 
 docs: .venv/docs  ## Build the site from the notebooks and the pages of docs/
 	@$(BIN)/python docs/build.py
+
+fuzz: .venv/test  ## Give every reader inputs that nobody would write: make fuzz [FUZZ_OPTIONS="--seconds 900"]
+	$(BIN)/python -m tools.fuzz $(FUZZ_OPTIONS)
+
+chaos: .venv/test  ## Kill commands at random moments, many times, and run 50 at once
+	IMAGEKIT_CHAOS=$(or $(ROUNDS),100) $(BIN)/pytest -q -n 0 tests/system/test_chaos.py
 
 bench: .venv/run  ## Measure generating, comparing and splitting, and write the table
 	$(BIN)/python benchmarks/generate.py $(BENCH_OPTIONS)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import pathlib
+import posixpath
 import sys
 import warnings
 from collections.abc import Mapping, Sequence, Set
@@ -27,7 +29,17 @@ from imagekit.planning.load import Checked, check_text, derive, select
 from imagekit.planning.matrix import Matrix
 from imagekit.planning.plan import Plan
 from imagekit.support import log
-from imagekit.support.files import is_special, read_if_there, read_text, replace_file
+from imagekit.support.files import (
+    CONFIG,
+    DOCUMENT,
+    MB,
+    is_special,
+    locked,
+    read_bytes,
+    read_if_there,
+    read_text,
+    staged,
+)
 from imagekit.support.json_text import value_of
 from imagekit.support.workspace import DEFAULT_BUILD_FILE, DEFAULT_CONFIG
 
@@ -56,7 +68,7 @@ def check(
     The path "-" is standard input.
     """
     name = STDIN if path == "-" else str(path)
-    return check_text(_read(path), name, base_url=base_url, timeout=timeout)
+    return check_text(read(path), name, base_url=base_url, timeout=timeout)
 
 
 STDIN = "<stdin>"
@@ -97,16 +109,25 @@ def files(
     return TARGETS[target].files(plan, config, str(path))
 
 
-def _read(path: str | pathlib.Path) -> bytes:
+def read(path: str | pathlib.Path) -> bytes:
+    """A config's bytes; "-" is standard input. Raises ConfigError if it cannot be read."""
     if not isinstance(path, str | pathlib.Path):
         raise UsageError(f"{path!r} is not a path; write it in quotes")
-    log.debug("reading %s", STDIN if path == "-" else path)
     try:
-        return sys.stdin.buffer.read() if path == "-" else pathlib.Path(path).read_bytes()
+        return stdin() if path == "-" else read_bytes(path, CONFIG)
     except OSError as error:
         hint = "; imagekit init starts a family with one" if str(path) == DEFAULT_CONFIG else ""
         message = f"{path}: cannot be read: {error.strerror}{hint}"
         raise ConfigError([Problem(message=message)]) from None
+
+
+def stdin() -> bytes:
+    """Standard input, up to the size of a build file. Raises OSError if it is larger."""
+    log.debug("reading %s", STDIN)
+    data = sys.stdin.buffer.read(DOCUMENT + 1)
+    if len(data) > DOCUMENT:
+        raise OSError(errno.EFBIG, f"larger than {DOCUMENT // MB} MB", STDIN)
+    return data
 
 
 def write(
@@ -118,8 +139,8 @@ def write(
 ) -> Changes:
     """Write a build file, or a set of build files, and return what changed.
 
-    A set is the result of `imagekit.files` for `path`; files left over from an earlier set are
-    removed.
+    A set is the result of `imagekit.files` for `path`. Files of an earlier set are removed if they
+    are as they were written, by the hash in its manifest; others are kept and named in the result.
     With `check`, nothing is written, and DriftError is raised if the files are out of date.
     Raises UsageError if a file cannot be read or written, and, unless `replace` is given, if the
     plan is a selection and the files have images of the config that it leaves out.
@@ -129,14 +150,21 @@ def write(
     if {str(path), build_files.manifest_path(str(path))}.isdisjoint(new):
         raise UsageError(f"{path}: these build files are for {next(iter(new))}; use that path")
     _check_target(target, len(new))
-    old = _standing(str(path))
+    with locked(target.parent):
+        return _write(new, str(path), check=check, replace=replace)
+
+
+def _write(new: Mapping[str, str], path: str, *, check: bool, replace: bool) -> Changes:
+    old = _standing(path)
     # A single file leaves alone what is numbered: no manifest says that it was part of a set.
-    left_over = _left_over(str(path), {*old, *new}) if len(new) > 1 else []
+    left_over = _left_over(path, {*old, *new}) if len(new) > 1 else []
+    gone = [name for name in old if name not in new]
+    foreign = {name for name in gone if not _is_own(name, old, path)}
     if old == new and not left_over:
         return Changes()
     if not check and not replace:
-        _check_kept(old, new, str(path))
-    changes = _with_left_over(_changes(old, new, str(path)), left_over)
+        _check_kept(old, new, path)
+    changes = _with_kept(_changes(old, new, path), [*left_over, *foreign])
     name = list(new)[-1]
     if check and not old:
         raise DriftError(f"{name} does not exist. Generate it and commit it.")
@@ -146,12 +174,42 @@ def write(
             f"{name} is out of date ({changes.summary()}):\n{lines}\n"
             "Generate it again and commit it."
         )
-    for name, text in new.items():
-        if old.get(name) != text:
-            replace_file(pathlib.Path(name), text.encode())
-    for name in [*(old.keys() - new.keys()), *left_over]:
-        pathlib.Path(name).unlink(missing_ok=True)
+    _replace(
+        {name: text for name, text in new.items() if old.get(name) != text},
+        [name for name in gone if name not in foreign],
+        path,
+    )
     return changes
+
+
+def _replace(new: Mapping[str, str], gone: Sequence[str], path: str) -> None:
+    """Put new files in their places, and remove others.
+
+    The manifest comes last: until then, the old one lists what is still to be removed, and its
+    hashes tell a set that is not complete.
+    """
+    manifest = build_files.manifest_path(path)
+    with staged({pathlib.Path(name): text.encode() for name, text in new.items()}) as put:
+        for name in sorted(new, key=lambda name: name == manifest):
+            if name == manifest:
+                _remove(gone, {manifest, path})
+            put(pathlib.Path(name))
+    _remove(sorted(gone, key=lambda name: name == manifest))
+
+
+def _remove(names: Sequence[str], kept: Set[str] = frozenset()) -> None:
+    for name in names:
+        if name not in kept:
+            pathlib.Path(name).unlink(missing_ok=True)
+
+
+def _is_own(name: str, old: Mapping[str, str], path: str) -> bool:
+    """Whether a file that is no longer needed is as it was written, so that it can be removed."""
+    manifest = build_files.manifest_path(path)
+    if name in (manifest, path):
+        return True
+    listed = build_files.hash_listed(value_of(old[manifest]), posixpath.basename(name))
+    return build_files.digest(old[name]) == listed
 
 
 def _check_target(path: pathlib.Path, number: int) -> None:
@@ -207,9 +265,12 @@ def _with_files(changes: Changes, old: Mapping[str, str], new: Mapping[str, str]
     return msgspec.structs.replace(changes, whole=(*changes.whole, *files))
 
 
-def _with_left_over(changes: Changes, names: list[str]) -> Changes:
-    removed = [Difference(f"{name} removed") for name in names]
-    return msgspec.structs.replace(changes, whole=(*changes.whole, *removed))
+def _with_kept(changes: Changes, names: list[str]) -> Changes:
+    """The changes, with the files that belong to no set and are not certain to be imagekit's."""
+    kept = [Difference(f"{name} is not part of the set; remove it") for name in names]
+    removed = {str(Difference(f"{name} removed")) for name in names}
+    whole = [one for one in changes.whole if str(one) not in removed]
+    return msgspec.structs.replace(changes, whole=(*whole, *kept))
 
 
 def _left_over(path: str, known: Set[str]) -> list[str]:
@@ -268,10 +329,10 @@ def read_build(path: str | pathlib.Path) -> str:
 def parts_of(text: str, path: str) -> list[str] | None:
     """The paths of the files that a manifest lists, in order; None if the text is no manifest.
 
-    Raises UsageError if a file is missing or does not match the manifest.
+    Raises UsageError if a file is missing or does not match the manifest, or if it is not valid.
     """
     document = value_of(text)
-    names = build_files.listed(document)
+    names = build_files.members(document, path)
     if names is None:
         return None
     files = build_files.paths(path, names)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import bisect
 import collections
+import functools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 import msgspec
@@ -139,10 +140,10 @@ def closest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name closest to a misspelled one, or None if none is close."""
     import difflib  # Not at the top: it takes a while to load, and is rarely needed.
 
-    folded = name.casefold()
-    by_folded = {candidate.casefold(): candidate for candidate in known}
+    folded = name.casefold()[:MAX_LINE]
+    by_folded, forward, backward = _sorted(tuple(known))
     if len(by_folded) > MAX_COMPARED:
-        by_folded = {near: by_folded[near] for near in _nearest(folded, by_folded)}
+        by_folded = {near: by_folded[near] for near in _nearest(folded, forward, backward)}
     close = difflib.get_close_matches(folded, by_folded, n=1, cutoff=0.6)
     return by_folded[close[0]] if close else None
 
@@ -151,16 +152,25 @@ MAX_COMPARED = 20
 """The maximum number of known names that a misspelled one is compared with."""
 
 
-def _nearest(name: str, known: Iterable[str]) -> Iterator[str]:
+@functools.lru_cache(maxsize=8)
+def _sorted(known: tuple[str, ...]) -> tuple[dict[str, str], list[str], list[str]]:
+    """The known names without case, sorted, and sorted from their ends: the same for each mistake.
+
+    What is longer than a line is nobody's mistake.
+    """
+    by_folded = {candidate.casefold(): candidate for candidate in known}
+    by_folded = {name: own for name, own in by_folded.items() if len(name) <= MAX_LINE}
+    return by_folded, sorted(by_folded), sorted(name[::-1] for name in by_folded)
+
+
+def _nearest(name: str, forward: Sequence[str], backward: Sequence[str]) -> Iterator[str]:
     """The known names that have the most in common with a name at its beginning or end.
 
     Comparing takes long, and a misspelled name has most of its beginning or its end in common.
     """
     half = MAX_COMPARED // 4
-    forward = sorted(known)
     place = bisect.bisect_left(forward, name)
     yield from forward[max(0, place - half) : place + half]
-    backward = sorted(other[::-1] for other in forward)
     place = bisect.bisect_left(backward, name[::-1])
     yield from (other[::-1] for other in backward[max(0, place - half) : place + half])
 

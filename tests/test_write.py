@@ -1,5 +1,6 @@
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import pathlib
@@ -196,6 +197,77 @@ def test_a_smaller_set_leaves_nothing_of_a_larger_one(here):
     assert "cloudbuild-03.json" not in names(here)
 
 
+@pytest.mark.parametrize("new", [a_set(1), BUILD])
+def test_a_file_of_an_earlier_set_that_was_changed_by_hand_is_kept(here, new):
+    api.write(a_set(1, 2, 3), "cloudbuild.json")
+    (here / "cloudbuild-02.json").write_text(OTHER)
+    changes = api.write(new, "cloudbuild.json")
+    assert "cloudbuild-02.json is not part of the set; remove it" in map(str, changes.whole)
+    assert (here / "cloudbuild-02.json").read_text() == OTHER
+    assert "cloudbuild-03.json" not in names(here)
+
+
+@pytest.mark.parametrize("old", [a_set(1, 2, 3), BUILD, {}])
+@pytest.mark.parametrize("new", [a_set(1, 2), BUILD.replace("r:a", "r:b")])
+def test_a_writer_that_stops_at_any_step_can_start_again(here, monkeypatch, old, new):
+    """Whatever it leaves is noticed, and writing again gives the new state."""
+    left = [0]
+
+    def stopping(action):
+        def act(*args, **options):
+            left[0] -= 1
+            if left[0] == 0:
+                raise KeyboardInterrupt
+            return action(*args, **options)
+
+        return act
+
+    monkeypatch.setattr(pathlib.Path, "unlink", stopping(pathlib.Path.unlink))
+    monkeypatch.setattr(pathlib.Path, "replace", stopping(pathlib.Path.replace))
+    for stop in range(1, 16):
+        left[0] = 0
+        for path in here.iterdir():
+            path.unlink()
+        if old:
+            api.write(old, "cloudbuild.json")
+        left[0] = stop
+        with contextlib.suppress(KeyboardInterrupt):
+            api.write(new, "cloudbuild.json")
+        left[0] = 0
+        api.write(new, "cloudbuild.json")
+        # What was left beside its file is removed once for each process.
+        whole = {*new} if isinstance(new, dict) else {"cloudbuild.json"}
+        assert {name for name in names(here) if not name.startswith(".")} == whole
+        assert not api.write(new, "cloudbuild.json", check=True)
+
+
+def test_a_full_disk_replaces_no_file_of_a_set(here, monkeypatch):
+    api.write(a_set(1, 2), "cloudbuild.json")
+    before = {name: (here / name).read_text() for name in names(here)}
+    written = itertools.count()
+
+    def full(_):
+        if next(written) == 2:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    new = {name: text.replace("60s", "90s") for name, text in a_set(1, 2).items()}
+    with pytest.raises(UsageError, match="No space left on device"):
+        api.write(new | {"cloudbuild-manifest.json": manifest({"file": "x"})}, "cloudbuild.json")
+    assert {name: (here / name).read_text() for name in names(here)} == before
+
+
+def test_a_link_that_leads_out_of_the_project_is_not_written_to(tmp_path, monkeypatch):
+    (tmp_path / "victim").write_text("mine")
+    checkout = tmp_path / "checkout"
+    (checkout / ".git").mkdir(parents=True)
+    (checkout / "cloudbuild.json").symlink_to(tmp_path / "victim")
+    monkeypatch.chdir(checkout)
+    with pytest.raises(UsageError, match="a link that leads out of the project"):
+        api.write(BUILD, "cloudbuild.json", replace=True)
+    assert (tmp_path / "victim").read_text() == "mine"
+
+
 def test_check_of_a_set(here):
     api.write(a_set(1, 2), "cloudbuild.json")
     (here / "cloudbuild-02.json").write_text(OTHER)
@@ -215,7 +287,7 @@ GENERATED = BUILD.replace('"args"', '"waitFor": ["-"], "args"')
 
 
 @pytest.mark.parametrize("path", ["cloudbuild.json", "./cloudbuild.json", "sub/cloudbuild.json"])
-def test_a_left_over_file_of_an_earlier_set_is_noticed_and_removed(here, path):
+def test_a_left_over_file_of_an_earlier_set_is_noticed_and_kept(here, path):
     (here / "sub").mkdir()
     folder = pathlib.Path(path).parent
     new = {
@@ -229,13 +301,15 @@ def test_a_left_over_file_of_an_earlier_set_is_noticed_and_removed(here, path):
     (folder / "cloudbuild-04.json").write_text(BUILD)
     (folder / "cloudbuild-05.json").write_text("no JSON")
     (folder / "cloudbuild-x.json").write_text(GENERATED)
-    with pytest.raises(DriftError, match=r"\n  ~ .*cloudbuild-03.json removed\nGenerate"):
+    with pytest.raises(DriftError, match=r"\n  ~ .*03.json is not part of the set; remove it\nG"):
         api.write(new, path, check=True)
     assert (folder / "cloudbuild-03.json").exists()
     changes = api.write(new, path)
-    assert [str(d).rpartition("/")[2] for d in changes.whole] == ["cloudbuild-03.json removed"]
-    kept = {"cloudbuild-04.json", "cloudbuild-05.json", "cloudbuild-x.json"}
+    said = "cloudbuild-03.json is not part of the set; remove it"
+    assert [str(d).rpartition("/")[2] for d in changes.whole] == [said]
+    kept = {f"cloudbuild-{name}.json" for name in ("03", "04", "05", "x")}
     assert {*names(folder)} - {"sub"} == {*a_set(1, 2)} | kept
+    (folder / "cloudbuild-03.json").unlink()
     assert not api.write(new, path, check=True)
 
 

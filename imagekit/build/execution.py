@@ -24,6 +24,7 @@ from imagekit.build.engine import command, repo_digests
 from imagekit.build.placement import PROGRAMS, Place, Rules
 from imagekit.docker.dockerfile import base_of
 from imagekit.document.steps import Step
+from imagekit.support.files import DOCKERFILE, create, read_bytes
 from imagekit.support.log import debug
 
 GRACE = 10.0
@@ -110,21 +111,22 @@ class Execution:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    async def run(self, step: Step, number: int, log: BinaryIO) -> int:
+    async def run(self, step: Step, number: int, log: pathlib.Path) -> int:
         """Run a step, and return its exit code. `number` is its place in the build, from 1.
 
         Registries under load answer with errors of their own and then take the same push, so a
-        push or pull is tried again after those.
+        push or pull is tried again after those. Raises OSError if the step cannot be started.
         """
-        for wait in RETRIES if step.kind in ("push", "pull") else ():
-            start = log.tell()
-            code = await self._run_once(step, number, log)
-            if code == 0 or not _is_temporary(pathlib.Path(log.name), start):
-                return code
-            log.write(b"imagekit: this may pass; trying again in %d s\n" % wait)
-            log.flush()
-            await asyncio.sleep(wait)
-        return await self._run_once(step, number, log)
+        with create(log) as file:
+            for wait in RETRIES if step.kind in ("push", "pull") else ():
+                start = file.tell()
+                code = await self._run_once(step, number, file)
+                if code == 0 or not _is_temporary(log, start):
+                    return code
+                file.write(b"imagekit: this may pass; trying again in %d s\n" % wait)
+                file.flush()
+                await asyncio.sleep(wait)
+            return await self._run_once(step, number, file)
 
     async def _run_once(self, step: Step, number: int, log: BinaryIO) -> int:
         process = await self._start(step, number, log.fileno())
@@ -193,7 +195,7 @@ class Execution:
         if step.id in self.ids:
             labels[content_id.LABEL] = self.ids[step.id]
         with contextlib.suppress(OSError):
-            data = (self.directory / step.dockerfile).read_bytes()
+            data = read_bytes(self.directory / step.dockerfile, DOCKERFILE, within=self.directory)
             text = data.decode(errors="replace")
             target = dict(step.docker_build.options).get("--target")
             labels |= self._base_labels(base_of(text, step.build_args, target))

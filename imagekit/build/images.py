@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TypeVar
 
 import msgspec
 
 from imagekit.build.engine import ask, reason
 from imagekit.errors import EngineError
+from imagekit.support.json_text import decode
+
+Answer = TypeVar("Answer")
 
 ABSENT = ("no such manifest", "manifest unknown", "name unknown")
 """What Docker says of an image that a registry does not have."""
@@ -40,6 +42,55 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
     """The instruction of the Dockerfile that made it."""
 
 
+class _Config(msgspec.Struct, frozen=True):
+    labels: dict[str, str] | None = msgspec.field(default=None, name="Labels")
+
+
+class _RootFS(msgspec.Struct, frozen=True):
+    layers: list[str] | None = msgspec.field(default=None, name="Layers")
+
+
+class About(msgspec.Struct, frozen=True, rename="pascal"):
+    """What `docker image inspect` says of an image."""
+
+    id: str = ""
+    """Its id: the digest of its configuration."""
+    size: int = 0
+    """Its size in bytes."""
+    created: str = ""
+    """When it was created, ISO 8601 in UTC."""
+    repo_tags: list[str] | None = None
+    """Its names."""
+    config: _Config = _Config()
+    """Its configuration."""
+    root: _RootFS = msgspec.field(default=_RootFS(), name="RootFS")
+    """Its layers."""
+
+
+class _History(msgspec.Struct, frozen=True, rename="pascal"):
+    created_at: str
+    size: str
+    created_by: str
+
+
+class _Part(msgspec.Struct, frozen=True):
+    size: int
+
+
+class _Parts(msgspec.Struct, frozen=True):
+    layers: list[_Part] = []
+
+
+class _Descriptor(msgspec.Struct, frozen=True):
+    digest: str
+
+
+class _Verbose(msgspec.Struct, frozen=True, rename="pascal"):
+    descriptor: _Descriptor
+    docker: _Parts | None = msgspec.field(default=None, name="SchemaV2Manifest")
+    oci: _Parts | None = msgspec.field(default=None, name="OCIManifest")
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """An image in a registry."""
 
@@ -57,19 +108,30 @@ def on_engine(docker: str, names: Sequence[str]) -> dict[str, Image]:
         return {}
     result = ask(docker, "image", "inspect", *names)
     # docker exits with 1 if an image is missing, but still prints the others.
-    found = json.loads(result.stdout or "null")
-    if not isinstance(found, list) or (result.returncode and "No such image" not in result.stderr):
+    if not result.stdout.strip() or (result.returncode and "No such image" not in result.stderr):
         raise EngineError(f"{docker} image inspect: {reason(result)}")
     images: dict[str, Image] = {}
-    for about in found:
+    for about in inspected(docker, result.stdout):
         image = Image(
-            id=about["Id"],
-            size=about["Size"],
-            layers=len(about["RootFS"].get("Layers") or ()),
-            created=about["Created"],
+            id=about.id,
+            size=about.size,
+            layers=len(about.root.layers or ()),
+            created=about.created,
         )
-        images |= dict.fromkeys(about.get("RepoTags") or (), image)
+        images |= dict.fromkeys(about.repo_tags or (), image)
     return {name: images[name] for name in names if name in images}
+
+
+def inspected(docker: str, text: str) -> list[About]:
+    """What `docker image inspect` printed. Raises EngineError if it is something else."""
+    return _answer(docker, "image inspect", text or "[]", list[About])
+
+
+def _answer(docker: str, command: str, text: str, type_: type[Answer]) -> Answer:
+    try:
+        return decode(text, type_)
+    except ValueError as error:
+        raise EngineError(f"{docker} {command}: unexpected answer: {error}") from None
 
 
 def layers(docker: str, name: str) -> list[Layer]:
@@ -78,12 +140,13 @@ def layers(docker: str, name: str) -> list[Layer]:
     result = ask(docker, "history", *form, name)
     if result.returncode:
         raise EngineError(f"{docker} history {name}: {reason(result)}")
-    found = [json.loads(line) for line in result.stdout.splitlines()]
+    lines = result.stdout.splitlines()
+    found = [_answer(docker, "history", line, _History) for line in lines]
     return [
         Layer(
-            created=about["CreatedAt"],
-            size=int(about["Size"]),
-            instruction=" ".join(about["CreatedBy"].removesuffix("# buildkit").split()),
+            created=about.created_at,
+            size=int(about.size) if about.size.isdecimal() and len(about.size) < 19 else 0,
+            instruction=" ".join(about.created_by.removesuffix("# buildkit").split()),
         )
         for about in reversed(found)
     ]
@@ -97,21 +160,22 @@ def in_registry(docker: str, names: Iterable[str]) -> dict[str, Manifest]:
         insecure = ("--insecure",) if _is_local(name) else ()
         result = ask(docker, "manifest", "inspect", "--verbose", *insecure, name)
         if result.returncode == 0:
-            found[name] = _manifest(json.loads(result.stdout))
+            text = result.stdout
+            # Of an image for several platforms, there is one for each.
+            text = text if text.lstrip().startswith("[") else f"[{text}]"
+            several = _answer(docker, "manifest inspect", text, list[_Verbose])
+            if several:
+                found[name] = _manifest(several[0])
         elif not any(words in result.stderr for words in ABSENT):
             raise EngineError(f"{docker} manifest inspect {name}: {reason(result)}")
     return found
 
 
-def _manifest(about: Any) -> Manifest:
-    # Of an image for several platforms, there is one for each.
-    first = about[0] if isinstance(about, list) else about
-    kinds = ("SchemaV2Manifest", "OCIManifest")
-    inside: Any = next((first[kind] for kind in kinds if first.get(kind)), {})
-    parts = inside.get("layers", ())
+def _manifest(about: _Verbose) -> Manifest:
+    parts = (about.docker or about.oci or _Parts()).layers
     return Manifest(
-        digest=first["Descriptor"]["digest"],
-        size=sum(part["size"] for part in parts),
+        digest=about.descriptor.digest,
+        size=sum(part.size for part in parts),
         layers=len(parts),
     )
 

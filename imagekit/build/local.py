@@ -9,14 +9,16 @@ import json
 import signal
 from collections.abc import Callable, Iterator
 
-from imagekit.build import content_id, placement, report
+from imagekit.build import content_id, images, placement, report
 from imagekit.build.engine import ask, check_engine, inspect, repo_digests
 from imagekit.build.execution import Execution, Options, program
 from imagekit.build.placement import PROGRAMS, Place, Rules
 from imagekit.build.report import DONE, Report, State, StepReport
 from imagekit.document.steps import Build, Step
 from imagekit.errors import EngineError
-from imagekit.support.files import replace_file
+from imagekit.support.clock import Clock
+from imagekit.support.files import RECORD, read_bytes, replace_file, sha256
+from imagekit.support.json_text import decode
 
 PASSED = "passed.json"
 """The file in the log directory with the hashes of passed tests, which are not run again."""
@@ -51,7 +53,8 @@ class LocalBuild:
         is_known = {*self.places.values()} <= {*PROGRAMS}
         self.ids = dict(self._content_ids()) if is_known else {}
         self.execution = Execution(options, self.places, self.ids)
-        self.report = Report(file=name, jobs=options.jobs, started=report.now())
+        self.clock = Clock()
+        self.report = Report(file=name, jobs=options.jobs, started=self._now())
         self.report.steps = [
             StepReport(
                 id=step.id,
@@ -66,7 +69,7 @@ class LocalBuild:
         self.existing = {} if options.force else self._existing_ids()
         self.passed: set[str] = set()
         with contextlib.suppress(OSError, ValueError):
-            self.passed = set(json.loads((options.logs / PASSED).read_bytes()))
+            self.passed = set(decode(read_bytes(options.logs / PASSED, RECORD), list[str]))
 
     def _content_ids(self) -> Iterator[tuple[str, str]]:
         """Pairs of step id and content id. Steps are in order, so parents come first."""
@@ -88,9 +91,9 @@ class LocalBuild:
         # docker exits with 1 if an image is missing, but still prints the others.
         result = ask(self.options.docker, "image", "inspect", *names)
         ids: dict[str, str] = {}
-        for image in json.loads(result.stdout or "[]"):
-            label = (image["Config"].get("Labels") or {}).get(content_id.LABEL)
-            ids |= {name: label for name in image.get("RepoTags") or () if label}
+        for image in images.inspected(self.options.docker, result.stdout):
+            label = (image.config.labels or {}).get(content_id.LABEL)
+            ids |= {name: label for name in image.repo_tags or () if label}
         return ids
 
     def dry_run(self) -> Report:
@@ -196,21 +199,20 @@ class LocalBuild:
 
     def _test_hash(self, step: Step) -> str:
         """A hash of what a test's result depends on: image, test files and arguments."""
-        images = [inspect(self.options.docker, tag, "{{.Id}}") for tag in step.tags]
+        ids = [inspect(self.options.docker, tag, "{{.Id}}") for tag in step.tags]
         files = [self.execution.directory / step.dir / name for name in step.test_files]
-        texts = [path.read_bytes() for path in files if path.is_file()]
-        return hashlib.sha256(repr([images, texts, step.args]).encode()).hexdigest()
+        texts = [sha256(path) for path in files]
+        return hashlib.sha256(repr([ids, texts, step.args]).encode()).hexdigest()
 
     async def _execute(self, step: Step, entry: StepReport) -> None:
         number = self.numbers[step.id]
         log = self.options.logs / report.log_name(number, step.id)
-        entry.log, entry.started, entry.state = log.name, report.now(), "running"
+        entry.log, entry.started, entry.state = log.name, self._now(), "running"
         self.observe(entry)
         state: State = "failed"
         try:
-            with log.open("wb") as file:
-                async with asyncio.timeout(step.timeout):
-                    entry.exit_code = await self.execution.run(step, number, file)
+            async with asyncio.timeout(step.timeout):
+                entry.exit_code = await self.execution.run(step, number, log)
             reason = f"exit code {entry.exit_code}" if entry.exit_code else ""
         except TimeoutError:
             state, reason = "timed out", f"timed out after {step.timeout:g} s"
@@ -233,7 +235,9 @@ class LocalBuild:
 
     def _save_passed(self, test_hash: str) -> None:
         self.passed.add(test_hash)
-        replace_file(self.options.logs / PASSED, json.dumps(sorted(self.passed)).encode())
+        replace_file(
+            self.options.logs / PASSED, json.dumps(sorted(self.passed)).encode(), follow=False
+        )
 
     def _describe(self, step: Step, entry: StepReport) -> None:
         """Set the id, size and layers of a built image, or the registry digest of a pushed one."""
@@ -249,10 +253,13 @@ class LocalBuild:
         digests = (name.split("@") for name in repo_digests(self.options.docker, name))
         entry.digest = next((digest for own, digest in digests if own == repository), None)
 
+    def _now(self) -> str:
+        return self.clock.now().isoformat()
+
     def _end(self, entry: StepReport, state: State, reason: str = "") -> None:
         entry.state, entry.reason = state, reason
         if entry.started is not None:
-            entry.finished = report.now()
+            entry.finished = self._now()
         self.observe(entry)
         self._save()
 
@@ -266,7 +273,7 @@ class LocalBuild:
 
     def _finish(self, interrupted: bool) -> Report:
         succeeded = all(entry.state in DONE for entry in self.report.steps)
-        self.report.finished = report.now()
+        self.report.finished = self._now()
         self.report.outcome = (
             "interrupted" if interrupted else "succeeded" if succeeded else "failed"
         )

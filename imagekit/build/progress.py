@@ -7,11 +7,11 @@ import pathlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import click
-
 from imagekit.build import timing
 from imagekit.build.report import DONE, Report, State, StepReport
-from imagekit.errors import counted
+from imagekit.errors import counted, one_line
+from imagekit.support.files import tail
+from imagekit.support.terminal import clean, echo, harmless
 
 MARKS: dict[State, str] = {
     "waiting": "·",
@@ -31,10 +31,11 @@ TAIL = 15
 """The number of lines that are shown of a failed step's log."""
 
 
+@harmless
 def plain(entry: StepReport) -> None:
     """Print a line for a step that started or ended."""
     if entry.state not in ("not pushed", "waiting"):
-        click.echo(f"{MARKS[entry.state]} {entry.state:<11} {entry.id}{_details(entry)}")
+        echo(f"{MARKS[entry.state]} {entry.state:<11} {entry.id}{_details(entry)}")
 
 
 def _details(entry: StepReport) -> str:
@@ -52,43 +53,64 @@ class Live:
         from rich.live import Live as RichLive
 
         self.report = report
-        self.live = RichLive(get_renderable=self._table, refresh_per_second=4, transient=True)
+        self.live = RichLive(get_renderable=self._shown, refresh_per_second=4, transient=True)
 
     def __enter__(self) -> Live:
-        self.live.start()
+        harmless(self.live.start)()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.live.stop()
+        harmless(self.live.stop)()
 
+    @harmless
     def print(self, text: str) -> None:
         """Print a line above the live table."""
-        self.live.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        from rich.text import Text
+
+        self.live.console.print(Text(clean(text)), soft_wrap=True)
+
+    def _shown(self) -> Any:
+        """The table; nothing if the report cannot be shown, since the build must go on."""
+        try:
+            return self._table()
+        except Exception:
+            return ""
 
     def _table(self) -> Any:
         from rich.table import Table
+        from rich.text import Text
 
         report, now = self.report(), datetime.datetime.now(datetime.UTC)
         table = Table.grid(padding=(0, 2))
-        lines = [entry for entry in report.steps if entry.kind == "build"]
         # Finished images are only counted, so that the running ones stay visible.
-        unfinished = [entry for entry in lines if _state_of(entry, report.steps)[0] not in DONE]
-        for entry in unfinished[:20]:
-            state, step = _state_of(entry, report.steps)
+        unfinished = [
+            (entry, step) for entry, step in _current_steps(report.steps) if step.state not in DONE
+        ]
+        for entry, step in unfinished[:20]:
             duration = f"{timing.so_far(step, now):.0f} s" if step.started else ""
-            name = entry.id.rpartition(":")[2]
-            table.add_row(f"{MARKS[state]} {state}", name, step.kind, duration)
+            # rich would take brackets in a str for markup.
+            name = Text(one_line(entry.id.rpartition(":")[2]))
+            table.add_row(f"{MARKS[step.state]} {step.state}", name, step.kind, duration)
         done = sum(entry.state not in ("waiting", "running") for entry in report.steps)
         more = f", {len(unfinished) - 20} more images" if len(unfinished) > 20 else ""
         table.add_row("", f"{done} of {counted(len(report.steps), 'step')} done{more}", "", "")
         return table
 
 
-def _state_of(build: StepReport, steps: list[StepReport]) -> tuple[State, StepReport]:
-    """The state of an image: that of its first step that is not done, and this step."""
-    own = [step for step in steps if set(step.images) & set(build.images)]
-    current = next((step for step in own if step.state not in DONE), own[-1])
-    return current.state, current
+def _current_steps(steps: list[StepReport]) -> Iterator[tuple[StepReport, StepReport]]:
+    """Each step that builds, and the first step of its images that is not done, or the last one.
+
+    A build without a tag has no other step than itself.
+    """
+    current: dict[str, StepReport] = {}
+    for step in steps:
+        for image in step.images:
+            if image not in current or current[image].state in DONE:
+                current[image] = step
+    for step in steps:
+        if step.kind == "build":
+            own = [current[image] for image in step.images]
+            yield step, next((one for one in own if one.state not in DONE), (own or [step])[-1])
 
 
 def summary(report: Report, logs: pathlib.Path) -> Iterator[str]:
@@ -96,8 +118,7 @@ def summary(report: Report, logs: pathlib.Path) -> Iterator[str]:
     for entry in report.steps:
         if entry.state in ("failed", "timed out") and entry.log:
             yield f"{MARKS[entry.state]} {entry.id}: {entry.reason}; whole log: {logs / entry.log}"
-            text = (logs / entry.log).read_text(encoding="utf-8", errors="replace")
-            yield from (f"    {line}" for line in text.splitlines()[-TAIL:])
+            yield from (f"    {line}" for line in tail(logs / entry.log, TAIL))
     blocked: dict[str, list[str]] = {}
     for entry in report.steps:
         if entry.state == "blocked":

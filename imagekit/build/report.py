@@ -11,7 +11,8 @@ from typing import Literal
 import msgspec
 
 from imagekit.document.steps import Kind
-from imagekit.support.files import replace_file
+from imagekit.support.files import RECORD, read_bytes, replace_file
+from imagekit.support.json_text import decode
 
 FORMAT = 1
 """The version of the report format."""
@@ -118,18 +119,13 @@ def log_name(number: int, step: str) -> str:
 
 def is_log(name: str) -> bool:
     """Whether a file name is that of a step's log or of a build's full log."""
-    return bool(re.fullmatch(r"\d{3,}-.*\.log|log-[\w-]+\.txt", name))
-
-
-def now() -> str:
-    """The current time in UTC, as ISO 8601."""
-    return datetime.datetime.now(datetime.UTC).isoformat()
+    return bool(re.fullmatch(r"\d{3,}-[\w.-]*\.log|log-[\w-]+\.txt", name))
 
 
 def write(report: Report, path: pathlib.Path) -> None:
     """Write the report atomically."""
     text = msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
-    replace_file(path, text)
+    replace_file(path, text, follow=False)
 
 
 def keep_previous(logs: pathlib.Path) -> None:
@@ -142,5 +138,20 @@ def keep_previous(logs: pathlib.Path) -> None:
 
 
 def read(path: pathlib.Path) -> Report:
-    """Read a report."""
-    return msgspec.json.decode(path.read_bytes(), type=Report)
+    """Read a report. Raises OSError if it cannot be read, and ValueError if it is none."""
+    return parse(read_bytes(path, RECORD))
+
+
+def parse(data: bytes) -> Report:
+    """Return the report in a file's bytes. Raises ValueError if it is none."""
+    report = decode(data, Report)
+    moments = [report.started, report.finished]
+    moments += [moment for step in report.steps for moment in (step.started, step.finished)]
+    for moment in moments:
+        if moment is not None and datetime.datetime.fromisoformat(moment).tzinfo is None:
+            raise ValueError(f"{moment!r} is a time without a time zone")
+    for step in report.steps:
+        # The log is read from the same folder, and nowhere else.
+        if step.log is not None and not is_log(step.log):
+            raise ValueError(f"{step.log!r} is not the name of a log")
+    return report

@@ -13,21 +13,21 @@ def seconds(entry: StepReport) -> float:
     """The duration of a step in seconds; 0.0 if it did not run."""
     if not entry.started or not entry.finished:
         return 0.0
-    return (_moment(entry.finished) - _moment(entry.started)).total_seconds()
+    return _between(entry.started, _moment(entry.finished))
 
 
 def so_far(entry: StepReport, now: datetime.datetime) -> float:
     """The duration of a step in seconds, up to `now` if it is running."""
     if entry.finished or not entry.started:
         return seconds(entry)
-    return (now - _moment(entry.started)).total_seconds()
+    return _between(entry.started, now)
 
 
 def offset(report: Report, entry: StepReport) -> float:
     """Seconds from the build's start to the step's start; 0.0 if it did not run."""
     if not entry.started:
         return 0.0
-    return (_moment(entry.started) - _moment(report.started)).total_seconds()
+    return _between(report.started, _moment(entry.started))
 
 
 def elapsed(report: Report) -> float:
@@ -89,6 +89,11 @@ def forecast(tasks: Sequence[tuple[str, Sequence[str], float]], jobs: int) -> fl
             if not missing[child]:
                 heapq.heappush(ready, child)
     return now
+
+
+def _between(started: str, ended: datetime.datetime) -> float:
+    """The seconds between two times; 0.0 if a clock was set back, such as on another machine."""
+    return max(0.0, (ended - _moment(started)).total_seconds())
 
 
 def _moment(text: str) -> datetime.datetime:

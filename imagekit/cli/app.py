@@ -14,6 +14,7 @@ import imagekit
 from imagekit.cli.common import Group, reset_logging, with_global_options
 from imagekit.cli.problems import show
 from imagekit.errors import INTERRUPTED, ImagekitError, ProblemsError
+from imagekit.support.terminal import clean, echo
 
 COMMANDS = {
     "init": "imagekit.cli.init:init",
@@ -61,7 +62,7 @@ def cli(context: click.Context) -> None:
     "imagekit help COMMAND" describes a command.
     """
     if context.invoked_subcommand is None:
-        click.echo(context.get_help())
+        echo(context.get_help())
 
 
 with_global_options(cli)
@@ -84,19 +85,20 @@ def main(args: list[str] | None = None) -> NoReturn:
     try:
         cli.main(args=args, prog_name="imagekit", standalone_mode=False)
     except click.ClickException as error:
+        error.message = clean(error.message)  # type: ignore[misc]
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
+        echo("interrupted", err=True)
         sys.exit(INTERRUPTED)
     except ProblemsError as error:
         for problem in error.problems:
             show(problem)
         sys.exit(error.exit_code)
     except ImagekitError as error:
-        click.echo(str(error), err=True)
+        echo(str(error), err=True)
         sys.exit(error.exit_code)
     except OSError as error:
-        click.echo(f"imagekit: {error.strerror}: {error.filename or 'output'}", err=True)
+        echo(f"imagekit: {error.strerror}: {error.filename or 'output'}", err=True)
         sys.exit(1)
     sys.exit(0)

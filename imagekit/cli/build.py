@@ -30,7 +30,8 @@ from imagekit.cli.options import (
 )
 from imagekit.document import cloudbuild, steps
 from imagekit.errors import INTERRUPTED, BuildError, EngineError, UsageError, counted
-from imagekit.support import git
+from imagekit.support import git, workspace
+from imagekit.support.terminal import echo, harmless
 
 
 def read_steps(
@@ -67,10 +68,15 @@ def run_build(build: steps.Build, name: str, options: Options) -> int:
         report = asyncio.run(local_build.run())
     code = _exit_code(report)
     if code or not is_quiet():
-        for line in progress.summary(report, options.logs):
-            click.echo(line)
-        click.echo(f"report: {options.logs / NAME}")
+        _print_summary(report, options.logs)
     return code
+
+
+@harmless
+def _print_summary(report: Report, logs: pathlib.Path) -> None:
+    for line in progress.summary(report, logs):
+        echo(line)
+    echo(f"report: {logs / NAME}")
 
 
 def _dry_run(build: steps.Build, name: str, options: Options, *, is_foreign: bool) -> None:
@@ -86,7 +92,7 @@ def _dry_run(build: steps.Build, name: str, options: Options, *, is_foreign: boo
         for step in (build.steps if is_foreign else ())
     }
     for line in progress.dry_run(report, commands):
-        click.echo(line)
+        echo(line)
 
 
 def _tell(build: steps.Build, options: Options) -> None:
@@ -232,7 +238,7 @@ def _set_variables(
 )
 @click.option(
     "--logs",
-    default="runs/build",
+    default=workspace.DEFAULT_LOGS,
     show_default=True,
     metavar="FOLDER",
     shell_complete=completion.folders,
@@ -262,7 +268,7 @@ def build(config: str, build_file: str | None, logs: str, dry_run: bool, **optio
         raise click.UsageError(f"--substitution {wrong[0]}: write NAME=VALUE")
     values = project | dict(text.partition("=")[::2] for text in substitutions)
     name, here = build_file or config, pathlib.Path.cwd()
-    chosen = Options(directory=here, logs=pathlib.Path(logs), labels=labels(here), **options)
+    chosen = Options(directory=here, logs=workspace.logs(logs), labels=labels(here), **options)
     is_foreign = build_file is not None
     if dry_run:
         read = read_steps(text, name, values, timeout)

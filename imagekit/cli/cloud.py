@@ -37,8 +37,10 @@ from imagekit.document import steps, terraform
 from imagekit.document import trigger as triggers
 from imagekit.errors import INTERRUPTED, BuildError, UsageError, counted, did_you_mean
 from imagekit.planning.load import Checked, select
+from imagekit.support import workspace
 from imagekit.support.files import replace_file
-from imagekit.support.workspace import DEFAULT_BUILD_FILE, DEFAULT_CONFIG
+from imagekit.support.terminal import echo, emit, harmless
+from imagekit.support.workspace import DEFAULT_BUILD_FILE, DEFAULT_CONFIG, DEFAULT_LOGS
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,7 +115,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 )
 @click.option(
     "--logs",
-    default="runs/build",
+    default=DEFAULT_LOGS,
     show_default=True,
     metavar="FOLDER",
     shell_complete=completion.folders,
@@ -134,11 +136,11 @@ def submit(
     checked = _load_config(config, selection, needed=not by_id and build_file is None)
     service = _service(checked, _parse_substitutions(substitutions), options)
     submit_options = engine.Options(
-        logs=pathlib.Path(options["logs"]),
+        logs=workspace.logs(options["logs"]),
         interval=options["interval"],
         cancel=options["cancel"],
         only_watch=by_id,
-        show=click.echo if options["stream"] else None,
+        show=harmless(echo) if options["stream"] else None,
     )
     if by_id:
         # The files are not known, and nothing is submitted.
@@ -158,7 +160,7 @@ def submit(
     files = [upload.with_inputs(file, here, service.substitutions, project) for file in files]
     if isinstance(service, Gcloud) and options["dry_run"]:
         commands = [service.wait_command(f.path, f.text, stream=options["stream"]) for f in files]
-        click.echo(script([*source.commands, *commands]), nl=False)
+        emit(script([*source.commands, *commands]), nl=False)
         return
     _submit(source, files, service, submit_options, resume=bool(options["resume"]))
 
@@ -242,6 +244,17 @@ def _check_combination(
         raise click.UsageError("a script cannot read the config from standard input; name a file")
 
 
+@harmless
+def _print_summary(submission: engine.Submission, logs: pathlib.Path) -> None:
+    for line in progress.summary(submission.report, logs):
+        echo(line)
+    for note in submission.notes:
+        echo(f"warning: {note}", err=True)
+    for line in engine.summary(submission.report):
+        echo(line)
+    echo(f"report: {logs / NAME}")
+
+
 def _print_plain(entry: StepReport) -> None:
     if not sys.stdout.isatty() and not is_quiet():
         progress.plain(entry)
@@ -259,25 +272,19 @@ def _run(submission: engine.Submission, needed: Sequence[str], resume_options: s
             submission.on_start = lambda entry: live.print(engine.summary_line(entry))
             report = submission.run(needed)
     else:
-        submission.on_start = lambda entry: say(engine.summary_line(entry))
+        submission.on_start = harmless(lambda entry: say(engine.summary_line(entry)))
         report = submission.run(needed)
     if report.outcome != "succeeded" or not is_quiet():
-        for line in progress.summary(report, logs):
-            click.echo(line)
-        for note in submission.notes:
-            click.echo(f"warning: {note}", err=True)
-        for line in engine.summary(report):
-            click.echo(line)
-        click.echo(f"report: {logs / NAME}")
+        _print_summary(submission, logs)
     running = [e.id for e in report.builds if e.id and e.status not in FINAL]
     if report.outcome == "running" and running:
-        click.echo(
+        echo(
             f"build {running[0]} is still running; imagekit submit{resume_options} --resume "
             f"watches it, and {submission.service.cancel_command(running[0])} cancels it",
             err=True,
         )
     elif report.outcome == "interrupted" and not running:
-        click.echo(f"imagekit submit{resume_options} --resume continues with the rest", err=True)
+        echo(f"imagekit submit{resume_options} --resume continues with the rest", err=True)
     if report.outcome in ("running", "interrupted"):
         return INTERRUPTED
     return 0 if report.outcome == "succeeded" else BuildError.exit_code
@@ -393,7 +400,7 @@ def trigger(config: str, build_file: str, output: str, kind: str) -> None:
     else:
         text = terraform.render(checked.plan, options, documents)
     if output == "-":
-        click.echo(text, nl=False)
+        emit(text, nl=False)
         return
     replace_file(pathlib.Path(output), text.encode())
     say(f"{output} written: {counted(len(documents), 'trigger')}")

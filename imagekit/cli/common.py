@@ -10,6 +10,7 @@ import click
 
 from imagekit.errors import did_you_mean
 from imagekit.support import log
+from imagekit.support.terminal import echo
 
 _VERBOSITY = "imagekit.verbosity"
 """The key of the verbosity in the context: -1 for --quiet, 1 for --verbose."""
@@ -93,7 +94,7 @@ def _print_log() -> None:
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            click.echo(record.getMessage(), err=True)
+            echo(record.getMessage(), err=True)
 
     logger = logging.getLogger(log.NAME)
     logger.handlers = [Handler()]
@@ -117,4 +118,4 @@ def is_quiet() -> bool:
 def say(text: str, *, err: bool = False) -> None:
     """Print what a command has done or is doing, unless --quiet is given."""
     if not is_quiet():
-        click.echo(text, err=err)
+        echo(text, err=err)

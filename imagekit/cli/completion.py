@@ -13,6 +13,7 @@ from imagekit import api
 from imagekit.errors import ImagekitError
 from imagekit.planning.load import Checked
 from imagekit.support import shipped, workspace
+from imagekit.support.terminal import emit
 from imagekit.support.workspace import DEFAULT_CONFIG
 
 VARIABLE = "_IMAGEKIT_COMPLETE"
@@ -40,7 +41,7 @@ def completion(context: click.Context, shell: str) -> None:
     kind = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}[shell]
     # Not bash's own `source`, which starts bash to look at its version.
     script = ShellComplete.source(kind(context.find_root().command, {}, "imagekit", VARIABLE))
-    click.echo(script)
+    emit(script)
 
 
 def _starting(names: Iterable[str], incomplete: str) -> Items:

@@ -20,6 +20,7 @@ from imagekit.cli.options import (
 from imagekit.compare import report as differences
 from imagekit.compare.changes import compare
 from imagekit.compare.selection import selected
+from imagekit.support.terminal import echo, emit
 
 STYLES = {"added": "green", "removed": "red", "changed": "yellow", "rebuilt": "dim", "build": ""}
 """The style of each kind of change."""
@@ -98,11 +99,11 @@ def print_changes(
     changes = selected(changes, old.inventory, new.inventory, **selection)
     before, after = old.name, new.name
     if markdown:
-        click.echo(differences.markdown(changes, before, after), nl=False)
+        emit(differences.markdown(changes, before, after), nl=False)
     elif as_json:
-        click.echo(differences.as_json(changes, before, after))
+        emit(differences.as_json(changes, before, after))
     elif not changes:
-        click.echo(differences.nothing(before, after, changes.unknown))
+        echo(differences.nothing(before, after, changes.unknown))
     else:
         lines = (
             ((row.mark, row.image, row.what, row.before, row.after), STYLES[row.kind])
@@ -110,8 +111,8 @@ def print_changes(
         )
         columns = ("change", "image", "what", "before", "after")
         table.show(columns, lines, unbroken="image")
-        click.echo(changes.summary())
+        echo(changes.summary())
         if changes.unknown:
-            click.echo(differences.not_known(changes.unknown))
+            echo(differences.not_known(changes.unknown))
     if exit_code and changes:
         sys.exit(1)

@@ -16,6 +16,7 @@ from imagekit.compare.changes import written
 from imagekit.document.targets import TARGETS
 from imagekit.planning import preflight
 from imagekit.support.files import read_utf8
+from imagekit.support.terminal import emit
 from imagekit.support.workspace import DEFAULT_BUILD_FILE
 
 
@@ -69,7 +70,7 @@ def generate(
         if len(files) > 1:
             message = f"the build needs {len(files) - 1} files, see 'cloudbuild.limits'; "
             raise click.UsageError(f"{message}name a file with --output")
-        click.echo(files[output], nl=False)
+        emit(files[output], nl=False)
         return
     changes = api.write(files, output, check=check, replace=replace)
     for line in changes.lines():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from imagekit.cli.completion import commands
+from imagekit.support.terminal import echo
 
 
 @click.command("help")
@@ -24,4 +25,4 @@ def show_help(context: click.Context, names: tuple[str, ...]) -> None:
         if found is None:
             raise click.UsageError(f"No such command {name!r}")
         above = click.Context(found, info_name=name, parent=above)
-    click.echo(above.get_help())
+    echo(above.get_help())

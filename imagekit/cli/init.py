@@ -15,6 +15,7 @@ from imagekit.scaffold import start as starting
 from imagekit.scaffold import update as updating
 from imagekit.scaffold.start import Family
 from imagekit.scaffold.template import CI_FILES, RENAMED, Options
+from imagekit.support.terminal import echo
 from imagekit.support.workspace import DEFAULT_CONFIG
 
 
@@ -52,7 +53,7 @@ def init(folder: str, update: bool, dry_run: bool, diff: bool, **options: Any) -
     if diff:
         for change in family.changes:
             for line in change.diff():
-                click.echo(line)
+                echo(line)
         return
     if not dry_run:
         family.write()
@@ -91,7 +92,7 @@ def _updated(root: pathlib.Path, options: dict[str, Any]) -> tuple[Family, str]:
 def _report(family: Family, before: str, dry_run: bool) -> None:
     """List what happened to the files, first those that are written."""
     # A dry run is asked for what it lists.
-    out = click.echo if dry_run else say
+    out = echo if dry_run else say
     shown = [change for change in family.changes if change.written or change.why]
     for change in sorted(shown, key=lambda change: change.action == "keep"):
         out(change.line())

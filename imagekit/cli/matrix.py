@@ -14,6 +14,7 @@ from imagekit.errors import one_line
 from imagekit.planning.grid import Grid, Place, as_markdown, grid
 from imagekit.planning.rows import WORDS, Row, Status, counts, label, plain, rows
 from imagekit.support.json_text import dumps
+from imagekit.support.terminal import echo, emit
 
 STYLES: dict[Status, str] = {
     "built": "green",
@@ -80,11 +81,11 @@ def matrix(
         }
         if more:
             document["not_listed"] = more
-        click.echo(dumps(document))
+        emit(dumps(document))
     else:
         if lines:
             _print_table(lines)
-        click.echo(
+        echo(
             (counts(lines, more) or "no combination has this status")
             + (" (show them with --all)" if more else "")
         )
@@ -108,17 +109,17 @@ def _print_table(lines: list[Row]) -> None:
 
 def _print_grid(shown: Grid, *, markdown: bool) -> None:
     if markdown:
-        click.echo(as_markdown(shown), nl=False)
+        emit(as_markdown(shown), nl=False)
         return
     for section in shown.sections:
         if section.name:
-            click.echo(f"{section.name}:")
+            echo(f"{section.name}:")
         heads = [*shown.rows, *(" ".join(filter(None, words)) for words in section.columns)]
         lines = ([*line.names, *map(_cell, line.places)] for line in section.lines)
         table.show(heads, ((line, "") for line in lines), repeated=len(shown.rows))
     _print_notes({reason: f"({number})" for number, reason in enumerate(shown.notes, start=1)})
     for sentence in shown.more:
-        click.echo(sentence)
+        echo(sentence)
 
 
 def _cell(place: Place | None) -> str:
@@ -128,4 +129,4 @@ def _cell(place: Place | None) -> str:
 def _print_notes(notes: dict[str, str]) -> None:
     """Print the reasons that cells name by their numbers."""
     for reason, number in notes.items():
-        click.echo(f" {number} {one_line(reason)}")
+        echo(f" {number} {one_line(reason)}")

@@ -12,7 +12,7 @@ import click
 from imagekit.cli.common import say
 from imagekit.errors import DriftError, NotebookError, Place, Problem, UsageError
 from imagekit.support import notebooks
-from imagekit.support.files import replace_file
+from imagekit.support.files import read_bytes, replace_file
 
 DEFAULT = "notebooks"
 CHECKPOINTS = ".ipynb_checkpoints"
@@ -36,7 +36,7 @@ def clean_notebooks(paths: tuple[str, ...], check: bool) -> None:
         (new,) = _cleaned([("standard input", sys.stdin.buffer.read())]).values()
         sys.stdout.buffer.write(new)
         return
-    files = {path: path.read_bytes() for path in _found(paths)}
+    files = {path: _read(path) for path in _found(paths)}
     cleaned = _cleaned((str(path), data) for path, data in files.items())
     unclean = [path for path, data in files.items() if cleaned[str(path)] != data]
     if check and unclean:
@@ -49,6 +49,13 @@ def clean_notebooks(paths: tuple[str, ...], check: bool) -> None:
         replace_file(path, cleaned[str(path)])
         say(f"{path} cleaned")
     say(f"{len(files) - len(unclean)} of {len(files)} notebooks were clean")
+
+
+def _read(path: pathlib.Path) -> bytes:
+    try:
+        return read_bytes(path)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def _found(paths: tuple[str, ...]) -> list[pathlib.Path]:

@@ -9,6 +9,7 @@ import click
 from imagekit.cli import color
 from imagekit.cli.common import is_quiet
 from imagekit.errors import Problem
+from imagekit.support.terminal import Clean, clean, echo
 
 
 def show(problem: Problem) -> None:
@@ -16,15 +17,15 @@ def show(problem: Problem) -> None:
     if problem.severity == "warning" and is_quiet():
         return
     colors = color.is_wanted(sys.stderr)
-    text, excerpt = str(problem), problem.excerpt()
+    text, excerpt = clean(str(problem)), clean(problem.excerpt())
     place, colon, message = text.partition(": ") if problem.place else ("", "", text)
     begin = "warning: "
     tone = "yellow" if problem.severity == "warning" else "red"
     if message.startswith(begin):
         message = click.style(begin, fg=tone) + message.removeprefix(begin)
     where = click.style(place + colon, bold=True) if place else ""
-    click.echo(where + message, err=True, color=colors)
+    echo(Clean(where + message), err=True, color=colors)
     if excerpt:
         line, mark = excerpt.split("\n")
-        click.echo(line, err=True, color=colors)
-        click.echo(click.style(mark, fg=tone), err=True, color=colors)
+        echo(line, err=True, color=colors)
+        echo(Clean(click.style(mark, fg=tone)), err=True, color=colors)

@@ -23,6 +23,7 @@ from imagekit.project.dockerfile import UV_IMAGE
 from imagekit.project.prepare import prepare
 from imagekit.support import log
 from imagekit.support.files import replace_file
+from imagekit.support.terminal import emit
 from imagekit.support.workspace import DEFAULT_CONFIG
 
 Command = Callable[..., Any]
@@ -143,7 +144,7 @@ def dockerfile(directory: str, output: str, is_built: bool, **options: Any) -> N
         replace_file(pathlib.Path(output), text.encode())
         say(f"{output} written", err=True)
     elif not (is_built and is_quiet()):
-        click.echo(text, nl=False)
+        emit(text, nl=False)
     if is_built:
         port = options["port"] if options["notebook"] else None
         _build(pathlib.Path(directory), text, port=port, **build_options)
@@ -191,10 +192,12 @@ def _build(
     command = [docker, "build", "-t", name, "-f", "-", *(["--quiet"] if is_quiet() else [])]
     command += [] if options["network"] is None else ["--network", options["network"]]
     command += [part for secret in options["secrets"] for part in ("--secret", secret)]
+    # A folder may be called like an option.
+    command.append(str(folder) if not str(folder).startswith("-") else f"./{folder}")
     sys.stdout.flush()
-    log.debug("running %s", shlex.join([*command, str(folder)]))
+    log.debug("running %s", shlex.join(command))
     result = subprocess.run(
-        [*command, str(folder)],
+        command,
         input=text.encode(),
         env=os.environ | {"DOCKER_BUILDKIT": "1"},
         stdout=subprocess.DEVNULL if is_quiet() else None,

@@ -10,7 +10,7 @@ from imagekit.cli.common import say
 from imagekit.cli.options import config_option, grid_options, planned
 from imagekit.errors import DriftError, UsageError
 from imagekit.planning.grid import as_markdown, grid
-from imagekit.support.files import replace_file
+from imagekit.support.files import read_bytes, replace_file
 from imagekit.support.markdown import BEGIN, END
 
 FENCES = ("```", "~~~")
@@ -51,7 +51,7 @@ def readme(
 def _read(file: str) -> str:
     try:
         # Not read_text: line breaks must stay as they are.
-        return pathlib.Path(file).read_bytes().decode()
+        return read_bytes(file).decode()
     except OSError as error:
         raise UsageError(f"{file}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

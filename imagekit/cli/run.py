@@ -13,6 +13,7 @@ from imagekit.cli.common import is_quiet, say
 from imagekit.cli.options import store_option
 from imagekit.errors import UsageError
 from imagekit.support import extras, shipped, workspace
+from imagekit.support.terminal import echo
 
 
 @click.command()
@@ -68,16 +69,16 @@ def run(
     for text in result.outputs:
         say(f"{text}\n")
     for text in result.stderr:
-        click.echo(text, err=True)
+        echo(text, err=True)
     record = result.record
     if record.cell is not None:
         where = f"cell {record.cell.number}" if record.cell.number else "before the first cell"
-        click.echo(f"{where}: {record.cell.error}: {record.cell.message}", err=True)
+        echo(f"{where}: {record.cell.error}: {record.cell.message}", err=True)
     if not is_quiet():
         for line in result.summary:
-            click.echo(line)
+            echo(line)
     if record.exit_code or not is_quiet():
-        click.echo(f"{result.address}: {record.outcome} after {record.seconds:.1f} s", err=True)
+        echo(f"{result.address}: {record.outcome} after {record.seconds:.1f} s", err=True)
     sys.exit(record.exit_code)
 
 

@@ -25,6 +25,7 @@ from imagekit.runs.formatting import changed, parameters_text, short_commit, tal
 from imagekit.runs.history import History
 from imagekit.runs.index import Counts
 from imagekit.runs.store import Store
+from imagekit.support.terminal import echo, emit
 
 STYLES = {"succeeded": "", "running": "cyan", "not a run": "dim", "unreadable": "dim"}
 """The styles of outcomes; all other outcomes are red."""
@@ -155,14 +156,14 @@ def show(store: str | None, /, run: str, runs: str | None, as_json: bool) -> Non
         document = msgspec.to_builtins(entry) | msgspec.to_builtins(details) | {"changes": None}
         if before is not None and changes is not None:
             document["changes"] = json.loads(differences.as_json(changes, before.run, entry.run))
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        emit(json.dumps(document, indent=2, ensure_ascii=False))
         return
     for line in run_details.lines(entry, details, history.store.path(f"{entry.run}.*")):
-        click.echo(line)
+        echo(line)
     if before is not None and changes is not None:
-        click.echo(f"\nAgainst {before.run}: {changes.summary()}")
+        echo(f"\nAgainst {before.run}: {changes.summary()}")
         for line in changes.lines():
-            click.echo(f"  {line}")
+            echo(f"  {line}")
 
 
 @runs.command("diff")
@@ -214,7 +215,7 @@ def _print_history(options: dict[str, Any]) -> None:
         document = [
             msgspec.to_builtins(entry) | {"changes": counts.get(entry.run)} for entry in shown
         ]
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        emit(json.dumps(document, indent=2, ensure_ascii=False))
         return
     if shown:
         lines = ((_line(entry, counts), STYLES.get(entry.outcome, "red")) for entry in shown)
@@ -222,7 +223,7 @@ def _print_history(options: dict[str, Any]) -> None:
     left_out = f", the latest {len(shown)} shown" if len(shown) < len(matches) else ""
     store = history.store.path("").rstrip("/")
     hint = "" if history.entries else "; imagekit run NAME records one"
-    click.echo(f"{tally(matches, history.entries, store)}{left_out}{hint}")
+    echo(f"{tally(matches, history.entries, store)}{left_out}{hint}")
 
 
 def _line(entry: Entry, counts: dict[str, Counts]) -> tuple[str, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pathlib
-import sys
 
 import msgspec
 
@@ -18,6 +17,7 @@ from imagekit.runs import history
 from imagekit.runs.store import Store
 from imagekit.support import git, log
 from imagekit.support.checkout import Folder, Revision
+from imagekit.support.files import read_bytes
 from imagekit.support.json_text import value_of
 from imagekit.support.tree import Tree
 
@@ -43,11 +43,11 @@ def read(name: str, store: Store) -> Side:
     here = pathlib.Path.cwd()
     log.debug("reading %s", name)
     if name == "-":
-        return Side(api.STDIN, _inventory(sys.stdin.buffer.read(), api.STDIN, Folder(here)))
+        return Side(api.STDIN, _inventory(api.stdin(), api.STDIN, Folder(here)))
     path = pathlib.Path(name)
     # A pipe or a device can be read, too.
     if path.exists() and not path.is_dir() and not _is_record(path):
-        return Side(name, _inventory(path.read_bytes(), name, Folder(here)))
+        return Side(name, _inventory(_bytes(path), name, Folder(here)))
     revision, colon, inside = name.partition(":")
     for other in _same_build(name) if colon else ():
         if (data := git.blob(here, other)) is not None:
@@ -57,6 +57,13 @@ def read(name: str, store: Store) -> Side:
     if colon and revision and "//" not in name and _is_unknown_revision(here, revision):
         raise UsageError(f"{name}: unknown git revision {revision!r}; see git log")
     return _run(name, store, colon and inside)
+
+
+def _bytes(path: pathlib.Path) -> bytes:
+    try:
+        return read_bytes(path)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def at_head(config: str) -> str:
@@ -85,6 +92,8 @@ def _is_top(here: pathlib.Path) -> bool:
 def _is_unknown_revision(here: pathlib.Path, revision: str) -> bool:
     if git.output(here, "rev-parse", "--git-dir") is None:
         return False
+    if revision.startswith("-"):
+        return True
     return git.output(here, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}") is None
 
 
@@ -155,7 +164,7 @@ def _inventory(data: bytes, name: str, tree: Tree) -> Inventory:
             images: Inventory | None = inventory.of_rows(document)
         except (KeyError, TypeError, ValueError) as error:
             raise UsageError(f"{name}: not the output of imagekit matrix --json: {error}") from None
-    elif (parts := build_files.listed(document)) is not None:
+    elif (parts := build_files.members(document, name)) is not None:
         images = inventory.read(*_parts(name, parts, tree))
         if images is None:
             raise UsageError(

@@ -7,11 +7,11 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import click
 import msgspec
 
 from imagekit.cli import color
 from imagekit.errors import one_line
+from imagekit.support.terminal import echo
 
 GAP, INDENT = "   ", "     "
 """The text between two columns, and before the lines below a row."""
@@ -101,7 +101,9 @@ def _print_wrapped(
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column, width in zip(columns, widths, strict=True):
-        table.add_column(column, no_wrap=width is None, min_width=width, overflow="fold")
+        table.add_column(
+            Text(one_line(column)), no_wrap=width is None, min_width=width, overflow="fold"
+        )
     for values, style in lines:
         # rich would interpret brackets and colons in a str as markup.
         cells = (Text(one_line(v), v.style if isinstance(v, Styled) else "") for v in values)
@@ -118,7 +120,7 @@ def _print_lines(columns: Sequence[str], lines: Iterable[tuple[Sequence[str], st
     printed.insert(1, " " + "─" * _length(GAP.join(column[0] for column in padded)))
     styles.insert(1, "")
     if not color.is_wanted(sys.stdout):
-        click.echo("\n".join(line for line in printed if line))
+        echo("\n".join(line for line in printed if line))
         return
     from rich.text import Text
 

@@ -102,7 +102,7 @@ def _plain_names(*texts: str) -> tuple[str, ...] | None:
             and (step.id, step.name, step.entrypoint) == (tagged(names[0]), BUILDER, None)
             for step, names in builds
         )
-    except msgspec.MsgspecError:
+    except (ValueError, RecursionError):
         return None
     return tuple(name for _, names in builds for name in names[:1]) if plain else None
 

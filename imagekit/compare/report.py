@@ -9,6 +9,7 @@ import msgspec
 
 from imagekit.compare.changes import NOTHING, Changes, Difference
 from imagekit.errors import counted, listed
+from imagekit.support.markdown import code as _code
 from imagekit.support.markdown import text as _text
 
 MARKS = {"added": "+", "removed": "-", "changed": "~", "rebuilt": "↻", "build": "~"}
@@ -131,8 +132,3 @@ def _summary(changes: Changes) -> str:
     }
     parts = [f"{number} {kind}" for kind, number in numbers.items() if number]
     return ", ".join(parts) or "the build's options changed"
-
-
-def _code(text: str) -> str:
-    """A text in <code>, escaped for a table cell."""
-    return f"<code>{_text(text)}</code>" if text else ""

@@ -10,7 +10,9 @@ from imagekit.config.cloudbuild import (
     HOST_CONFIG,
     HOSTED,
     LINKED,
+    PART,
     POOL,
+    PROJECT,
     SOURCE,
     SUBSTITUTION,
     CloudBuild,
@@ -21,6 +23,8 @@ from imagekit.config.cloudbuild import (
 )
 from imagekit.errors import Path, Problem
 
+MAX_CRON = 500
+"""Characters of a schedule (cloud.google.com/scheduler/docs/reference/rpc, Job)."""
 MAX_DISK = 4_000
 """Gigabytes (cloud.google.com/build/docs/build-config-file-schema#options)."""
 
@@ -102,7 +106,7 @@ def _check_substitutions(given: Mapping[str, str], limits: Limits) -> Iterator[P
             yield Problem(message=message, path=(*at, name))
 
 
-SECRET_VERSION = r"projects/[^/]+/secrets/[^/]+/versions/[^/]+"  # noqa: S105 -- a pattern
+SECRET_VERSION = rf"projects/{PROJECT}/secrets/{PART}/versions/{PART}"
 
 
 def _check_trigger(trigger: Trigger) -> Iterator[Problem]:
@@ -169,7 +173,7 @@ def _is_cron(text: str) -> bool:
 
     fields = text.upper().split()
     days_extended = any(re.search(r"#|L", field) for field in (fields + [""] * 5)[2:5:2])
-    if len(fields) != 5 or days_extended:
+    if len(fields) != 5 or days_extended or len(text) > MAX_CRON:
         return False
     try:
         # The start time does not matter for validation.

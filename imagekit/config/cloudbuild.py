@@ -192,17 +192,21 @@ def account_name(account: str) -> str | None:
 
     None if it is neither.
     """
-    if re.fullmatch(r"projects/[^/]+/serviceAccounts/[^/]+", account):
+    if re.fullmatch(rf"projects/{PROJECT}/serviceAccounts/[A-Za-z0-9_.@-]+", account):
         return account
     host = r"(?:([a-z][a-z0-9-]*)\.iam|developer)\.gserviceaccount\.com"
-    match = re.fullmatch(rf"[^@/\s]+@{host}", account)
+    match = re.fullmatch(rf"[A-Za-z0-9_.-]+@{host}", account)
     return f"projects/{match[1] or '-'}/serviceAccounts/{account}" if match else None
 
 
 # ---- patterns of valid values
 
 
-POOL = r"projects/[^/]+/locations/(?P<region>[^/]+)/workerPools/[^/]+"
+PART = r"[A-Za-z0-9_-]+"
+"""A part of a resource's name."""
+PROJECT = r"[A-Za-z0-9_.:-]+"
+"""The name of a project; an old one has its domain."""
+POOL = rf"projects/{PROJECT}/locations/(?P<region>{PART})/workerPools/{PART}"
 SUBSTITUTION = r"_[A-Z0-9_]+"
 
 
@@ -219,11 +223,18 @@ def region_of(options: CloudBuild) -> str | None:
     return options.region or (pool["region"] if pool else None)
 
 
-CONNECTION = r"projects/[^/]+/locations/(?P<region>[^/]+)/connections/[^/]+"
-CONNECTED = rf"{CONNECTION}/repositories/[^/]+"
-LINKED = rf"{CONNECTION}/gitRepositoryLinks/[^/]+"
-SOURCE = r"https://source\.developers\.google\.com/p/(?P<project>[^/]+)/r/(?P<name>.+)"
-HOSTED = r"https://(?P<host>[^/@]+)/(?P<owner>.+)/(?P<name>[^/]+?)(?:\.git)?/?"
+CONNECTION = rf"projects/{PROJECT}/locations/(?P<region>{PART})/connections/{PART}"
+CONNECTED = rf"{CONNECTION}/repositories/[A-Za-z0-9_.-]+"
+LINKED = rf"{CONNECTION}/gitRepositoryLinks/[A-Za-z0-9_.-]+"
+SOURCE = (
+    rf"https://source\.developers\.google\.com/p/(?P<project>{PROJECT})"
+    r"/r/(?P<name>[A-Za-z0-9_./-]+)"
+)
+HOSTED = (
+    r"https://(?P<host>[A-Za-z0-9.:-]+)/(?P<owner>[A-Za-z0-9_.~/-]+)"
+    r"/(?P<name>[A-Za-z0-9_.-]+?)(?:\.git)?/?"
+)
 HOST_CONFIG = (
-    r"projects/[^/]+/locations/[^/]+/(?P<kind>githubEnterpriseConfigs|gitLabConfigs)/[^/]+"
+    rf"projects/{PROJECT}/locations/{PART}"
+    rf"/(?P<kind>githubEnterpriseConfigs|gitLabConfigs)/{PART}"
 )

@@ -25,10 +25,100 @@ ACROSS = {"*": "[^/]*", "**/": "(?:.*/)?", "**": ".*", "?": "[^/]"}
 """The regular expressions of wildcards in .dockerignore; `**` matches across folders."""
 
 
+MAX_STEPS = 100_000
+"""The maximum number of steps of a regular expression: characters to the power of its wildcards."""
+
+
+class Glob:
+    """A pattern of a path, or of a part of one.
+
+    A regular expression is fast, but with many wildcards it tries every way to divide a text among
+    them. Docker's matching does not, so for such a text the pattern is a machine that reads each
+    character once and holds all states at which the pattern may be, as bits of a number.
+    """
+
+    def __init__(self, pieces: list[str], wildcards: dict[str, str]) -> None:
+        self.pieces = _merged(pieces)
+        self.wildcards = wildcards
+        pattern = "".join(_piece(piece, wildcards) for piece in self.pieces)
+        self.pattern = re.compile(pattern, re.DOTALL)
+        self.number = sum(piece in wildcards and piece != "?" for piece in self.pieces)
+        self._states: list[str] = []
+        self._by_character: dict[str, tuple[int, int]] = {}
+
+    def fullmatch(self, text: str) -> bool:
+        """Whether the whole text matches."""
+        if self.number < 2 or len(text) ** self.number <= MAX_STEPS:
+            return self.pattern.fullmatch(text) is not None
+        return self._run(text)
+
+    def _run(self, text: str) -> bool:
+        if not self._states:
+            self._states = [part for piece in self.pieces for part in _parts(piece)]
+        # From a wildcard, the next state is reached without a character; from **/ the one after.
+        skips = [sum(1 << n for n, s in enumerate(self._states) if s in kind) for kind in SKIPPED]
+        states = _reached(1, *skips)
+        for character in text:
+            if character not in self._by_character:
+                self._by_character[character] = self._moves(character)
+            forward, stay = self._by_character[character]
+            states = _reached((states & forward) << 1 | (states & stay), *skips)
+            if not states:
+                return False
+        return bool(states >> len(self._states) & 1)
+
+    def _moves(self, character: str) -> tuple[int, int]:
+        """The states that a character leads on from, and those that it stays in."""
+        forward = stay = 0
+        for number, state in enumerate(self._states):
+            if state in STAYING:
+                is_across = state == WITHIN_FOLDERS or self.wildcards.get(state) == ".*"
+                stay |= (is_across or character != "/") << number
+                forward |= (state == WITHIN_FOLDERS and character == "/") << number
+            elif state != "**/":
+                piece = _piece(state, self.wildcards)
+                forward |= (re.fullmatch(piece, character, re.DOTALL) is not None) << number
+        return forward, stay
+
+
+WITHIN_FOLDERS = "/**/"
+"""The second of the two states of `**/`, in which it has begun."""
+STAYING = ("*", "**", WITHIN_FOLDERS)
+"""States that a character may stay in."""
+SKIPPED = (("*", "**", "**/"), ("**/",))
+"""States that are left without a character: for the next one, and for the one after it."""
+
+
+def _parts(piece: str) -> list[str]:
+    return [piece, WITHIN_FOLDERS] if piece == "**/" else [piece]
+
+
+def _merged(pieces: list[str]) -> list[str]:
+    """The tokens of a pattern without those that add nothing to the one before."""
+    merged: list[str] = []
+    for piece in pieces:
+        before = merged[-1] if merged else ""
+        if piece in ("*", "**") and before in ("*", "**"):
+            # In COPY both are the same; in .dockerignore, one of them crosses folders.
+            merged[-1] = max(before, piece)
+        elif piece != before or piece != "**/":
+            merged.append(piece)
+    return merged
+
+
+def _reached(states: int, one: int, two: int) -> int:
+    """All states that are reached from these without a character."""
+    while True:
+        further = states | (states & one) << 1 | (states & two) << 2
+        if further == states:
+            return states
+        states = further
+
+
 class Source(msgspec.Struct, frozen=True):
     """A path or glob of COPY; a folder includes everything in it."""
 
-    parts: tuple[re.Pattern[str], ...]
+    parts: tuple[Glob, ...]
     """One pattern per part of the path."""
 
     def leads_to(self, path: Parts) -> bool:
@@ -43,7 +133,7 @@ class Source(msgspec.Struct, frozen=True):
 class Ignore(msgspec.Struct, frozen=True):
     """The rules of a .dockerignore; the last rule that matches a path applies."""
 
-    rules: tuple[tuple[bool, re.Pattern[str]], ...] = ()
+    rules: tuple[tuple[bool, Glob], ...] = ()
     """Each rule: whether it excludes (False for an exception), and its pattern."""
 
     @property
@@ -78,7 +168,7 @@ def ignore(text: str) -> Ignore:
     return Ignore(tuple(_rules(text.removeprefix("\ufeff"))))
 
 
-def _rules(text: str) -> Iterator[tuple[bool, re.Pattern[str]]]:
+def _rules(text: str) -> Iterator[tuple[bool, Glob]]:
     for line in text.splitlines():
         rule = line.strip()
         glob = _clean(rule.removeprefix("!").strip())
@@ -93,13 +183,13 @@ def _clean(path: str) -> str:
     return posixpath.normpath(f"/{path}").strip("/")
 
 
-def _pattern(glob: str, wildcards: dict[str, str]) -> re.Pattern[str] | None:
+def _pattern(glob: str, wildcards: dict[str, str]) -> Glob | None:
     pieces = re.findall(TOKEN, glob)
     # An unclosed class, or a trailing backslash.
     if "[" in pieces or "\\" in pieces:
         return None
     try:
-        return re.compile("".join(_piece(piece, wildcards) for piece in pieces), re.DOTALL)
+        return Glob(pieces, wildcards)
     except re.error:
         return None
 

@@ -13,6 +13,7 @@ from imagekit.config.schema import Config
 from imagekit.document import cloudbuild
 from imagekit.document.build_reader import FileBuild
 from imagekit.document.split import path_length, split, step_count
+from imagekit.errors import UsageError
 from imagekit.planning.plan import Plan
 
 
@@ -124,8 +125,24 @@ def listed(document: Any) -> list[str] | None:
         return None
     names = [entry.get("file") if isinstance(entry, Mapping) else None for entry in entries]
     # Beside the manifest and nowhere else: what is listed is read, and may be replaced.
-    fine = all(isinstance(n, str) and n == posixpath.basename(n) and n for n in names)
-    return [str(name) for name in names] if fine else None
+    fine = [name for name in names if isinstance(name, str) and _is_name(name)]
+    return fine if len(fine) == len(names) else None
+
+
+def members(document: Any, path: str) -> list[str] | None:
+    """The same as `listed`, for a manifest at a path that was asked for.
+
+    Raises UsageError for one that lists what cannot be beside it.
+    """
+    names = listed(document)
+    if names is None and isinstance(document, Mapping) and {*OWN} <= document.keys():
+        raise UsageError(f"{path}: not a manifest: it lists no names of files; generate it again")
+    return names
+
+
+def _is_name(text: str) -> bool:
+    """Whether a text can be the name of a file beside the manifest."""
+    return bool(re.fullmatch(r"[^/\0\ud800-\udfff]{1,255}", text)) and text not in (".", "..")
 
 
 def merge(builds: Iterable[FileBuild]) -> FileBuild:

@@ -19,15 +19,13 @@ from msgspec import UNSET
 from imagekit.config.cloudbuild import SUBSTITUTION
 from imagekit.document.build_schema import ENUMS, MESSAGES
 from imagekit.errors import BuildFileError, ConfigError, Path, Place, Problem, show_path
+from imagekit.support.aliases import MAX_VALUES
 from imagekit.support.decode import is_null, items, missing_key, scalar, unexpected, unknown_key
 from imagekit.support.json_text import dumps
-from imagekit.support.yaml_reader import Boolean, Form, Source, Typed, parse
+from imagekit.support.yaml_reader import Boolean, Form, Source, Typed, clean, parse
 
 FORM = Form("a Cloud Build file", "'steps'", typed=True)
 
-MAX_VALUES = 1_000_000
-"""The number of values that a file may have, with what its aliases stand for; or as many as it has
-characters, which without aliases are more."""
 MAX_DEPTH = 50
 """The number of mappings and lists around a value that is not understood."""
 MAX_SHOWN = 10_000
@@ -165,7 +163,7 @@ def read_quickly(text: str) -> FileBuild | None:
     """Read a build file in the form of Google's JSON, as imagekit writes it; None for any other."""
     try:
         quick = _decoder().decode(text)
-    except (msgspec.MsgspecError, UnicodeEncodeError):
+    except (ValueError, RecursionError):
         return None
     # If nothing was lost, such as a key that stands there twice, it is as long when it is written.
     if len(msgspec.json.format(text.encode(), indent=-1)) != len(msgspec.json.encode(quick)):
@@ -258,7 +256,8 @@ class _Reader:
         build = FileBuild(steps, **{name: document.pop(name) for name in OWN if name in document})
         build.rest = document
         for path, other in self._others:
-            is_step = path[0] == "steps" and len(path) > 2
+            # Without a list of steps that can be read, there are none.
+            is_step = path[0] == "steps" and len(path) > 2 and bool(steps)
             holder, inner = (steps[int(path[1])], path[2:]) if is_step else (build, path)
             holder.others = {**holder.others, show_path(inner): shown(other)}
         return build
@@ -422,8 +421,8 @@ def camel_case(key: str) -> str:
 def shown(value: Any) -> str:
     """A value that is not understood, as text of a limited length."""
     if isinstance(value, str):
-        return value[:MAX_SHOWN]
-    return "".join(_limited(_json(value, set())))
+        return clean(value[:MAX_SHOWN])
+    return clean("".join(_limited(_json(value, set()))))
 
 
 def _limited(parts: Iterator[str]) -> Iterator[str]:

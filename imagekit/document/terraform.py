@@ -36,8 +36,8 @@ def render(plan: Plan, options: CloudBuild, triggers: Sequence[Document]) -> str
         message = f"Terraform's provider has no {', '.join(sorted(unsupported))}; use --format yaml"
         raise UsageError(message)
     project, region = project_of(plan, options), trigger_region(options)
-    where = {"project": project} if project else {}
-    where |= {"location": region} if region else {}
+    where = {"project": escaped(project)} if project else {}
+    where |= {"location": escaped(region)} if region else {}
     resources = {_label(fields["name"]): where | _trigger(fields) for fields in triggers}
     document: dict[str, Any] = {"resource": {"google_cloudbuild_trigger": resources}}
     trigger = options.trigger
@@ -63,14 +63,19 @@ def _schedule(plan: Plan, options: CloudBuild, triggers: dict[str, Any]) -> Reso
     config = trigger_of(options)
     name = scheduled_name(config)
     label = _label(name)
-    job = {
-        "project": project_of(plan, options),
-        "name": name,
-        "schedule": config.schedule,
-        "time_zone": config.time_zone,
-    }
+    job = _snake(
+        {
+            "project": project_of(plan, options),
+            "name": name,
+            "schedule": config.schedule,
+            "time_zone": config.time_zone,
+        }
+    )
     if config.secret is not None:
-        address = webhook_of(plan, options, f"${{var.{KEY}}}", f"${{var.{SECRET}}}")
+        # The address is escaped before it gets the references, which Terraform replaces.
+        address = escaped(webhook_of(plan, options, "KEY", "SECRET"))
+        address = address.removesuffix("KEY&secret=SECRET")
+        address += f"${{var.{KEY}}}&secret=${{var.{SECRET}}}"
         body = '${base64encode("{}")}'
         target = {"http_target": {"uri": address, "http_method": "POST", "body": body}}
         return {"google_cloud_scheduler_job": {label: job | target}}
@@ -80,7 +85,7 @@ def _schedule(plan: Plan, options: CloudBuild, triggers: dict[str, Any]) -> Reso
     data = '${base64encode("build")}'
     _, project, _, topic_name = topic_of(plan, options).split("/")
     return {
-        "google_pubsub_topic": {label: {"project": project, "name": topic_name}},
+        "google_pubsub_topic": {label: _snake({"project": project, "name": topic_name})},
         "google_cloud_scheduler_job": {
             label: job | {"pubsub_target": {"topic_name": topic, "data": data}}
         },
@@ -97,7 +102,12 @@ def _snake(value: Any) -> Any:
         return {_name(key): _snake(child) for key, child in value.items()}
     if isinstance(value, list):
         return [_snake(child) for child in value]
-    return value.replace("${", "$${").replace("%{", "%%{") if isinstance(value, str) else value
+    return escaped(value) if isinstance(value, str) else value
+
+
+def escaped(text: str) -> str:
+    """A text in which Terraform finds no expression and no directive."""
+    return text.replace("${", "$${").replace("%{", "%%{")
 
 
 def _name(key: str) -> str:

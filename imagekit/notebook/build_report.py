@@ -24,7 +24,8 @@ from imagekit.notebook import charts
 from imagekit.notebook.display import Picture, Result, Table, marked
 from imagekit.notebook.frames import to_pandas
 from imagekit.notebook.session import progress
-from imagekit.support import shipped
+from imagekit.support import files, shipped
+from imagekit.support.files import RECORD, read_bytes
 
 EXAMPLE, EXAMPLE_BEFORE = "notebooks/example-build.json", "notebooks/example-build-before.json"
 """The reports that are shown as long as a project has none, and in a family without them, those
@@ -151,7 +152,7 @@ def _advance(bar: Any, before: bytes | None) -> None:
 
 
 def _bytes(path: pathlib.Path) -> bytes | None:
-    return path.read_bytes() if path.exists() else None
+    return read_bytes(path, RECORD) if path.exists() else None
 
 
 def steps(build: Build) -> Table:
@@ -228,14 +229,10 @@ def _reason(build: Build, entry: StepReport) -> str:
 
 def _tail(build: Build, entry: StepReport) -> list[str]:
     """The last lines of a step's log; empty if there is none."""
-    try:
-        with (build.path.parent / (entry.log or "")).open("rb") as log:
-            log.seek(0, 2)
-            log.seek(max(0, log.tell() - LOG_END))
-            text = log.read().decode("utf-8", "replace")
-    except OSError:
+    log = build.path.parent / (entry.log or "")
+    if not log.is_file():
         return ["The log is no longer there."] if entry.log else []
-    return ESCAPES.sub("", text).splitlines()[-TAIL:]
+    return [ESCAPES.sub("", line) for line in files.tail(log, TAIL, LOG_END)]
 
 
 def critical_path(build: Build) -> Table:

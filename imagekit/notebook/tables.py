@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -25,6 +24,7 @@ from imagekit.planning.matrix import Matrix
 from imagekit.planning.plan import Plan
 from imagekit.planning.rows import MARKS, WORDS, counts, label, named, rows, without
 from imagekit.support.files import read_text, read_utf8
+from imagekit.support.json_text import loads
 
 NUMBERS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -207,7 +207,7 @@ def checks(path: str, plan: Plan, config: Config) -> Table:
 
 
 def _rules(path: str, accepted: Limits, *, several: bool) -> Iterable[tuple[str, str, str]]:
-    build = json.loads(read_text(path))
+    build = loads(read_text(path))
     rules = limits.validate(build, accepted)
     begin = f"{pathlib.Path(path).name}: " if several else ""
     return [(f"{begin}{rule}", "passed", what) for rule, what in rules.items()]

@@ -123,7 +123,7 @@ class WhatIf:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.data = pathlib.Path(path).read_bytes()
+        self.data = api.read(path)
         self.original = check_text(self.data, path)
         self.text = self.data.decode("utf-8")
         self.edits: list[tuple[str, Change]] = []
@@ -190,7 +190,7 @@ class WhatIf:
     def save(self) -> None:
         """Write the changed config. Raises UsageError if the file has changed meanwhile."""
         path = pathlib.Path(self.path)
-        if path.read_bytes() != self.data:
+        if api.read(path) != self.data:
             raise UsageError(f"{self.path} has changed on disk; run this cell again")
         text, _ = self.state
         replace_file(path, text.encode())

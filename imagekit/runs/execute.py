@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import hashlib
 import importlib.metadata
 import logging
@@ -29,6 +30,7 @@ from imagekit.runs.parameters import unformatted
 from imagekit.runs.record import RESULT_TYPE, RUN_VARIABLE, CellError, Outcome, Record
 from imagekit.runs.store import Store
 from imagekit.support import git, shipped, workspace
+from imagekit.support.clock import Clock
 from imagekit.support.files import replace_file, sha256
 
 SCHEME = "imagekit-run://"
@@ -78,7 +80,8 @@ def execute(
 
     `parameters` come from `parameters.typed`; `cell_timeout` is in seconds, None for no limit.
     """
-    started = record.now()
+    clock = Clock()
+    started = clock.now()
     root = workspace.root()
     name = record.new_run(notebook, started)
     running = Record(
@@ -99,7 +102,7 @@ def execute(
         path = folder / f"{name}.ipynb"
         variables = {RUN_VARIABLE: f"{store.address.rstrip('/')}/{name}"}
         outcome, cell = _outcome(notebook, path, root, engine, variables)
-        return _finish(running, outcome, cell, store, _read(path))
+        return _finish(running, outcome, cell, store, _read(path), clock.now())
 
 
 def _name(notebook: pathlib.Path, root: pathlib.Path) -> str:
@@ -109,12 +112,16 @@ def _name(notebook: pathlib.Path, root: pathlib.Path) -> str:
 
 
 def _finish(
-    running: Record, outcome: Outcome, cell: CellError | None, store: Store, executed: Any
+    running: Record,
+    outcome: Outcome,
+    cell: CellError | None,
+    store: Store,
+    executed: Any,
+    ended: datetime.datetime,
 ) -> Run:
     exited = _system_exit(executed)
     if outcome in ("succeeded", "failed") and exited is not None:
         outcome, cell = "exited", exited
-    ended = record.now()
     data = nbformat.writes(_with_outcome(executed, running.run, outcome)).encode()
     finished = msgspec.structs.replace(
         running,

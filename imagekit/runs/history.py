@@ -31,7 +31,7 @@ RECORD = re.compile(r"(.*/)?\d{8}T\d{6}\.\d+Z-[^/]*-[0-9a-f]{8}\.json")
 NAME_TIME = re.compile(r"(?:.*/)?(\d{8}T\d{6}\.\d+)Z-[^/]*")
 """The start time in the name of a run."""
 
-LATEST = re.compile(r"latest(?:~(\d+))?")
+LATEST = re.compile(r"latest(?:~([0-9]{1,18}))?")
 """`latest`, or `latest~N` for the Nth run before it."""
 
 READERS = {"json": ("record", entries.of_record), "ipynb": ("notebook", entries.of_notebook)}

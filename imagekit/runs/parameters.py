@@ -83,6 +83,8 @@ def _inspect(notebook: pathlib.Path) -> dict[str, dict[str, Any]]:
         ValueError,
         KeyError,
         AttributeError,
+        TypeError,
+        RecursionError,
     ) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UsageError(f"{notebook}: not a valid notebook: {first}") from None
@@ -117,7 +119,7 @@ def _list(texts: list[str]) -> list[Any]:
         return texts
     try:
         elements = json.loads(texts[0])
-    except ValueError:
+    except (ValueError, RecursionError):
         # Globs may start with a bracket, too.
         return texts
     if not all(isinstance(element, str) for element in elements):

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from imagekit.errors import StoreError, UsageError
 from imagekit.support import extras
-from imagekit.support.files import replace_file
+from imagekit.support.files import read_bytes, replace_file
 
 
 class State(NamedTuple):
@@ -65,7 +65,7 @@ class Store:
             return
         for name in names:
             try:
-                yield name, (self.folder / self._names.get(name, name)).read_bytes()
+                yield name, read_bytes(self.folder / self._names.get(name, name))
             except OSError as error:
                 yield name, error
 

@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from imagekit.errors import UsageError
-from imagekit.support.files import is_special, replace_file
+from imagekit.support.files import is_special, read_bytes, replace_file
 
 Action = Literal["add", "replace", "remove", "merge", "conflict", "beside", "keep"]
 
@@ -70,7 +70,7 @@ def present(root: pathlib.Path, path: str) -> bytes | None:
     """The text of a file; None if it does not exist. Raises UsageError if it cannot be read."""
     place = root / path
     try:
-        return place.read_bytes()
+        return read_bytes(place)
     except (FileNotFoundError, NotADirectoryError):
         if place.is_symlink():
             raise UsageError(f"{place}: is a link to nothing; move it away") from None

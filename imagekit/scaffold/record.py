@@ -17,6 +17,8 @@ import imagekit
 from imagekit.docker.context import inside
 from imagekit.errors import UsageError
 from imagekit.scaffold.template import Options
+from imagekit.support.files import CONFIG, RECORD, read_bytes
+from imagekit.support.json_text import decode
 from imagekit.support.workspace import FAMILY_RECORD
 
 
@@ -38,7 +40,13 @@ class Record(msgspec.Struct, frozen=True):
         if path not in self.files:
             return None
         try:
-            return zlib.decompress(base64.b64decode(self.files[path], validate=True))
+            packed = base64.b64decode(self.files[path], validate=True)
+            # A few bytes may unpack to gigabytes.
+            unpacking = zlib.decompressobj()
+            text = unpacking.decompress(packed, CONFIG)
+            if not unpacking.eof:
+                raise ValueError("more than a file of a family may have")
+            return text
         except (ValueError, zlib.error):
             message = f"the text of {path} is damaged; take the file from an earlier commit"
             raise UsageError(f"{FAMILY_RECORD}: {message}") from None
@@ -51,11 +59,12 @@ def read(root: pathlib.Path) -> Record | None:
     """
     path = root / FAMILY_RECORD
     try:
-        found = msgspec.json.decode(path.read_bytes(), type=Record)
+        found = decode(read_bytes(path, RECORD), Record)
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.DecodeError) as error:
-        message = f"{path}: cannot be read: {error}; take the file from an earlier commit"
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        message = f"{path}: cannot be read: {reason}; take the file from an earlier commit"
         raise UsageError(message) from None
     if outside := [name for name in found.files if inside(name) != name]:
         raise UsageError(f"{path}: {outside[0]!r} is not a path in the family; restore the file")

@@ -14,6 +14,7 @@ from imagekit.planning import load
 from imagekit.planning.grid import as_markdown, grid
 from imagekit.scaffold import generated
 from imagekit.support import shipped
+from imagekit.support.files import CONFIG, read_bytes
 from imagekit.support.workspace import DEFAULT_CONFIG
 
 TEMPLATES = pathlib.Path(__file__).parent / "templates"
@@ -68,7 +69,7 @@ def files(options: Options) -> dict[str, bytes]:
     """
     own = shipped.root()
     source = own / DEFAULT_CONFIG if options.example else TEMPLATES / "images.yaml"
-    config = source.read_bytes()
+    config = read_bytes(source, CONFIG)
     checked = load.check_text(config, DEFAULT_CONFIG, base_url=options.base_url)
     images = checked.plan.images
     dockerfiles = {name for image in images for name in (image.dockerfile, *image.test)}

@@ -8,8 +8,8 @@ import pathlib
 import posixpath
 from collections.abc import Iterable
 
-from imagekit.support import git
-from imagekit.support.tree import Kind, content_hash
+from imagekit.support import files, git
+from imagekit.support.tree import Kind, content_hash, file_hash
 
 
 class Folder:
@@ -19,9 +19,9 @@ class Folder:
         self.root = root
 
     def read(self, path: str) -> bytes | None:
-        """Return a file's bytes, or None if the file does not exist."""
+        """Return a file's bytes, or None if it does not exist or a link leads out of the folder."""
         try:
-            return (self.root / path).read_bytes()
+            return files.read_bytes(self.root / path, within=self.root)
         except OSError:
             return None
 
@@ -31,16 +31,23 @@ class Folder:
         try:
             if file.is_symlink():
                 return f"link to {file.readlink()}"
-            return content_hash(file.read_bytes(), executable=bool(file.stat().st_mode & 0o111))
-        except OSError:
+            with files.open_file(file) as opened:
+                mode = os.fstat(opened.fileno()).st_mode
+                return file_hash(opened, executable=bool(mode & 0o111))
+        except (OSError, ValueError):
             return None
 
     def entries(self, folder: str) -> Iterable[tuple[str, Kind]]:
-        """Return the names and kinds of a folder's entries; empty if it does not exist."""
+        """Return the names and kinds of a folder's entries.
+
+        Empty if it does not exist, or if a link leads out of the root.
+        """
         try:
+            if not files.is_inside(self.root / folder, self.root):
+                return []
             with os.scandir(self.root / folder) as entries:
                 return [(entry.name, kind) for entry in entries if (kind := _kind(entry))]
-        except OSError:
+        except (OSError, ValueError):
             return []
 
 

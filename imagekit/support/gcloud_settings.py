@@ -9,6 +9,8 @@ import configparser
 import os
 import pathlib
 
+from imagekit.support.files import SETTINGS, read_bytes
+
 DEFAULT = "default"
 """The name of the configuration that is active if none is chosen."""
 
@@ -26,9 +28,9 @@ def _setting(section: str, key: str) -> str | None:
     settings = configparser.ConfigParser(interpolation=None)
     try:
         if not active and (chosen := folder / "active_config").is_file():
-            active = chosen.read_text(encoding="utf-8").strip()
+            active = read_bytes(chosen, SETTINGS).decode().strip()
         file = folder / "configurations" / f"config_{active or DEFAULT}"
-        settings.read_string(file.read_text(encoding="utf-8"))
+        settings.read_string(read_bytes(file, SETTINGS).decode())
     except (OSError, RuntimeError, ValueError, configparser.Error):
         return None
     return settings.get(section, key, fallback=None) or None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import re
 import shlex
@@ -10,6 +11,10 @@ import subprocess
 import tempfile
 
 from imagekit.support import log
+
+GUARDED = ("-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}")
+"""A checkout may be somebody else's, and its configuration name programs that git would run
+(git-scm.com/docs/git-config, core.fsmonitor and core.hooksPath)."""
 
 
 def installed() -> bool:
@@ -25,15 +30,18 @@ def output(directory: pathlib.Path, *args: str) -> str | None:
 
 def blob(directory: pathlib.Path, name: str) -> bytes | None:
     """Return a blob's bytes, by object name or `REVISION:PATH`; None if it does not exist."""
+    # No revision begins so, and git would take it for an option.
+    if name.startswith("-") or "\0" in name:
+        return None
     return _run(directory, "cat-file", "blob", name)
 
 
 def _run(directory: pathlib.Path, *args: str) -> bytes | None:
-    command = ["git", "-C", str(directory), *args]
+    command = ["git", *GUARDED, "-C", str(directory), *args]
     log.debug("running %s", shlex.join(command))
     try:
         return subprocess.run(command, capture_output=True, check=True, timeout=60).stdout
-    except (OSError, subprocess.SubprocessError):
+    except (OSError, ValueError, subprocess.SubprocessError):
         return None
 
 

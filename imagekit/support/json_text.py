@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
+
+Value = TypeVar("Value")
 
 
 def dumps(value: Any) -> str:
@@ -14,6 +16,17 @@ def dumps(value: Any) -> str:
     The bytes are those of `json.dumps(value, indent=2, ensure_ascii=False)`, several times faster.
     """
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+
+
+def decode(data: str | bytes, type_: type[Value]) -> Value:
+    """Return the value of a JSON text as a type. Raises ValueError, with the reason, if it is none.
+
+    That is the only error: for what is nested too deeply, too, and for numbers of any length.
+    """
+    try:
+        return msgspec.json.decode(data, type=type_)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def value_of(text: str | None) -> Any:

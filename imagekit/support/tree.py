@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from io import BufferedReader
 from typing import Literal, Protocol
 
 Kind = Literal["file", "folder", "link"]
@@ -26,3 +27,10 @@ def content_hash(data: bytes, *, executable: bool) -> str:
     import hashlib  # Not at the top: only a few commands compare files.
 
     return ("x" if executable else "-") + hashlib.sha256(data).hexdigest()
+
+
+def file_hash(file: BufferedReader, *, executable: bool) -> str:
+    """Return the same of an open file, which is not read as a whole."""
+    import hashlib
+
+    return ("x" if executable else "-") + hashlib.file_digest(file, "sha256").hexdigest()

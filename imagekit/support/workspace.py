@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pathlib
 
+from imagekit.errors import UsageError
+
 DEFAULT_CONFIG = "config/images.yaml"
 DEFAULT_BUILD_FILE = "cloudbuild.json"
+DEFAULT_LOGS = "runs/build"
 """The default input and output of commands."""
 
 FAMILY_RECORD = ".imagekit.json"
@@ -23,6 +26,18 @@ def root(start: pathlib.Path | None = None) -> pathlib.Path:
     here = (start or pathlib.Path.cwd()).resolve()
     above = (here, *here.parents)
     return next((d for d in above if any((d / name).exists() for name in MARKERS)), here)
+
+
+def logs(folder: str) -> pathlib.Path:
+    """Return the folder of a build's logs.
+
+    Raises UsageError for the default one if a link in the checkout leads out of the project.
+    """
+    path = pathlib.Path(folder)
+    if folder == DEFAULT_LOGS and not path.resolve().is_relative_to(root()):
+        message = f"{folder} is a link that leads out of the project; name a folder with --logs"
+        raise UsageError(message)
+    return path
 
 
 def runs() -> pathlib.Path:

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from imagekit.errors import ConfigError, Path, Place, Problem
+from imagekit.support.aliases import MAX_VALUES, stands_for
 from imagekit.support.json_positions import positions
 
 YAML = "tag:yaml.org,2002:"
@@ -296,6 +297,11 @@ def parse(data: bytes, name: str, form: Form = CONFIG) -> Source:
         what = "a list" if isinstance(value, list) else "text"
         message = f"{form.noun} must be a mapping, not {what}"
         raise ConfigError([kind(name, text, {}).locate(Problem(message=message))])
+    # Reading one with types counts for itself, since it may leave out what it does not understand.
+    is_small = form.typed or kind is JsonSource or "*" not in text
+    if not is_small and stands_for(value) > max(MAX_VALUES, len(text)):
+        message = "the aliases of this file stand for too many values; write fewer"
+        raise ConfigError([kind(name, text, {}).locate(Problem(message=message))])
     return kind(name, text, value)
 
 
@@ -567,7 +573,8 @@ def _malformed(error: Any, name: str, text: str, is_json: bool) -> ConfigError:
             json.loads(text)
         except json.JSONDecodeError as reason:
             return _one_problem(f"invalid JSON: {reason.msg}", name, text, reason.pos)
-        except RecursionError:
+        except (ValueError, RecursionError):
+            # Such as a number with more digits than Python converts.
             pass
     mark = error.problem_mark or error.context_mark
     context = ""

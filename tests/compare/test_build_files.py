@@ -63,8 +63,7 @@ def test_a_step_that_is_not_understood_makes_no_images_the_same():
         "no known change between a and b; step 3 is not understood; its text has not changed"
     )
     assert report.markdown(same, "a", "b") == (
-        "No known change between <code>a</code> and <code>b</code>. "
-        "Step 3 is not understood; its text has not changed.\n"
+        "No known change between `a` and `b`. Step 3 is not understood; its text has not changed.\n"
     )
     assert report.not_known(("step 1", "step 2")) == (
         "step 1, step 2 are not understood; their texts have not changed"

@@ -28,25 +28,23 @@ def test_one_row_a_change():
 def test_markdown_is_a_summary_a_table_and_the_consequences():
     assert report.markdown(CHANGES, "old", "new") == (
         "**1 added, 1 removed, 1 changed, 2 rebuilt** "
-        "from <code>old</code> to <code>new</code>\n\n"
+        "from `old` to `new`\n\n"
         "| change | image | what | before | after |\n"
         "| --- | --- | --- | --- | --- |\n"
-        "| + added | <code>a</code> |  |  |  |\n"
-        "| - removed | <code>b</code> |  |  |  |\n"
-        "| ~ changed | <code>c</code> | CUDA | <code>13.0</code> | <code>(none)</code> |\n"
-        "| ~ changed | <code>c</code> | D changed |  |  |\n"
-        '| ~ build |  | timeout | <code>"1s"</code> | <code>"2s"</code> |\n\n'
+        "| + added | `a` |  |  |  |\n"
+        "| - removed | `b` |  |  |  |\n"
+        "| ~ changed | `c` | CUDA | `13.0` | `(none)` |\n"
+        "| ~ changed | `c` | D changed |  |  |\n"
+        '| ~ build |  | timeout | `"1s"` | `"2s"` |\n\n'
         "<details>\n<summary>2 images rebuilt as a consequence</summary>\n\n"
-        "- because <code>c</code> changed: <code>d</code>, <code>e</code>\n\n</details>\n"
+        "- because `c` changed: `d`, `e`\n\n</details>\n"
     )
 
 
 def test_no_value_can_break_out_of_its_cell():
     evil = Changes(changed={"a": (Difference("A", "x|y", "</code><script>\n| - |"),)})
     row = report.markdown(evil, "a", "b").splitlines()[-1]
-    assert "x\\|y" in row
-    assert "<script>" not in row
-    assert row.endswith("\\n\\| - \\|</code> |")
+    assert row == "| ~ changed | `a` | A | `x\\|y` | `</code><script>\\n\\| - \\|` |"
 
 
 def test_only_options_or_only_consequences():
@@ -74,5 +72,5 @@ def test_what_changed_in_many_images_is_folded():
     found = compare(*(Inventory(images=images, files={"D": text}) for text in "12"))
     assert [(row.image, row.what) for row in report.rows(found)] == [("4 images", "D changed")]
     text = report.markdown(found, "x", "y")
-    assert "| ~ changed | <code>4 images</code> | D changed |" in text
-    assert "<summary>4 images: D changed</summary>\n\n<code>a</code>, <code>b</code>" in text
+    assert "| ~ changed | `4 images` | D changed |" in text
+    assert "<summary>4 images: D changed</summary>\n\n`a`, `b`" in text

@@ -1,4 +1,7 @@
+import re
+
 import pytest
+from hypothesis import given, strategies
 
 from imagekit.docker import patterns
 
@@ -121,3 +124,36 @@ def test_git_is_always_left_out(rules):
 def test_exceptions():
     assert not patterns.ignore("a\nb").has_exceptions
     assert patterns.ignore("a\n!b").has_exceptions
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "**/**/**/**/**/**/**/**/x",
+        "*a" * 12 + "b",
+        "**a" * 12 + "b",
+        "*[a-z]" * 12 + "0",
+        "?*" * 12 + "b",
+        "**/*a" * 8 + "b",
+    ],
+)
+def test_many_wildcards_take_no_longer_than_the_text(rule):
+    """Docker's matching is linear; with a regular expression alone this would take for ever."""
+    deep = ("a" * 100,) * 20
+    assert not patterns.ignore(rule).names(deep)
+    assert not named(rule.replace("**/", ""), "a" * 200)
+
+
+PIECES = ["a", "b", "*", "**", "**/", "/", "?", "[ab]", "[^a]", "\\a"]
+
+
+@given(
+    strategies.lists(strategies.sampled_from(PIECES), max_size=8),
+    strategies.text("ab/", max_size=9),
+    strategies.sampled_from([patterns.WITHIN, patterns.ACROSS]),
+)
+def test_both_ways_of_matching_say_the_same(pieces, text, wildcards):
+    allowed = [piece for piece in pieces if "/" not in piece or wildcards is patterns.ACROSS]
+    glob = patterns.Glob(allowed, wildcards)
+    plain = re.compile("".join(patterns._piece(piece, wildcards) for piece in allowed), re.DOTALL)
+    assert glob._run(text) == (plain.fullmatch(text) is not None) == glob.fullmatch(text)

@@ -18,6 +18,8 @@ from imagekit.docker.names import Registry
 from imagekit.document.steps import references
 from imagekit.errors import CloudError, one_line
 from imagekit.support import log
+from imagekit.support.files import read_text
+from imagekit.support.json_text import decode
 
 REMEDIES: Mapping[str, str] = {
     r"active account|gcloud auth login|[Rr]eauthenticat|default credentials": (
@@ -126,7 +128,7 @@ class Gcloud:
 
     def submit(self, file: pathlib.Path, needed: Sequence[str]) -> Remote:
         """Upload all files that .gcloudignore does not exclude, and start the build."""
-        text = file.read_text(encoding="utf-8", errors="replace")
+        text = read_text(file)
         return parse(self._output(*self._submit_arguments(file, text), "--async", "--format=json"))
 
     def describe(self, build: str) -> Remote:
@@ -174,7 +176,7 @@ class Gcloud:
             *("--format=json", "--order=asc"),
         )
         new = []
-        for entry in msgspec.json.decode(text, type=list[Entry]):
+        for entry in _entries(text):
             known = seen.setdefault(entry.timestamp, set())
             if entry.insert_id not in known:
                 known.add(entry.insert_id)
@@ -212,6 +214,13 @@ class Gcloud:
             # Ctrl-C must not end gcloud: an interrupted submission would leave a build behind.
             start_new_session=True,
         )
+
+
+def _entries(text: str) -> list[Entry]:
+    try:
+        return decode(text, list[Entry])
+    except ValueError as error:
+        raise CloudError(f"unexpected response from Cloud Logging: {error}") from None
 
 
 def _minute_before(time: str) -> str:

@@ -26,6 +26,7 @@ from imagekit.docker.names import Registry
 from imagekit.document.steps import references
 from imagekit.errors import CloudError, one_line
 from imagekit.support import extras
+from imagekit.support.files import read_text
 
 Response = TypeVar("Response")
 
@@ -101,7 +102,7 @@ class Library:
 
     def submit(self, file: pathlib.Path, needed: Sequence[str]) -> Remote:
         """Upload the needed files and start the build."""
-        text = file.read_text(encoding="utf-8")
+        text = read_text(file)
         document, used = yaml.safe_load(text), references(text)
         values = {name: value for name, value in self.substitutions.items() if name in used}
         if values:

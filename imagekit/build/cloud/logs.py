@@ -10,6 +10,10 @@ from imagekit.build import report
 from imagekit.build.cloud.service import Remote, Service
 from imagekit.build.report import StepReport
 from imagekit.errors import CloudError
+from imagekit.support.files import append, create, tail
+
+LAST_LINES = 100
+"""The lines at the end of a push's log that may have the digest; it is in the last one."""
 
 
 class Log:
@@ -45,7 +49,7 @@ class Log:
         self.error = ""
         if not data and not self.rest:
             return
-        with self.path.open("ab") as file:
+        with append(self.path) as file:
             file.write(data)
         *lines, self.rest = (self.rest + data).split(b"\n")
         if remote.ended and self.rest:
@@ -61,15 +65,15 @@ class Log:
             return
         step = self.steps[int(match[1])]
         step.log = step.log or report.log_name(self.offset + int(match[1]) + 1, step.id)
-        mode = "ab" if step.log in self.opened else "wb"
+        opened = append if step.log in self.opened else create
         self.opened.add(step.log)
-        with (self.path.parent / step.log).open(mode) as file:
+        with opened(self.path.parent / step.log) as file:
             file.write(match[2] + b"\n")
 
     def digest(self, step: StepReport) -> str | None:
         """The digest of the image in the log of a push step."""
         if step.log is None:
             return None
-        text = (self.path.parent / step.log).read_text(encoding="utf-8", errors="replace")
-        match = re.search(r"digest: (sha256:[0-9a-f]{64})", text)
-        return match[1] if match else None
+        lines = tail(self.path.parent / step.log, LAST_LINES)
+        found = (re.search(r"digest: (sha256:[0-9a-f]{64})", line) for line in lines)
+        return next((match[1] for match in found if match), None)

@@ -14,6 +14,7 @@ import msgspec
 from imagekit.build.report import State
 from imagekit.docker.names import Registry
 from imagekit.errors import CloudError
+from imagekit.support.json_text import decode
 
 STATES: Mapping[str, State] = {
     "WORKING": "running",
@@ -121,10 +122,10 @@ class Remote(Fields, frozen=True):
 def parse(text: str | bytes) -> Remote:
     """A build from Cloud Build's JSON. Raises CloudError if the JSON is not a build."""
     try:
-        build = msgspec.json.decode(text, type=Remote)
-    except msgspec.DecodeError as error:
+        build = decode(text, Remote)
+    except ValueError as error:
         raise CloudError(f"unexpected response from Cloud Build: {error}") from None
-    response = text.decode() if isinstance(text, bytes) else text
+    response = text.decode(errors="replace") if isinstance(text, bytes) else text
     return msgspec.structs.replace(build, text=response)
 
 

@@ -17,6 +17,7 @@ from imagekit.build.cloud.service import STATES, Remote, Service
 from imagekit.build.cloud.upload import BuildFile, steps_of
 from imagekit.build.report import DONE, Report, State, StepReport, Submitted
 from imagekit.errors import CloudError, counted
+from imagekit.support.clock import Clock
 
 PATIENCE = 5
 """The number of consecutive failed requests after which a build is no longer watched."""
@@ -65,7 +66,8 @@ class Submission:
         self.cancelled = False
         self.notes: list[str] = []
         self.on_start: Callable[[Submitted], None] = lambda _: None
-        self.report = Report(file=name, jobs=0, started=report.now())
+        self.clock = Clock()
+        self.report = Report(file=name, jobs=0, started=self.clock.now().isoformat())
         self.report.builds = [self._submitted(file) for file in files]
         self.steps_by_file = [self._entries(file) for file in files]
         self.report.steps = [step for steps in self.steps_by_file for step in steps]
@@ -244,7 +246,7 @@ class Submission:
                 if step.state == "waiting":
                     self._end(step, "blocked", f"the build of {submitted[-1].file} did not succeed")
         if self.report.outcome != "running":
-            self.report.finished = report.now()
+            self.report.finished = self.clock.now().isoformat()
         self._save()
         return self.report
 
