@@ -20,7 +20,8 @@ from collections.abc import Iterator, Sequence
 
 from imagekit.build import placement
 from imagekit.build.engine import ask
-from imagekit.build.placement import SOCKET, Rules
+from imagekit.build.placement import Rules
+from imagekit.docker.command_line import SOCKET
 from imagekit.docker.context import WORKSPACE
 from imagekit.document.steps import Step
 from imagekit.errors import EngineError
@@ -45,6 +46,7 @@ class Containers:
         self.network = rules.network
         self.socket = SOCKET
         self._volumes = {"home"}
+        self._left = set[int]()
         self._image = ""
 
     def start(self) -> None:
@@ -69,6 +71,8 @@ class Containers:
 
     def stop(self) -> None:
         """Remove what `start` and the steps have made."""
+        for number in sorted(self._left):
+            self.remove(number)
         if self._image and os.geteuid():
             # What root of the containers owns could not be changed or removed here.
             own = f"{os.geteuid()}:{os.getegid()}"
@@ -92,10 +96,12 @@ class Containers:
     def remove(self, number: int) -> None:
         """End and remove the container of a step, if there still is one."""
         self._docker("rm", "--force", "--volumes", self.container(number))
+        self._left.discard(number)
 
     def command(self, step: Step, number: int, script: str) -> list[str]:
         """The arguments of docker that run a step; `script` is the file with its script, if any."""
         self._image = step.image
+        self._left.add(number)
         self._volumes |= {volume.name for volume in step.volumes}
         entrypoint, args = placement.container_words(step, SCRIPT)
         options = ["--rm", "--name", self.container(number), "--network", self.network or "none"]

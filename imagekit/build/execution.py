@@ -54,6 +54,9 @@ class Options(Rules, frozen=True, kw_only=True):
     """Labels for every image, in addition to its content id."""
 
 
+NO_GIT = {"BUILDX_GIT_INFO": "0", "BUILDX_GIT_LABELS": "0", "BUILDX_GIT_CHECK_DIRTY": "0"}
+"""Keeps buildx from calling git in a folder that steps may have written to."""
+
 RETRIES = (1, 4, 10)
 """The seconds to wait before a push or pull is tried again."""
 
@@ -85,28 +88,40 @@ class Execution:
         self.ids = ids
         self.directory = options.workspace or options.directory
         self.containers: Containers | None = None
+        self.needs_network = False
         self._scripts = ""
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Execution:
+        # Copying a folder takes a while; what is copied is removed again.
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            return self._entered()
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+    def _entered(self) -> Execution:
         with self._stack:
             places = {*self.places.values()}
             if not places <= {*PROGRAMS}:
                 folder = tempfile.TemporaryDirectory(prefix="imagekit-scripts-")
                 self._scripts = self._stack.enter_context(folder)
-            if "container" in places:
+            if "container" in places or self.needs_network:
                 self._start_containers()
             self._stack = self._stack.pop_all()
         return self
 
     def _start_containers(self) -> None:
         options = self.options
-        if options.workspace is None:
+        if options.workspace is None and self._has("container"):
             copy = copied(options.directory, [options.logs])
             self.directory = self._stack.enter_context(copy)
         self.containers = Containers(options.docker, self.directory, options)
         self._stack.callback(self.containers.stop)
         self.containers.start()
+
+    def _has(self, place: Place) -> bool:
+        return place in self.places.values()
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
@@ -133,9 +148,11 @@ class Execution:
         try:
             return await process.wait()
         finally:
-            await _stop(process)
-            if self.containers and self.places[step.id] == "container":
-                self.containers.remove(number)
+            try:
+                await _stop(process)
+            finally:
+                if self.containers and self.places[step.id] == "container":
+                    self.containers.remove(number)
 
     async def _start(self, step: Step, number: int, log: int) -> asyncio.subprocess.Process:
         words, cwd, env = self._command(step, number)
@@ -158,34 +175,48 @@ class Execution:
         if place == "container" and self.containers:
             words = self.containers.command(step, number, script)
             return command(self.options.docker, *words), self.directory, {}
-        cwd = self.directory / placement.here(step.dir, folder)
-        if not self.options.on_host:
-            self._check_links(step, cwd)
+        cwd = self.directory / placement.path_here(step.dir, folder)
         if place == "host":
             return placement.host_command(step, script) or [], cwd, step.env
-        args = [placement.here(arg, folder) for arg in step.args]
+        if not self.options.on_host:
+            self._check_files(step, cwd)
+        args = placement.args_here(step, folder)
         if place == "test":
             return [program(PROGRAMS[place]) or PROGRAMS[place], *args], cwd, step.env
         if step.kind == "build":
             at = step.action.verb
             own = placement.without_network_of_google(args[at:])
             args = [*args[:at], *self._build_options(step), *own]
-        elif self.containers and self.containers.network:
-            args = placement.in_network(args, self.containers.network)
-        return command(self.options.docker, *args), cwd, step.env
+        network = self.containers.network if self.containers else self.options.network
+        args = placement.in_network(step, args, network)
+        env = step.env if self.options.on_host else placement.environment(step) | NO_GIT
+        return command(self.options.docker, *args), cwd, env
 
-    def _check_links(self, step: Step, cwd: pathlib.Path) -> None:
-        """Raise OSError if a path leads out of the build's folder by a link."""
+    def _check_files(self, step: Step, cwd: pathlib.Path) -> None:
+        """Raise OSError if a path leads out of the build's folder, or a test has options of run."""
         root = self.directory.resolve()
         for path in placement.client_paths(step):
-            if not (cwd / placement.here(path, str(root))).resolve().is_relative_to(root):
+            found = (cwd / placement.path_here(path, str(root))).resolve()
+            if not found.is_relative_to(root):
                 message = "leads out of the build's folder; --on-host permits it"
                 raise OSError(errno.EPERM, message, path)
+            if step.kind == "test" and found.is_file():
+                text = read_bytes(found, DOCKERFILE, within=root)
+                if b"containerrunoptions" in text.lower():
+                    message = "has containerRunOptions; --on-host permits them"
+                    raise OSError(errno.EPERM, message, path)
 
     def _script(self, text: str, number: int) -> str:
         path = pathlib.Path(self._scripts, str(number))
         path.write_text(text, encoding="utf-8")
         return str(path)
+
+    def file(self, step: Step, name: str) -> pathlib.Path:
+        """The path here of a file that a step names."""
+        return self._path(step.dir) / placement.path_here(name, str(self.directory))
+
+    def _path(self, path: str) -> pathlib.Path:
+        return self.directory / placement.path_here(path, str(self.directory))
 
     def _build_options(self, step: Step) -> list[str]:
         """Extra `docker build` options: network, secrets and labels."""
@@ -195,7 +226,7 @@ class Execution:
         if step.id in self.ids:
             labels[content_id.LABEL] = self.ids[step.id]
         with contextlib.suppress(OSError):
-            data = read_bytes(self.directory / step.dockerfile, DOCKERFILE, within=self.directory)
+            data = read_bytes(self._path(step.dockerfile), DOCKERFILE, within=self.directory)
             text = data.decode(errors="replace")
             target = dict(step.docker_build.options).get("--target")
             labels |= self._base_labels(base_of(text, step.build_args, target))

@@ -53,6 +53,7 @@ class LocalBuild:
         is_known = {*self.places.values()} <= {*PROGRAMS}
         self.ids = dict(self._content_ids()) if is_known else {}
         self.execution = Execution(options, self.places, self.ids)
+        self.execution.needs_network = any(map(placement.uses_network, build.steps))
         self.clock = Clock()
         self.report = Report(file=name, jobs=options.jobs, started=self._now())
         self.report.steps = [
@@ -120,7 +121,8 @@ class LocalBuild:
             report.keep_previous(self.options.logs)
             self._save()
             interrupted = await self._run_steps()
-        return self._finish(interrupted)
+            # Before the cleaning up, which may be interrupted, too.
+            return self._finish(interrupted)
 
     async def _run_steps(self) -> bool:
         """Run the steps; whether they were interrupted."""
@@ -192,7 +194,8 @@ class LocalBuild:
         """Whether the image of a step exists with the same content, or its test has passed."""
         if step.kind == "build":
             own = self.ids.get(step.id)
-            return own is not None and all(self.existing.get(tag) == own for tag in step.tags)
+            exists = all(self.existing.get(tag) == own for tag in step.tags)
+            return own is not None and bool(step.tags) and exists and not _writes(step)
         return (
             step.kind == "test" and not self.options.force and self._test_hash(step) in self.passed
         )
@@ -200,7 +203,7 @@ class LocalBuild:
     def _test_hash(self, step: Step) -> str:
         """A hash of what a test's result depends on: image, test files and arguments."""
         ids = [inspect(self.options.docker, tag, "{{.Id}}") for tag in step.tags]
-        files = [self.execution.directory / step.dir / name for name in step.test_files]
+        files = [self.execution.file(step, name) for name in step.test_files]
         texts = [sha256(path) for path in files]
         return hashlib.sha256(repr([ids, texts, step.args]).encode()).hexdigest()
 
@@ -279,6 +282,12 @@ class LocalBuild:
         )
         self._save()
         return self.report
+
+
+def _writes(step: Step) -> bool:
+    """Whether a build writes more than its image, which is not there the next time."""
+    line = placement.line_of(step)
+    return bool(line and line.values("output", "iidfile", "metadata-file"))
 
 
 def _where(step: Step, place: Place) -> str:

@@ -15,6 +15,8 @@ from typing import Literal
 
 import msgspec
 
+from imagekit.docker import command_line
+from imagekit.docker.command_line import SOCKET, VERBS, Line
 from imagekit.docker.context import WORKSPACE, inside
 from imagekit.document import docker_args
 from imagekit.document.steps import STRUCTURE_TEST, Build, Step
@@ -25,11 +27,20 @@ Place = Literal["docker", "test", "container", "host"]
 PROGRAMS: dict[Place, str] = {"docker": "docker", "test": "container-structure-test"}
 """The programs of this machine that steps run as, without `--on-host`."""
 
-ENGINE_BUILDERS = {
-    *("docker", "docker-cli", "buildx", "docker-buildx", "docker-compose", "compose", "pack"),
-    *("skaffold", "container-structure-test"),
+DOCKER_IMAGES = {"gcr.io/cloud-builders/docker", "docker", "docker.io/library/docker"}
+"""The builder images whose entrypoint is docker."""
+
+DOCKER_PROGRAMS = {"docker", "/usr/bin/docker", "/usr/local/bin/docker"}
+"""The entrypoints that are docker."""
+
+ENGINE_IMAGES = {
+    *DOCKER_IMAGES,
+    *("docker/compose", STRUCTURE_TEST, "buildpacksio/pack"),
+    *("gcr.io/k8s-skaffold/pack", "gcr.io/k8s-skaffold/skaffold"),
 }
-"""The last part of the names of builder images whose program talks to the engine."""
+"""The builder images whose program talks to the engine."""
+
+KANIKO = "gcr.io/kaniko-project/executor"
 
 CLOUD_BUILDERS = "gcr.io/cloud-builders/"
 """Where Google's builder images are, each named like the program that it runs.
@@ -37,47 +48,24 @@ CLOUD_BUILDERS = "gcr.io/cloud-builders/"
 Source: github.com/GoogleCloudPlatform/cloud-builders
 """
 
-SOCKET = "/var/run/docker.sock"
-"""Where a container has the engine's socket."""
-
 HOST_ENV = re.compile(
-    r"(PATH|HOME|SHELL|IFS|TMPDIR|(LD|DYLD|PYTHON|SSL|XDG|SSH|GO)_.*|GODEBUG|PYTHON.*"
-    r"|DOCKER_(CONFIG|HOST|CONTEXT|CERT_PATH|TLS.*)|BUILDX_CONFIG|.*_PROXY|.*_proxy)"
+    r"(PATH|HOME|SHELL|IFS|TMPDIR|(LD|DYLD|PYTHON|SSL|XDG|SSH|GO|GIT|COMPOSE)_.*|GODEBUG|PYTHON.*"
+    r"|DOCKER_(CONFIG|HOST|CONTEXT|CERT_PATH|TLS.*)|BUILDX_(CONFIG|BUILDER|GIT.*)|BUILDKIT_HOST"
+    r"|.*_PROXY|.*_proxy)"
 )
 """Environment variables that change which program or engine this machine's docker runs."""
 
-BUILD_PATHS = {
-    *("--secret", "--ssh", "--build-context", "--output", "-o", "--iidfile", "--metadata-file"),
-    *("--cache-from", "--cache-to"),
+DOCKER_ENV = re.compile(
+    r"DOCKER_(BUILDKIT|CLI_EXPERIMENTAL|DEFAULT_PLATFORM|CONTENT_TRUST.*)|BUILDKIT_.*|BUILDX_.*"
+    r"|SOURCE_DATE_EPOCH"
+)
+"""Environment variables of docker itself that a step may set."""
+
+TEST_OPTIONS = {
+    *("--image", "-i", "--config", "-c", "--pull", "--force", "--quiet", "-q", "--verbosity", "-v"),
+    *("--no-color", "--output", "-o", "--save", "--platform", "--default-image-tag"),
 }
-"""Options of `docker build` whose values have paths of the client's machine."""
-
-RUN_PATHS = {"-v", "--volume", "--mount", "--env-file", "--label-file", "--cidfile", "--device"}
-"""Options of `docker run` and `docker create` whose values have paths of a machine."""
-
-FILE_VERBS = {"cp", "export", "import", "load", "save"}
-"""The commands of docker that read or write files."""
-
-HARMLESS = {
-    *("attach", "cp", "create", "diff", "events", "exec", "export", "history", "images", "import"),
-    *("info", "inspect", "kill", "load", "login", "logout", "logs", "network", "pause", "port"),
-    *("ps", "rename", "restart", "rm", "rmi", "run", "save", "search", "start", "stats", "stop"),
-    *("system", "tag", "top", "unpause", "update", "version", "volume", "wait"),
-    *(("image", verb) for verb in ("history", "import", "inspect", "load", "ls", "prune", "rm")),
-    *(("image", verb) for verb in ("save", "tag")),
-    *(("buildx", verb) for verb in ("create", "du", "inspect", "ls", "prune", "rm", "stop", "use")),
-    *(("buildx", "version"), ("manifest", "inspect"), ("manifest", "create")),
-}
-"""The commands of docker that send no image anywhere."""
-
-
-PUSHING = {
-    ("manifest", "annotate"),
-    ("manifest", "push"),
-    ("manifest", "rm"),
-    ("buildx", "imagetools"),
-}
-"""Other commands of docker that need the login and the files of this machine's docker."""
+"""The options of container-structure-test with which it looks at an image and writes nothing."""
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,85 +88,105 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 def place_of(step: Step, rules: Rules) -> Place:
     """Where a step runs: as docker or the tests' program of this machine, or elsewhere."""
     if step.script is None and not step.volumes:
-        if step.builder == STRUCTURE_TEST and step.entrypoint is None and _is_own(step, rules):
+        if rules.on_host and step.builder == STRUCTURE_TEST and step.entrypoint is None:
             return "test"
-        if _is_docker(step) and _is_own(step, rules):
+        if rules.on_host and _is_docker(step):
             return "docker"
+        if not rules.on_host and _is_own(step):
+            return "docker" if _is_docker(step) else "test"
     return "host" if rules.on_host else "container"
 
 
 def _is_docker(step: Step) -> bool:
-    return posixpath.basename(step.entrypoint or step.builder) == "docker"
+    """Whether a step runs docker, known by its exact image or program."""
+    if step.script is not None:
+        return False
+    if step.entrypoint is not None:
+        return step.entrypoint in DOCKER_PROGRAMS
+    return step.builder in DOCKER_IMAGES
 
 
-def _is_own(step: Step, rules: Rules) -> bool:
+def line_of(step: Step) -> Line | None:
+    """The command of docker that a step runs; None if it runs another program, or is not known."""
+    return command_line.parse(step.args) if _is_docker(step) else None
+
+
+def _is_own(step: Step) -> bool:
     """Whether a program of this machine does the same as it would in the builder's image."""
-    if rules.on_host:
-        return True
     if any(HOST_ENV.fullmatch(name) for name in step.env):
         return False
-    is_known = step.kind == "test" or _is_known(step)
+    if step.builder == STRUCTURE_TEST and step.entrypoint is None:
+        flags = [arg.partition("=")[0] for arg in step.args[1:] if arg.startswith("-")]
+        is_known = step.args[:1] == ("test",) and TEST_OPTIONS.issuperset(flags)
+    else:
+        is_known = _takes_nothing(step, line_of(step))
     return is_known and not any(_outside(path, step.dir) for path in client_paths(step))
 
 
-def _is_known(step: Step) -> bool:
-    """Whether the command of docker is one of its own, and not of a plugin or with a config."""
-    if docker_args.global_options(step.args):
-        return False
-    words = docker_args.command(step.args)
-    found = {*words[:1], tuple(words)}
-    return step.kind != "other" or not found.isdisjoint(HARMLESS | PUSHING)
+def _takes_nothing(step: Step, line: Line | None) -> bool:
+    """Whether a command of docker is known, and takes no variable or key from this machine."""
+    given = {*step.env, *step.secret_env}
+    return (
+        line is not None
+        and given.issuperset(command_line.environment(line))
+        and not line.values("ssh")
+    )
+
+
+def environment(step: Step) -> dict[str, str]:
+    """The variables of a step that docker of this machine gets."""
+    line = line_of(step)
+    named = set(command_line.environment(line)) if line else set()
+    return {
+        name: value
+        for name, value in step.env.items()
+        if name in named or DOCKER_ENV.fullmatch(name)
+    }
 
 
 def client_paths(step: Step) -> Iterator[str]:
     """The paths that a step's program opens on this machine, relative to the step's folder."""
     yield "."
-    if step.kind == "test":
-        yield from step.test_files
-        yield from _values(step.args, {"--metadata", "--test-report", "--tar"})
-        return
-    if step.kind == "build":
-        build = step.docker_build
-        yield from () if build.is_remote or build.context == "-" else (build.context,)
-        yield from () if build.dockerfile in (None, "-") else (build.dockerfile or "",)
-        for name, value in build.options:
-            if name in BUILD_PATHS:
-                yield from _paths_in(value)
-                yield from ("/",) if name == "--ssh" else ()
-    elif step.args and docker_args.command(step.args)[0] in FILE_VERBS:
-        yield from (part for arg in step.args for part in _paths_in(arg))
-    else:
-        for value in _values(step.args, {"--env-file", "--label-file", "--cidfile"}):
-            yield from _paths_in(value)
+    yield from step.test_files if step.kind == "test" else ()
+    if line := line_of(step):
+        found = [*command_line.client_paths(line), *command_line.mounted_paths(line)]
+        # What else a container mounts is a problem of its own.
+        yield from (path for part, path in found if part.name not in MOUNTS or _within(path))
 
 
-def _paths_in(value: str) -> Iterator[str]:
-    """What may be a path in the value of an option: `src=/a/b,dst=…`, `/a:/b`, `/a`."""
-    for part in re.split(r"[,=]", value):
-        yield from (part.split(":")[0], part.split(":")[-1])
+MOUNTS = ("volume", "mount", "device")
+"""The options of `docker run` with paths of the engine's machine."""
 
 
-def _values(args: Sequence[str], flags: set[str]) -> Iterator[str]:
-    """The values of options, `--flag value` or `--flag=value`."""
-    for arg, following in itertools.pairwise((*args, "")):
-        flag, equals, value = arg.partition("=")
-        if flag in flags:
-            yield value if equals else following
-        elif arg[:2] == "-v" and len(arg) > 2 and "-v" in flags:
-            yield arg[2:]
+def _within(path: str) -> bool:
+    return not path.startswith("~") and inside(path) is not None
 
 
 def _outside(path: str, folder: str) -> bool:
     """Whether a path is not within the build's folder."""
-    return path.startswith("~") or inside(posixpath.join(folder, path)) is None
+    return not _within(path) or inside(posixpath.join(folder, path)) is None
 
 
 def needs_engine(step: Step, rules: Rules) -> bool:
     """Whether the container of a step gets the engine's socket, with which it can do everything."""
     names = {docker_args.without_tag(name) for name in rules.socket}
-    is_docker = posixpath.basename(step.entrypoint or "") == "docker"
-    is_known = posixpath.basename(step.builder) in ENGINE_BUILDERS
-    return is_docker or is_known or step.builder in names
+    return _is_docker(step) or step.builder in ENGINE_IMAGES | names
+
+
+def args_here(step: Step, folder: str) -> list[str]:
+    """The arguments of docker or the tests with the build's folder in place of /workspace."""
+    line = line_of(step)
+    if line is None:
+        return (
+            [path_here(arg, folder) for arg in step.args] if step.kind == "test" else [*step.args]
+        )
+    parts = [*command_line.client_paths(line), *command_line.mounted_paths(line)]
+    return command_line.rewritten(step.args, parts, WORKSPACE, folder)
+
+
+def path_here(path: str, folder: str) -> str:
+    """A path, or an option with one, with the build's folder in place of /workspace."""
+    return re.sub(rf"(^|(?<==)){WORKSPACE}(?=$|/)", lambda _: folder, path)
 
 
 def command_of(step: Step, script: str) -> list[str] | None:
@@ -240,6 +248,8 @@ def problems(build: Build, rules: Rules) -> Iterator[Problem]:
 
 
 def _impossible(step: Step, place: Place, rules: Rules) -> Iterator[tuple[str, str]]:
+    if not re.fullmatch(r"[A-Za-z0-9]\S*", step.image):
+        yield "name", f"has the name {step.image!r}, which is not that of an image; correct it"
     for name in step.secret_env:
         if name not in rules.secret_env:
             yield (
@@ -255,27 +265,24 @@ def _impossible(step: Step, place: Place, rules: Rules) -> Iterator[tuple[str, s
                 "name",
                 f"runs a program that only the image {step.image} knows; leave out --on-host",
             )
-    if place != "docker" or rules.on_host or not {"run", "create"} & {*step.args[:2]}:
-        return
-    for value in _values(step.args, RUN_PATHS - {"--env-file", "--label-file", "--cidfile"}):
-        for path in _sources(value):
-            if path != SOCKET and (path.startswith(("/", "~"))) and _outside(path, "."):
-                yield "args", f"uses {path} of this machine; --on-host permits it"
+    line = line_of(step)
+    if line and not rules.on_host:
+        yield from (("args", f"{why}; --on-host permits it") for why in _foreign(line, step.dir))
 
 
-def _sources(value: str) -> Iterator[str]:
-    """The path of the engine's machine in a value of `--volume`, `--mount` or `--device`."""
-    if re.search(r"(^|,)(source|src)=", value):
-        yield from re.findall(r"(?:^|,)(?:source|src)=([^,]*)", value)
-    elif "type=" not in value:
-        yield value.split(":", maxsplit=1)[0]
+def _foreign(line: Line, folder: str) -> Iterator[str]:
+    """What containers of `docker run` use of the engine's machine."""
+    if line.does == "run" and "true" in line.values("privileged"):
+        yield "runs a privileged container, which can do everything on this machine"
+    for part, path in command_line.mounted_paths(line):
+        is_file = part.name != "device" and not _outside(path, folder)
+        if not is_file and path != SOCKET:
+            yield f"uses {path} of this machine"
 
 
 def _unheld(step: Step, place: Place, rules: Rules) -> Iterator[tuple[str, str]]:
     """Why a step may push something, although pushes are not permitted."""
-    if rules.push:
-        return
-    if why := _may_push(step):
+    if not rules.push and (why := _may_push(step)):
         has_engine = place != "container" or needs_engine(step, rules)
         is_alone = rules.network == "none" or rules.allow_network
         if has_engine or not is_alone or step.docker_build.pushes:
@@ -287,33 +294,36 @@ NETWORK = ", and --allow-network permits it without pushing the images"
 
 
 def _may_push(step: Step) -> str:
-    if step.docker_build.pushes:
-        return "pushes what it builds"
     if step.script is not None:
         return "runs a script, which may push an image"
-    program = docker_args.program_of(step.builder, step.entrypoint)
-    if program == "docker":
+    if _is_docker(step):
         return _docker_may_push(step)
-    if step.kind == "test" or program == "kaniko":
-        return ""
+    if step.docker_build.pushes:
+        return "pushes what it builds"
+    if step.builder == KANIKO and step.entrypoint is None and step.args:
+        is_quiet = [arg for arg in step.args if arg.startswith("--no-push")] == ["--no-push"]
+        if is_quiet and not any(arg.startswith("--cache") for arg in step.args):
+            return ""
+    if step.builder == STRUCTURE_TEST and step.entrypoint is None:
+        return "" if _is_own(step) else "runs the tests with other options, which may do anything"
     return f"runs {(step.entrypoint or step.builder)!r}, which may push an image"
 
 
 def _docker_may_push(step: Step) -> str:
-    words = docker_args.command(step.args)
-    if _is_another_docker(step):
-        return "chooses the config or program of docker, which may push an image"
-    if any(SOCKET in arg for arg in step.args):
+    line = line_of(step)
+    if any(HOST_ENV.fullmatch(name) for name in step.env):
+        return "sets variables that change what docker does, and may push an image"
+    if line is None or line.does == "send":
+        words = docker_args.command(step.args)
+        known = [words[:length] for length in (1, 2) if tuple(words[:length]) in VERBS]
+        name = " ".join(known[0] if known else words)
+        more = " with options that are not known here" if known else ""
+        return f"runs {f'docker {name}'.rstrip()}{more}, which may push an image"
+    if command_line.sends(line):
+        return "pushes what it builds"
+    if SOCKET in [path for _, path in command_line.mounted_paths(line)]:
         return "gives a container the engine's socket, which may push an image"
-    if step.kind != "other" or not words or words[0] in HARMLESS or tuple(words) in HARMLESS:
-        return ""
-    return f"runs docker {' '.join(words)}, which may push an image"
-
-
-def _is_another_docker(step: Step) -> bool:
-    """Whether a step says by itself which docker runs, and with which plugins."""
-    flags = [arg.partition("=")[0] for arg in docker_args.global_options(step.args)]
-    return "--config" in flags or any(HOST_ENV.fullmatch(name) for name in step.env)
+    return ""
 
 
 def without_network_of_google(args: Sequence[str]) -> list[str]:
@@ -324,16 +334,28 @@ def without_network_of_google(args: Sequence[str]) -> list[str]:
     return [arg for n, arg in enumerate(kept) if n not in split and n - 1 not in split]
 
 
-def here(arg: str, folder: str) -> str:
-    """An argument with the paths of `/workspace` as those of a folder of this machine."""
-    return re.sub(rf"(^|(?<=[=:,])){WORKSPACE}(?=$|[/:,])", lambda _: folder, arg)
+def uses_network(step: Step) -> bool:
+    """Whether a step names the network of a build at Google."""
+    line = line_of(step)
+    return bool(line and line.does == "run" and GOOGLES in line.values("network", "net"))
 
 
-def in_network(args: Sequence[str], network: str) -> list[str]:
-    """The arguments of docker with the build's network in place of `cloudbuild`, Google's."""
-    named = {"--network=cloudbuild": f"--network={network}", "--net=cloudbuild": f"--net={network}"}
-    pairs = itertools.pairwise(("", *args))
-    return [
-        network if arg == "cloudbuild" and before in ("--network", "--net") else named.get(arg, arg)
-        for before, arg in pairs
-    ]
+GOOGLES = "cloudbuild"
+"""The name of a build's network at Google."""
+
+
+def in_network(step: Step, args: Sequence[str], network: str | None) -> list[str]:
+    """The arguments of `docker run` with the build's network in place of Google's.
+
+    Without any network, no container has one.
+    """
+    line, changed = line_of(step), list(args)
+    if line is None or line.does != "run" or network is None:
+        return changed
+    named = [part for part in line.parts if part.name in ("network", "net")]
+    for part in named:
+        if part.value == GOOGLES or network == "none":
+            changed[part.index] = f"{part.before}{network}"
+    if network == "none" and not named:
+        changed[line.at : line.at] = ["--network", network]
+    return changed

@@ -47,6 +47,24 @@ def told(build, **rules):
         ({"args": ["--config", "evil", "build", "."]}, "container"),
         ({"args": ["-H", "tcp://h.example", "build", "."]}, "container"),
         ({"args": ["cp", "x:/a", "/etc/passwd"]}, "container"),
+        ({"args": ["save", "-o/etc/passwd", "x"]}, "container"),
+        ({"args": ["image", "save", "-o", "/etc/x", "x"]}, "container"),
+        ({"args": ["load", "-qi", "/etc/x"]}, "container"),
+        ({"args": ["load", "-i", "x.tar"]}, "docker"),
+        ({"args": ["build", "-qf", "/outside", "."]}, "container"),
+        ({"args": ["build", "--cgroup-parent", "-x", "/outside"]}, "container"),
+        ({"args": ["build", "--build-context", "a=/outside", "."]}, "container"),
+        ({"args": ["build", "--build-context", "a=docker-image://b", "."]}, "docker"),
+        ({"args": ["build", "--build-arg", "TOKEN", "."]}, "container"),
+        ({"args": ["build", "--build-arg", "A", "."], "env": ["A=1"]}, "docker"),
+        ({"args": ["run", "-e", "TOKEN", "x"]}, "container"),
+        ({"args": ["build", "--secret", "id=TOKEN", "."]}, "container"),
+        ({"args": ["build", "--secret", "id=a,env=TOKEN", "."]}, "container"),
+        ({"args": ["build", "--secret", "id=a,src=file", "."]}, "docker"),
+        ({"args": ["build", "."], "env": ["BUILDX_GIT_CHECK_DIRTY=1"]}, "container"),
+        ({"name": "evil.example/docker", "args": ["build", "."]}, "container"),
+        ({"name": "any", "entrypoint": "/workspace/docker", "args": ["build", "."]}, "container"),
+        ({"name": STRUCTURE_TEST, "args": ["test", "--driver", "host"]}, "container"),
         ({"args": ["run", "--env-file", "/root/.env", "x"]}, "container"),
         ({"args": ["run", "--env-file=/root/.env", "x"]}, "container"),
         ({"args": ["scout", "x"]}, "container"),
@@ -77,6 +95,9 @@ def test_where_a_step_runs(step, place):
         ({"entrypoint": "bash"}, True),
         ({"name": "docker/compose:1"}, True),
         ({"name": "any", "entrypoint": "docker", "args": ["scout"]}, True),
+        ({"name": "any", "entrypoint": "/workspace/docker"}, False),
+        ({"name": "evil.example/docker"}, False),
+        ({"name": "evil.example/pack"}, False),
         ({"name": "h.example/own:2"}, True),
         ({"name": "python:3.12"}, False),
         ({"name": "h.example/docker/python"}, False),
@@ -95,7 +116,7 @@ def test_the_socket_is_for_those_that_need_it(step, engine):
         ({"args": ["build", "-t", "h/a", "."]}, ""),
         ({"args": ["run", "h/a", "push"]}, ""),
         ({"args": ["image", "tag", "a", "b"]}, ""),
-        ({"args": ["--debug"]}, ""),
+        ({"args": ["--debug"]}, "runs docker, which may push an image"),
         ({"entrypoint": "docker", "args": ["tag", "a", "b"]}, ""),
         ({"args": ["buildx", "build", "-t", "h/a", "--push", "."]}, "pushes what it builds"),
         ({"args": ["build", "--output", "type=registry", "."]}, "pushes what it builds"),
@@ -104,14 +125,48 @@ def test_the_socket_is_for_those_that_need_it(step, engine):
             "runs docker manifest",
         ),
         ({"args": ["--debug", "manifest", "push", "x"]}, "runs docker manifest push"),
-        ({"args": ["--config", "c", "manifest", "push", "x"]}, "chooses the config or program"),
+        ({"args": ["--config", "c", "build", "."]}, "runs docker build with options that are not known"),
+        ({"args": ["-H", "tcp://h.example", "build", "."]}, "runs docker build with options that are not known"),
+        ({"args": ["buildx", "--builder", "du", "build", "--push"]}, "runs docker buildx"),
+        ({"args": ["buildx", "create", "--driver-opt", "image=x"]}, "runs docker buildx create"),
+        ({"args": ["build", "--push=True", "."]}, "pushes what it builds"),
+        ({"args": ["build", "-qo", "Type=registry", "."]}, "pushes what it builds"),
+        ({"args": ["build", "-o", "type=image,push=1", "."]}, "pushes what it builds"),
+        ({"args": ["build", "--cache-to", "type=registry,ref=h/a", "."]}, "pushes what it builds"),
+        ({"args": ["build", "--cache-to", "h/a", "."]}, "pushes what it builds"),
+        ({"args": ["build", "--cache-to", "type=local,dest=c", "--push=false", "."]}, ""),
+        ({"args": ["build", "--unknown", "."]}, "runs docker build with options that are not known"),
+        ({"args": ["exec", "other", "cat"]}, "runs docker exec other, which may push"),
+        ({"args": ["system", "prune", "-af"]}, "runs docker system prune, which may push"),
+        ({"args": ["login", "-u", "x"]}, "runs docker login x, which may push"),
+        ({"name": "evil.example/docker", "args": ["build", "."]}, "runs 'evil.example/docker'"),
+        ({"entrypoint": "/workspace/docker", "args": ["build", "."]}, "runs '/workspace/docker'"),
+        (
+            {"name": "evil.example/kaniko/executor", "args": ["--no-push"]},
+            "runs 'evil.example/kaniko/executor'",
+        ),
+        (
+            {"name": "gcr.io/kaniko-project/executor", "args": ["--no-push=0"]},
+            "runs 'gcr.io/kaniko",
+        ),
+        (
+            {"name": "gcr.io/kaniko-project/executor", "args": ["--no-push", "--cache=true"]},
+            "runs 'gcr.io/kaniko",
+        ),
+        (
+            {"name": STRUCTURE_TEST, "args": ["test", "--driver", "host"]},
+            "runs the tests with other",
+        ),
         ({"args": ["--debug", "tag", "a", "b"]}, ""),
         ({"args": ["manifest", "push", "h/a"]}, "runs docker manifest push, which may push"),
         ({"args": ["compose", "push"]}, "runs docker compose push, which may push an image"),
         ({"args": ["buildx", "bake"]}, "runs docker buildx bake, which may push an image"),
         ({"entrypoint": "make", "args": ["push"]}, "runs 'make', which may push an image"),
         ({"script": "docker push h/a"}, "runs a script, which may push an image"),
-        ({"args": ["build", "."], "env": ["PATH=x"]}, "chooses the config or program of docker"),
+        (
+            {"args": ["build", "."], "env": ["PATH=x"]},
+            "sets variables that change what docker does",
+        ),
         (
             {"args": ["run", "-v", "/var/run/docker.sock:/var/run/docker.sock", "x"]},
             "gives a container the engine's socket",
@@ -149,6 +204,11 @@ def test_what_cannot_be_done_here_is_one_list():
         {"args": ["run", "-v", "/root:/h", "--mount=type=bind,source=/etc,target=/e", "x"]},
         {"args": ["create", "-v~/x:/x", "--mount", "type=volume,dst=/v", "-v", "name:/v", "x"]},
         {"args": ["run", "--device", "/dev/kvm", "-v", "/workspace/a:/a", "x"]},
+        {"args": ["--debug", "run", "-iv", "/p:/h", "x"]},
+        {"args": ["run", "--mount", '"Type=bind",Source=/q,target=/h', "x"]},
+        {"args": ["run", "--mount", "type=volume,volume-opt=device=/p,dst=/h", "x"]},
+        {"args": ["run", "--privileged", "-v", "name:/workspace", "x"]},
+        {"name": "--volume=/p:/h", "args": ["push", "x"]},
     )
     build = read(*steps_of_file, dependencies=[{"empty": True}])
     found = told(build, secret_env=("B",), push=True)
@@ -158,8 +218,14 @@ def test_what_cannot_be_done_here_is_one_list():
         "--secret-env A",
         *(
             f"step {number} uses {path} of this machine; --on-host permits it"
-            for number, path in ((2, "/root"), (2, "/etc"), (3, "~/x"), (4, "/dev/kvm"))
+            for number, path in (
+                *((2, "/root"), (2, "/etc"), (3, "~/x"), (4, "/dev/kvm"), (5, "/p"), (6, "/q")),
+                (7, "/"),
+            )
         ),
+        "step 8 runs a privileged container, which can do everything on this machine; "
+        "--on-host permits it",
+        "step 9 has the name '--volume=/p:/h', which is not that of an image; correct it",
     ]
 
 
@@ -224,18 +290,46 @@ def test_a_script_runs_with_the_program_of_its_first_line(script, command):
     assert placement.container_words(step, "FILE") == (command[0], command[1:])
 
 
+def test_docker_gets_its_own_variables_and_those_that_it_names():
+    env = ["DOCKER_BUILDKIT=1", "A=1", "B=2"]
+    (step,) = read({"args": ["build", "--build-arg", "A", "."], "env": env}).steps
+    assert placement.environment(step) == {"DOCKER_BUILDKIT": "1", "A": "1"}
+
+
 def test_the_image_decides_on_the_program_without_an_entrypoint():
     (step,) = read({"name": "x", "args": ["a"]}).steps
     assert placement.command_of(step, "") is None
     assert placement.container_words(step, "") == (None, ["a"])
 
 
-def test_paths_of_the_workspace_are_those_of_the_folder():
-    within = ["/workspace", "/workspace/a", "dir=/workspace/b", "/workspace:/w"]
-    others = ["/workspaces", "x/workspace"]
-    folder = "/x\\1"
-    here = [placement.here(arg, folder) for arg in (*within, *others)]
-    assert here == [folder, f"{folder}/a", f"dir={folder}/b", f"{folder}:/w", *others]
+@pytest.mark.parametrize(
+    ("args", "here"),
+    [
+        (
+            ["build", "-f/workspace/a/D", "--build-arg", "A=/workspace", "/workspace"],
+            ["build", "-f/x\\1/a/D", "--build-arg", "A=/workspace", "/x\\1"],
+        ),
+        (
+            ["run", "-v/workspace:/workspace", "-w", "/workspace", "x", "ls", "/workspace"],
+            ["run", "-v/x\\1:/workspace", "-w", "/workspace", "x", "ls", "/workspace"],
+        ),
+        (
+            ["run", "--mount=type=bind,source=/workspace/a,target=/workspace/b", "x"],
+            ["run", "--mount=type=bind,source=/x\\1/a,target=/workspace/b", "x"],
+        ),
+        (["build", "/workspaces"], ["build", "/workspaces"]),
+        (["frobnicate", "/workspace"], ["frobnicate", "/workspace"]),
+    ],
+)
+def test_paths_of_the_workspace_are_those_of_the_folder(args, here):
+    (step,) = read({"args": args}).steps
+    assert placement.args_here(step, "/x\\1") == here
+
+
+def test_paths_in_the_arguments_of_tests_are_those_of_the_folder():
+    args = ["test", "--config=/workspace/a", "-c", "/workspace/b", "--image", "x"]
+    (step,) = read({"name": STRUCTURE_TEST, "args": args}).steps
+    assert placement.args_here(step, "/y") == ["test", "--config=/y/a", "-c", "/y/b", *args[4:]]
 
 
 @pytest.mark.parametrize(
@@ -247,7 +341,24 @@ def test_paths_of_the_workspace_are_those_of_the_folder():
     ],
 )
 def test_the_network_of_google_is_that_of_the_build(args, own):
-    assert placement.in_network(args, "own") == own
+    (step,) = read({"args": args}).steps
+    assert placement.in_network(step, args, "own") == own
+    assert placement.uses_network(step) is (args != own)
+    assert placement.in_network(step, args, None) == args
+
+
+@pytest.mark.parametrize(
+    ("args", "alone"),
+    [
+        (["run", "-d", "x", "ls"], ["run", "--network", "none", "-d", "x", "ls"]),
+        (["run", "--network=host", "x"], ["run", "--network=none", "x"]),
+        (["container", "create", "x"], ["container", "create", "--network", "none", "x"]),
+        (["build", "."], ["build", "."]),
+    ],
+)
+def test_without_a_network_no_container_has_one(args, alone):
+    (step,) = read({"args": args}).steps
+    assert placement.in_network(step, args, "none") == alone
 
 
 @pytest.mark.parametrize(
