@@ -70,7 +70,7 @@ _start_options = (*user_options, *build_options, *_container_options)
 
 @click.group(cls=Group)
 def project() -> None:
-    """Build the image of a code directory, and start its container.
+    """Build and start the image of a code directory.
 
     The commands take the options of "imagekit dockerfile", print the Dockerfile, and build the
     image; Docker repeats only what has changed. In the container, the directory is mounted in the
