@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import shlex
@@ -208,7 +209,7 @@ def _start(
             image=name,
             directory=folder,
             target=WORK,
-            arguments=arguments,
+            arguments=_arguments(text, chosen["cmd"], arguments),
             docker=given["docker"],
             network=given["network"],
             **container,
@@ -220,6 +221,18 @@ def _start(
     sys.stderr.flush()
     # Signals, the terminal and the exit code are Docker's from here on.
     os.execvp(words[0], words)  # noqa: S606 - there is no shell to want
+
+
+_SHELL = 'CMD ["bash"]'
+"""The last line of a Dockerfile where nothing says what to run."""
+
+
+def _arguments(text: str, cmd: str | None, arguments: tuple[str, ...]) -> tuple[str, ...]:
+    """What `docker run` is given after the image: arguments would take the place of a `CMD`."""
+    last = text.splitlines()[-1]
+    if not arguments or not last.startswith("CMD ") or (last == _SHELL and cmd is None):
+        return arguments
+    return (*json.loads(last.removeprefix("CMD ")), *arguments)
 
 
 def _gpus(wanted: str | None, is_gpu: bool | None, docker: str) -> str | None:
