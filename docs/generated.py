@@ -123,6 +123,8 @@ def exit_codes() -> str:
         "1 for errors that are not listed here. If a notebook calls `sys.exit(N)`, `imagekit run` "
         "exits with N; without an argument that is 0, and with a text it is 1. "
         "`imagekit diff --exit-code` exits with 1 if there are differences.\n\n"
+        "`imagekit project shell`, `notebook` and `run` exit with the code of the command in the "
+        "container. 125 is Docker's code for a container that cannot be started.\n\n"
         "| code | error | when |\n| --- | --- | --- |\n" + "\n".join(lines) + "\n"
     )
 

@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 
 from imagekit.build import placement
-from imagekit.build.engine import ask
+from imagekit.build.engine import ask, bind
 from imagekit.build.placement import Rules
 from imagekit.docker.command_line import SOCKET
 from imagekit.docker.context import WORKSPACE
@@ -76,7 +76,7 @@ class Containers:
         if self._image and os.geteuid():
             # What root of the containers owns could not be changed or removed here.
             own = f"{os.geteuid()}:{os.getegid()}"
-            mount = _bind(self.workspace, WORKSPACE)
+            mount = bind(self.workspace, WORKSPACE)
             as_root = ("--rm", "--user", "0", "--network", "none", "--entrypoint", "chown")
             self._docker("run", *as_root, *mount, self._image, "-R", own, WORKSPACE)
         if self.network == self.name:
@@ -108,14 +108,14 @@ class Containers:
         options += [
             "--workdir",
             posixpath.normpath(posixpath.join(WORKSPACE, step.dir)),
-            *_bind(self.workspace, WORKSPACE),
+            *bind(self.workspace, WORKSPACE),
             *("--volume", f"{self.name}-home:{HOME}", "--volume", OUTPUTS),
         ]
         options += [part for v in step.volumes for part in self._volume(v.name, v.path)]
         if placement.needs_engine(step, self.rules):
-            options += _bind(self.socket, SOCKET)
+            options += bind(self.socket, SOCKET)
         if script:
-            options += _bind(script, SCRIPT, "readonly")
+            options += bind(script, SCRIPT, "readonly")
         env = {"HOME": HOME, "BUILDER_OUTPUT": OUTPUTS} | step.env
         options += [part for name, value in env.items() for part in ("--env", f"{name}={value}")]
         # Without a value, so that it does not stand in the list of processes.
@@ -132,12 +132,6 @@ class Containers:
         if done.returncode:
             debug("%s", done.stderr.strip())
         return done.stdout.strip()
-
-
-def _bind(source: str | pathlib.Path, target: str, *more: str) -> tuple[str, str]:
-    """The option that mounts a file or folder; the value is CSV, for names with commas."""
-    quoted = str(source).replace('"', '""')
-    return "--mount", ",".join(("type=bind", f'"source={quoted}"', f"target={target}", *more))
 
 
 @contextlib.contextmanager

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import pathlib
 import re
 import shutil
 import subprocess
@@ -26,6 +29,17 @@ def ask(docker: str, *args: str) -> subprocess.CompletedProcess[str]:
         raise EngineError(message) from None
     except OSError as error:
         raise EngineError(f"{docker}: {error.strerror}") from None
+
+
+def bind(source: str | pathlib.Path, target: str, *more: str) -> list[str]:
+    """The option that mounts a file or folder of the engine's machine at a path of a container.
+
+    Its value is a line of CSV: a path may have a comma.
+    """
+    line = io.StringIO()
+    row = ["type=bind", f"source={source}", f"target={target}", *more]
+    csv.writer(line, lineterminator="").writerow(row)
+    return ["--mount", line.getvalue()]
 
 
 def reason(answer: subprocess.CompletedProcess[str]) -> str:

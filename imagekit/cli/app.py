@@ -23,7 +23,7 @@ COMMANDS = {
     "build": "imagekit.cli.build:build",
     "run": "imagekit.cli.run:run",
     "dockerfile": "imagekit.cli.project:dockerfile",
-    "project": "imagekit.cli.project:project",
+    "project": "imagekit.cli.project_commands:project",
     "completion": "imagekit.cli.completion:completion",
     "help": "imagekit.cli.help:show_help",
     "submit": "imagekit.cli.cloud:submit",

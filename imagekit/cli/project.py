@@ -15,7 +15,7 @@ import click
 from click.core import ParameterSource
 
 from imagekit.cli import completion
-from imagekit.cli.common import Group, is_quiet, say
+from imagekit.cli.common import is_quiet, say
 from imagekit.cli.options import output_file
 from imagekit.errors import BuildError, UsageError
 from imagekit.project.base_image import REFERENCE
@@ -28,8 +28,8 @@ from imagekit.support.workspace import DEFAULT_CONFIG
 
 Command = Callable[..., Any]
 
-_options = (
-    click.argument("directory", metavar="[DIR]", default="."),
+directory_argument = click.argument("directory", metavar="[DIR]", default=".")
+base_options = (
     click.option(
         "--base",
         "wanted",
@@ -53,18 +53,24 @@ _options = (
     click.option("--apt", multiple=True, metavar="PACKAGE", help="A Debian package; repeatable."),
     click.option("--extra", multiple=True, metavar="NAME", help="An extra to install; repeatable."),
     click.option("--ignore", multiple=True, metavar="FILE", help="A file to ignore; repeatable."),
+)
+command_options = (
     click.option("--module", metavar="NAME", help="What to run: python -m NAME."),
     click.option("--script", metavar="FILE", help="What to run: a file of the directory."),
     click.option("--cmd", metavar="WORDS", help="What to run: a command, without a shell."),
+)
+kind_options = (
     click.option("--shell", is_flag=True, help="What to run: a shell."),
     click.option("--notebook", is_flag=True, help="What to run: JupyterLab; it is installed, too."),
-    click.option(
-        "--port",
-        type=click.IntRange(1, 65535),
-        default=8888,
-        show_default=True,
-        help="JupyterLab's port.",
-    ),
+)
+port_option = click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=8888,
+    show_default=True,
+    help="JupyterLab's port.",
+)
+user_options = (
     click.option(
         "--uid", type=click.IntRange(0), help="User ID in the container. [default: yours]"
     ),
@@ -81,14 +87,13 @@ _options = (
 )
 
 
-def _project_options(command: Command) -> Command:
-    for option in reversed(_options):
-        command = option(command)
-    return command
+image_options = (*base_options, *command_options, *kind_options, port_option, *user_options)
+"""The options that say what the image is like."""
+NO_COMMAND = {"module": None, "script": None, "cmd": None, "shell": False, "notebook": False}
+"""The options of a command that has none of those that say what to run."""
 
-
-_build_options = (
-    click.option("--build", "is_built", is_flag=True, help="Build the image, too."),
+_build_flag = click.option("--build", "is_built", is_flag=True, help="Build the image, too.")
+build_options = (
     click.option(
         *("--tag", "-t"), metavar="NAME", help="The built image's name. [default: the directory's]"
     ),
@@ -103,6 +108,8 @@ _build_options = (
         help="The Docker client. [env: IMAGEKIT_DOCKER]",
     ),
 )
+BUILD_NAMES = ("tag", "network", "secrets", "docker")
+"""The parameters of `build_options`."""
 _output_option = click.option(
     *("--output", "-o"),
     default="-",
@@ -113,7 +120,9 @@ _output_option = click.option(
 )
 
 
-def _with(options: Sequence[Callable[[Command], Command]]) -> Callable[[Command], Command]:
+def with_options(options: Sequence[Callable[[Command], Command]]) -> Callable[[Command], Command]:
+    """Add options to a command, in their order."""
+
     def add(command: Command) -> Command:
         for option in reversed(options):
             command = option(command)
@@ -123,7 +132,7 @@ def _with(options: Sequence[Callable[[Command], Command]]) -> Callable[[Command]
 
 
 @click.command()
-@_with([*_options, _output_option, *_build_options])
+@with_options([directory_argument, *image_options, _output_option, _build_flag, *build_options])
 def dockerfile(directory: str, output: str, is_built: bool, **options: Any) -> None:
     """Print a Dockerfile for a code directory.
 
@@ -134,59 +143,69 @@ def dockerfile(directory: str, output: str, is_built: bool, **options: Any) -> N
     Notes about the choices are printed to standard error. A .dockerignore is written if there is
     none.
     """
-    build_options = {name: options.pop(name) for name in ("tag", "network", "secrets", "docker")}
+    given = {name: options.pop(name) for name in BUILD_NAMES}
     if not is_built:
         _reject_build_options()
-    text, notes = prepare(pathlib.Path(directory), options)
-    for note in notes:
-        say(note, err=True)
+    text = prepared(pathlib.Path(directory), options)
     if output != "-":
         replace_file(pathlib.Path(output), text.encode())
         say(f"{output} written", err=True)
-    elif not (is_built and is_quiet()):
+    elif is_built:
+        print_unless_quiet(text)
+    else:
         emit(text, nl=False)
     if is_built:
-        port = options["port"] if options["notebook"] else None
-        _build(pathlib.Path(directory), text, port=port, **build_options)
+        name = build_image(pathlib.Path(directory), text, **given)
+        say_how_to_run(name, options)
+
+
+def prepared(folder: pathlib.Path, options: dict[str, Any]) -> str:
+    """The Dockerfile of a folder; notes about the choices go to standard error."""
+    text, notes = prepare(folder, options)
+    for note in notes:
+        say(note, err=True)
+    return text
+
+
+def say_how_to_run(name: str, options: dict[str, Any]) -> None:
+    """Print the command that starts a container of an image that was built."""
+    port = options["port"]
+    ports = f" -p {port}:{port}" if options["notebook"] else ""
+    say(f"{name} built; docker run --rm -it{ports} {name}", err=True)
 
 
 def _reject_build_options() -> None:
     """Raise UsageError for an option that has no effect without --build."""
     context = click.get_current_context()
-    for name in ("tag", "network", "secrets", "docker"):
+    for name in BUILD_NAMES:
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             (option,) = [param for param in context.command.params if param.name == name]
             raise click.UsageError(f"{option.opts[0]} needs --build")
 
 
-@click.group(cls=Group, hidden=True)
-def project() -> None:
-    """The former name of "imagekit dockerfile --build"."""
+def print_unless_quiet(text: str) -> None:
+    """Print a Dockerfile that is also built."""
+    if not is_quiet():
+        emit(text, nl=False)
 
 
-@project.command("build")
-@_with([*_options, *_build_options[1:]])
-@click.pass_context
-def build_project(context: click.Context, /, **options: Any) -> None:
-    """Print a Dockerfile and build it."""
-    context.invoke(dockerfile, output="-", is_built=True, **options)
-
-
-def _build(
+def build_image(
     folder: pathlib.Path,
     text: str,
     *,
-    port: int | None,
     tag: str | None,
     docker: str,
     **options: Any,
-) -> None:
-    """Build an image of a folder with a Dockerfile's text. Raises BuildError if that fails."""
+) -> str:
+    """Build an image of a folder with a Dockerfile's text and return its name.
+
+    Raises BuildError if that fails.
+    """
     # Only this command needs Docker.
     from imagekit.build import local
 
     local.check_engine(docker)
-    name = tag or _name_of(folder)
+    name = tag or name_of(folder)
     if not REFERENCE.fullmatch(name):
         raise UsageError(f"--tag: {name!r} is not a valid image name; write NAME:TAG in lower case")
     command = [docker, "build", "-t", name, "-f", "-", *(["--quiet"] if is_quiet() else [])]
@@ -205,11 +224,10 @@ def _build(
     )
     if result.returncode:
         raise BuildError(f"{name}: the build failed with exit code {result.returncode}")
-    ports = "" if port is None else f" -p {port}:{port}"
-    say(f"{name} built; docker run --rm -it{ports} {name}", err=True)
+    return name
 
 
-def _name_of(directory: pathlib.Path) -> str:
+def name_of(directory: pathlib.Path) -> str:
     """A valid image name from the name of a directory."""
     plain = re.sub(r"[^a-z0-9]+", "-", directory.resolve().name.lower()).strip("-")
     return plain or "project"

@@ -46,8 +46,8 @@ def test_a_container_has_what_cloud_build_gives_it():
 
 def test_a_script_and_the_socket_are_mounted():
     words = command(Step(id="s", builder="h/own", image="h/own:1", script="x"), socket=("h/own",))
-    assert 'type=bind,"source=/var/run/docker.sock",target=/var/run/docker.sock' in words
-    assert 'type=bind,"source=/scripts/3",target=/builder/script,readonly' in words
+    assert "type=bind,source=/var/run/docker.sock,target=/var/run/docker.sock" in words
+    assert "type=bind,source=/scripts/3,target=/builder/script,readonly" in words
     assert words[-4:] == ["--entrypoint", "/bin/sh", "h/own:1", "/builder/script"]
 
 

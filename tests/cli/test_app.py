@@ -1,6 +1,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -180,7 +181,8 @@ def test_no_summary_is_cut_in_80_columns(path):
     command = dict(commands())[path]
     context = click.Context(command, info_name=path[-1], terminal_width=80, max_content_width=80)
     said = command.get_help(context)
-    assert "..." not in said.replace("[ARGS]...", "").replace("[PATH]...", "")
+    # In the usage, dots are words of their own: [PATH]... may be repeated.
+    assert "..." not in re.sub(r"\[[A-Z]+\]\.\.\.", "", said)
     assert max(map(len, said.splitlines())) <= 80
 
 

@@ -43,7 +43,7 @@ def test_a_newcomer_finds_there_what_is_to_be_changed(path, words):
 
 
 def test_no_other_module_calls_the_docker_client():
-    """Whoever adds podman needs no other file, but for the build of a single project."""
+    """Whoever adds podman needs no other file, but for a single project."""
     calling = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "imagekit").rglob("*.py")

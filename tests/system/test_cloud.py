@@ -19,7 +19,7 @@ from imagekit.cli.app import cli
 from imagekit.notebook import build_report
 from tests.conftest import ROOT
 from tests.system.cloud import Cloud, builder, call, gcloud
-from tests.system.conftest import CA_BUNDLE, missing, run, wait_until
+from tests.system.conftest import CA_BUNDLE, COMPILING, missing, run, wait_until
 from tools.family import copied
 
 
@@ -31,7 +31,7 @@ def _has_gcloud():
 
 MATRIX = """
 base_url: {address}/ml
-base_images: {{bookworm: {{BASE_IMAGE: "imagekit.test/ubuntu:bookworm", UBUNTU_VERSION: bookworm}}}}
+base_images: {{bookworm: {{BASE_IMAGE: "{bases}/ubuntu:bookworm", UBUNTU_VERSION: bookworm}}}}
 python_versions: {{py311: {{PYTHON_VERSION: 3.11}}}}
 gpu_versions: {{cuda130: {{CUDA: 13.0.3}}}}
 images:
@@ -39,7 +39,7 @@ images:
 recipes:
   cpu: {{test: dockerfiles/tests/python.yaml, build_args: {{UV_IMAGE: "imagekit.test/uv:1"}}}}
   gpu: {{test: dockerfiles/tests/cuda.yaml, build_args: {{UV_IMAGE: "imagekit.test/uv:1"}}}}
-  gpu-base: {{build_args: {{CUDA_IMAGE: imagekit.test/cuda}}}}
+  gpu-base: {{build_args: {{CUDA_IMAGE: "{bases}/cuda"}}}}
 cloudbuild: {options}
 """
 PLAIN = """
@@ -110,7 +110,8 @@ def started(folder, service, *args, **environment):
 
 
 def write_config(folder, registry, matrix=MATRIX, options="{project: p}"):
-    (folder / "images.yaml").write_text(matrix.format(address=registry.address, options=options))
+    text = matrix.format(address=registry.address, bases=COMPILING, options=options)
+    (folder / "images.yaml").write_text(text)
     if matrix is PLAIN:
         (folder / "Dockerfile").write_text(SLOW)
         (folder / ".gcloudignore").write_text("/*\n!/Dockerfile\n")
