@@ -24,6 +24,7 @@ recipes: {cpu: {build_args: {UV_IMAGE: "imagekit.test/uv:1"}}}
 """
 IMAGEKIT = (sys.executable, "-m", "imagekit")
 BUILD = ("--network", "host", "--secret", f"id=ca_bundle,src={CA_BUNDLE}")
+UV = ("--uv-image", "imagekit.test/uv:1")
 BLANK = "from importlib import metadata; print(*sorted(d.name for d in metadata.distributions()))"
 
 
@@ -62,7 +63,7 @@ def build(docker, matrix, tmp_path):
     def call(folder, *options):
         name = f"imagekit.test/project:{abs(hash(tmp_path)) % 10**8}"
         command = [*IMAGEKIT, "project", "build", str(folder), "-c", str(matrix), "-t", name]
-        command += ["--docker", docker, "--uid", "1234", "--gid", "1234", *BUILD, *options]
+        command += ["--docker", docker, "--uid", "1234", "--gid", "1234", *UV, *BUILD, *options]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         call.said = done.stderr
@@ -238,13 +239,13 @@ def test_what_a_lock_file_says(project, build, inside):
     )
     uv = str(pathlib.Path(sys.executable).with_name("uv"))
     run(uv, "lock", "-q", "--project", str(folder))
-    image = build(folder, "--uv-image", "imagekit.test/uv:1")
+    image = build(folder)
     assert inside(image, "python", "-c", BLANK) == "helper idna pip six thing"
     lock = ("--format", "pylock.toml", "-o", str(folder / "pylock.toml"))
     without = ("--no-emit-project", "--no-emit-package", "helper")
     run(uv, "export", "-q", "--project", str(folder), *lock, *without)
     (folder / "uv.lock").unlink()
-    image = build(folder, "--uv-image", "imagekit.test/uv:1")
+    image = build(folder)
     assert inside(image, "python", "-c", BLANK) == "pip six thing"
 
 
@@ -268,7 +269,7 @@ def test_a_secret_is_used_and_in_no_layer(project, build, docker, tmp_path):
 
 def test_the_printed_dockerfile_goes_straight_into_docker(project, matrix, docker):
     folder = project(**{"x.py": "print('straight')\n"})
-    printed = f"{sys.executable} -m imagekit dockerfile . -c {matrix} --script x.py"
+    printed = f"{sys.executable} -m imagekit dockerfile . -c {matrix} --script x.py {' '.join(UV)}"
     piped = f"{printed} | DOCKER_BUILDKIT=1 {docker} build -q -t imagekit.test/straight -f - ."
     done = subprocess.run(
         ["bash", "-eo", "pipefail", "-c", piped], cwd=folder, capture_output=True, check=False
