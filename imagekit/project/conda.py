@@ -58,6 +58,9 @@ def _entry(
 ) -> list[str]:
     if isinstance(node, yaml.MappingNode):
         return [word for pair in node.value for word in _pip(directory, name, pair, reader)]
+    if not isinstance(node, yaml.ScalarNode):
+        _report(directory, name, node, "expected a package")
+        return []
     package = str(node.value).split("::")[-1].strip()
     match = re.match(r"([\w.-]+)\s*(.*)", package)
     bare, version = match.groups() if match else (package, "")

@@ -104,6 +104,7 @@ class _Reader:
         self.pythons = python.Pythons(directory)
         self.words: list[str] = []
         """Requirement files and requirements that are installed in one command."""
+        self.uses_pipfile = False
         self.before: list[Step] = []
         self.after: list[Step] = []
 
@@ -123,9 +124,11 @@ class _Reader:
         self._python()
         found = indexes.read(directory)
         self._uv_settings()
+        self._forget_unused()
         instead = self.lock or ("Pipfile" if "Pipfile" in directory.used else "")
         self.notes += left_aside.notes(directory, instead or self.package.file)
         other_files.binder_notes(directory, self.folder)
+        names = self.package.names | self.reader.names | self._pipfile_names()
         is_empty = not self.before and not self.after and not apt
         if is_empty and not any("left aside" in note for note in self.notes):
             self.notes.append("no dependencies are declared")
@@ -140,7 +143,7 @@ class _Reader:
             pythons=tuple(self.pythons.requests),
             extras=self._extras(),
             groups=self.selection.groups,
-            names=tuple(sorted(self.package.names | self.reader.names | self._pipfile_names())),
+            names=tuple(sorted(names)),
             has_index=bool(found.urls or self.reader.indexes),
             notes=tuple(dict.fromkeys(self.notes)),
         )
@@ -208,6 +211,12 @@ class _Reader:
             when = f", resolved by {program} when the image is built" if program else ""
             when = ", known when the package is built" if found.is_dynamic else when
             self.notes.insert(0, f"{file}: dependencies{when}")
+        if found.is_built and (self.lock or not found.is_dynamic):
+            built = {name for name in package.SETUP_FILES if self.directory.has_file(name)}
+            built |= {file} if self.lock else set()
+            names_of = sorted(built - self.directory.declares_nothing)
+            self.directory.used |= built
+            self.notes += [f"{name}: the package, built with the code" for name in names_of]
         for kind, names, chosen in (
             ("extra", found.extras or (), self._extras()),
             ("group", found.groups, self.selection.groups),
@@ -279,9 +288,15 @@ class _Reader:
             self.directory.used.add("uv.toml")
             self.reader.files.append("uv.toml")
 
+    def _forget_unused(self) -> None:
+        """Forget that files were read that nothing is installed from."""
+        if not self.uses_pipfile:
+            self.directory.used -= {"Pipfile", "Pipfile.lock"}
+        if not self.package.is_built:
+            self.directory.used -= set(package.SETUP_FILES)
+
     def _pipfile_names(self) -> set[str]:
-        used = {"Pipfile", "Pipfile.lock"} & self.directory.used
-        return locks.pipfile_names(self.directory) if used else set()
+        return locks.pipfile_names(self.directory) if self.uses_pipfile else set()
 
     # ---- steps
 
@@ -317,6 +332,7 @@ class _Reader:
                 self.directory, lock, self.selection, self.reader
             )
             if manager == "pipenv":
+                self.uses_pipfile = True
                 self.notes += [] if lock else ["Pipfile: dependencies"]
 
     def _script(self) -> None:
