@@ -108,7 +108,8 @@ def pip_line(reader: RequirementFiles, name: str, number: int, line: str) -> lis
     if not line.startswith("-"):
         return [line]
     try:
-        words = shlex.split(re.sub(r"^(-[a-z])(?=[^\s=-])", r"\1 ", line).replace("=", " ", 1))
+        separate = re.sub(r"^(-[a-z])(?=[^\s=-])|^(--[\w-]+)=", r"\1\2 ", line)
+        words = shlex.split(separate)
     except ValueError:
         reader.directory.add_problem(name, f"{line}: invalid quotes", number)
         return []

@@ -24,11 +24,7 @@ def notes(names: Iterable[str], *, cuda: str | None, has_index: bool) -> Iterato
     if "torch" in named:
         # pytorch.org/get-started/locally: the default on Linux is a build with CUDA.
         yield _torch(cuda)
-    if (
-        "jax" in named
-        and cuda is not None
-        and not named & {"jax-cuda12-plugin", "jax-cuda13-plugin"}
-    ):
+    if "jax" in named and cuda is not None and not any("jax[cuda" in name for name in named):
         # docs.jax.dev/en/latest/installation.html
         major = cuda.partition(".")[0] or "13"
         yield (

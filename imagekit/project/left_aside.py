@@ -22,6 +22,7 @@ KNOWN = (
     ("requirements.lock", ""),
     ("requirements-dev.lock", "packages for development"),
     ("constraints*.txt", "name it with -c in requirements.txt to have its versions"),
+    ("requirements.txt", ""),
     ("requirements*.txt", OTHER_PLACE),
     ("*requirements.txt", OTHER_PLACE),
     ("requirements*.in", "it is what pip-compile makes a requirements.txt from"),

@@ -190,6 +190,7 @@ def pipenv(
             itself = Itself(bool(entry.get("editable")), tuple(strings(entry.get("extras"))))
             reader.itself.append(itself)
     reader.files += [name for name in ("Pipfile", lock) if name and directory.has_file(name)]
+    directory.used.add(lock or "Pipfile")
     words = ["requirements", *(["--hash"] if lock else ["--from-pipfile", "--no-lock"])]
     groups = [_category(name) for name in selection.groups]
     words += ["--dev"] if groups == ["dev-packages"] else []

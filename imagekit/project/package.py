@@ -13,11 +13,13 @@ import re
 from typing import Any, Literal
 
 import msgspec
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from imagekit.errors import one_line
 from imagekit.project import python
 from imagekit.project.directory import Directory, strings, table, tables, text
+from imagekit.project.requirement_files import names_of, requirement_error
 from imagekit.project.settings import place_of
 
 Manager = Literal["uv", "poetry", "pdm"]
@@ -145,11 +147,8 @@ def _check_requirements(directory: Directory, about: Table) -> None:
         place = place_of(directory.root / "pyproject.toml", key, within)
         for requirement in requirements:
             directory.check_secret("pyproject.toml", place.line, requirement)
-            try:
-                Requirement(requirement)
-            except InvalidRequirement as error:
-                reason = str(error).partition("\n")[0]
-                message = f"{requirement!r} is not a valid requirement: {reason}"
+            if reason := requirement_error(requirement):
+                message = one_line(f"{requirement!r} is not a valid requirement: {reason}")
                 directory.add_problem("pyproject.toml", message, place.line, place.column)
 
 
@@ -188,8 +187,8 @@ def _names(about: Table, poetry: dict[str, Any]) -> frozenset[str]:
     named = set(table(poetry, "dependencies")) - {"python"}
     optional = itertools.chain(*about.optional_dependencies.values())
     for requirement in (*about.dependencies, *optional):
-        match = re.match(r"[\w.-]+", requirement)
-        named |= {match[0]} if match else set()
+        if not requirement_error(requirement):
+            named |= names_of(Requirement(requirement))
     return frozenset(named)
 
 

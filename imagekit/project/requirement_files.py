@@ -175,7 +175,7 @@ class RequirementFiles:
             message = one_line(f"{requirement!r} is not a valid requirement: {error}")
             self.directory.add_problem(name, message, number)
         else:
-            self.names.add(Requirement(requirement).name)
+            self.names |= names_of(Requirement(requirement))
 
     def _is_path(self, target: str) -> bool:
         """Like pip, take for a path what has a slash, begins with a dot, or is an archive."""
@@ -210,6 +210,12 @@ class RequirementFiles:
         else:
             self.files.append(posixpath.normpath(path))
         return False
+
+
+def names_of(requirement: Requirement) -> set[str]:
+    """Return the name of a requirement, alone and with each of its extras: `jax[cuda13]`."""
+    name = requirement.name
+    return {name, *(f"{name}[{extra}]" for extra in requirement.extras)}
 
 
 def variables(text: str) -> set[str]:

@@ -3,6 +3,7 @@ import pytest
 from imagekit.project import dependencies
 from imagekit.project.dependencies import Wanted
 from imagekit.project.directory import Directory
+from imagekit.support import git
 
 
 @pytest.fixture
@@ -37,3 +38,9 @@ def directory(write):
         return Directory(write(files))
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def no_repository(monkeypatch):
+    """No directory is in a git repository."""
+    monkeypatch.setattr(git, "output", lambda *_: None)

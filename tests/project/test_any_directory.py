@@ -3,7 +3,6 @@
 import pathlib
 import re
 import tempfile
-from unittest import mock
 
 import pytest
 from hypothesis import given, settings
@@ -126,13 +125,6 @@ options = st.builds(
     script=st.sampled_from(["", "job.py"]),
     mode=st.sampled_from(["cpu", "gpu"]),
 )
-
-
-@pytest.fixture(autouse=True, scope="module")
-def no_git():
-    """No repository is asked for a version."""
-    with mock.patch("imagekit.support.git.output", return_value=None):
-        yield
 
 
 @pytest.mark.slow
