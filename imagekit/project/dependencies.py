@@ -175,7 +175,8 @@ class _Reader:
         groups = set(self.package.groups) | set(locks.categories(self.directory))
         if "dev-packages" in groups:
             groups.add("dev")
-        if known is not None and not self.lock.startswith("pylock"):
+        # Those of the members of a workspace are uv's to check.
+        if known is not None and not self.wanted.members and not self.lock.startswith("pylock"):
             self._check_names("extra", self.wanted.extras, known)
         if not self.wanted.members:
             self._check_names("dependency group", self.wanted.groups, groups)
@@ -280,6 +281,8 @@ class _Reader:
             self.directory.used -= {"Pipfile", "Pipfile.lock"}
         if not self.package.is_built:
             self.directory.used -= set(package.SETUP_FILES)
+            # Of the project, a pylock.toml is all that is read.
+            self.directory.used -= {"pyproject.toml"} if self.lock.startswith("pylock") else set()
 
     def _pipfile_names(self) -> set[str]:
         return locks.pipfile_names(self.directory) if self.install.uses_pipfile else set()

@@ -160,7 +160,6 @@ def _run(step: Step, found: Dependencies) -> str:
     lines = [
         f"if [ -s {CA_BUNDLE} ]; then export SSL_CERT_FILE={CA_BUNDLE} \\\n"
         f"        REQUESTS_CA_BUNDLE={CA_BUNDLE} GIT_SSL_CAINFO={CA_BUNDLE}; fi",
-        PIP_CONF,
     ]
     if found.secrets:
         names = " ".join(found.secrets)
@@ -174,6 +173,7 @@ def _run(step: Step, found: Dependencies) -> str:
     # Temporary files of builds and of tools are not left in the image.
     lines.append('TMPDIR="$(mktemp -d)"')
     lines.append("export " + " \\\n        ".join([*ENVIRONMENT, *variables]))
+    lines.append(PIP_CONF)
     # Like in the base images, every user may install and upgrade packages.
     lines += ["umask 0", *step.commands, 'rm -rf "$TMPDIR"']
     command = " \\\n    && ".join(lines)

@@ -105,7 +105,8 @@ class Installation:
             self._warm_up(words)
         elif own and (self.package.names or self.selection.groups):
             reader.files += [own]
-            options = ["-r", own, *self._own_options(), *words]
+            file = ["-r", own] if self.package.is_project else []
+            options = [*file, *self._own_options(), *words]
             self.before.append(Step(commands=(commands.pip_install(options),)))
         elif self.words:
             self.before.append(Step(commands=(commands.pip_install(words),)))

@@ -10,6 +10,7 @@ from imagekit.project.directory import Directory
 OTHER_PLACE = "list it with -r in requirements.txt to install it, too"
 KNOWN = (
     # (glob, why it is left aside or what to do), the first that matches counts
+    ("pyproject.toml", ""),
     ("uv.lock", ""),
     ("pylock.toml", ""),
     ("pylock.*.toml", ""),

@@ -34,6 +34,8 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
     """The name of the project."""
     manager: Manager = "uv"
     """The program that has to read the dependencies."""
+    is_project: bool = True
+    """Whether the file declares more than dependency groups."""
     is_built: bool = False
     """Whether the project is a package that is built and installed."""
     is_dynamic: bool = False
@@ -76,6 +78,7 @@ def read(directory: Directory, pythons: python.Pythons) -> Package:
         package = _pyproject(directory, pythons)
         if package is not None:
             return package
+        directory.declares_nothing.add("pyproject.toml")
     return _setup(directory, pythons)
 
 
@@ -115,6 +118,7 @@ def _pyproject(directory: Directory, pythons: python.Pythons) -> Package | None:
         file="pyproject.toml",
         name=about.name or text(poetry.get("name")),
         manager=manager,
+        is_project="project" in toml or is_package,
         is_built=is_package,
         is_dynamic=dynamic and manager == "uv",
         extras=None if unknown and manager == "uv" and is_package else extras,

@@ -147,5 +147,10 @@ def test_every_file_is_installed_or_refused_or_named(files, wanted):
             if say_nothing(name, files[name]):
                 continue
             assert name in named, (name, text, found.notes)
+        # So it is with packages, where nothing but a file of requirements declares them.
+        plain = {name for name in files if name.endswith((".txt", ".in", ".yml", ".yaml", ".py"))}
+        if any("name-a" in files[name] for name in plain) and not files.keys() - plain:
+            aside = any("left aside" in note for note in found.notes)
+            assert "name-a" in found.names or aside or "setup.py" in files, (files, found)
         for line in text.splitlines():
             assert line.isprintable()

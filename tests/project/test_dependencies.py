@@ -72,6 +72,12 @@ def test_groups_alone_are_left_aside_aloud(read):
     assert read({"pyproject.toml": GROUPS.format("[]")}, groups=("dev",)).groups == ("dev",)
 
 
+def test_groups_without_a_project(read):
+    found = read({"pyproject.toml": GROUPS.format('["prod"]').replace('[project]\nname = "x"', "")})
+    assert shell(found.before) == ["uv pip install --group prod"]
+    assert found.files == ("pyproject.toml",)
+
+
 def test_everything_that_uv_reads_is_one_installation(read):
     files = {
         "pyproject.toml": "[project]\nname = 'a'\ndependencies = ['a']\n",

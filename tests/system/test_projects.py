@@ -15,6 +15,7 @@ import sys
 import threading
 import urllib.error
 import urllib.request
+import uuid
 import zipfile
 
 import pytest
@@ -236,11 +237,13 @@ acme-core = { workspace = true }
     image = build(folder, "--package", "acme-app")
     assert inside(image, "python", "-c", BLANK) == "acme-app acme-core pip six"
     # A member's code is built anew, although nothing that declares it has changed.
-    (folder / "members/core/acme_core/__init__.py").write_text("WORD = 'two'\n")
+    # The engine may know the layers of an earlier run of the test.
+    unique = uuid.uuid4().hex
+    (folder / "members/core/acme_core/__init__.py").write_text(f"WORD = '{unique}'\n")
     image = build(folder, "--package", "acme-app")
     assert executed(build.said) == 1
     shown = inside(image, "python", "-c", "import acme_core; print(acme_core.WORD)", workdir="/")
-    assert shown == "two"
+    assert shown == unique
 
 
 def executed(said):
@@ -265,7 +268,8 @@ def test_all_that_uv_reads_of_one_project(project, build, inside):
     """Hashes, a group, a script's own dependencies, and a version from git."""
     folder = project(
         **{
-            "pyproject.toml": """
+            "pyproject.toml": f"# {uuid.uuid4()}"
+            """
 [project]
 name = "app"
 dynamic = ["version"]
@@ -281,7 +285,7 @@ py-modules = ["app"]
 requires = ["setuptools", "setuptools-scm"]
 build-backend = "setuptools.build_meta"
 """,
-            "requirements.txt": HASHED,
+            "requirements.txt": f"# {uuid.uuid4()}\n{HASHED}",
             "app.py": "WORD = 'one'\n",
             "job.py": SCRIPT,
         }
@@ -294,7 +298,7 @@ build-backend = "setuptools.build_meta"
     assert inside(image) == "one 1.2"
     assert inside(image, "-c", BLANK, entrypoint="python") == "app idna pip six toml"
     assert ".git" not in inside(image, "-A", entrypoint="ls").split()
-    (folder / "app.py").write_text("WORD = 'two'\n")
+    (folder / "app.py").write_text(f"WORD = 'two'  # {uuid.uuid4()}\n")
     (folder / "job.py").write_text(SCRIPT + "print('more')\n")
     image = build(folder, "--script", "job.py")
     # Of the four steps, the one that installs the code itself.
