@@ -54,6 +54,8 @@ class Dependencies(msgspec.Struct, frozen=True, kw_only=True):
     """Files to copy before the code, for the installer; included files come first."""
     folders: tuple[str, ...] = ()
     """Folders of local packages to copy before the code."""
+    guessed: tuple[str, ...] = ()
+    """Those of the files that a build may read, but need not."""
     before: tuple[Step, ...] = ()
     """What is installed before the code is copied."""
     after: tuple[Step, ...] = ()
@@ -130,6 +132,7 @@ class _Reader:
         return Dependencies(
             files=tuple(dict.fromkeys(self.install.reader.files)),
             folders=tuple(sorted(self.install.reader.folders)),
+            guessed=tuple(self.install.guessed),
             before=tuple(self.install.before),
             after=tuple(self.install.after),
             secrets=tuple(sorted({*found.secrets, *self.install.reader.variables})),
@@ -149,9 +152,7 @@ class _Reader:
         """Report a member of a uv workspace: its sources and its lock are at the root."""
         root = self.directory.root.resolve()
         for above in root.parents:
-            members = _members(above)
-            relative = root.relative_to(above).as_posix()
-            if any(fnmatch.fnmatchcase(relative, pattern) for pattern in members):
+            if _is_member(root, above):
                 name = self.package.name or root.name
                 message = (
                     f"{self.directory.root} is a member of the uv workspace in {above}, which has "
@@ -177,9 +178,9 @@ class _Reader:
             groups.add("dev")
         # Those of the members of a workspace are uv's to check.
         if known is not None and not self.wanted.members and not self.lock.startswith("pylock"):
-            self._check_names("extra", self.wanted.extras, known)
+            self._check_names("extra", self.wanted.extras, known, groups)
         if not self.wanted.members:
-            self._check_names("dependency group", self.wanted.groups, groups)
+            self._check_names("dependency group", self.wanted.groups, groups, known or ())
         mode = {self.wanted.mode} & (known or set())
         return Selection(
             extras=tuple(dict.fromkeys([*self.wanted.extras, *mode])),
@@ -187,13 +188,22 @@ class _Reader:
             members=self.wanted.members,
         )
 
-    def _check_names(self, kind: str, wanted: Sequence[str], known: Iterable[str]) -> None:
+    def _check_names(
+        self, kind: str, wanted: Sequence[str], known: Iterable[str], others: Iterable[str]
+    ) -> None:
+        """Report names that are not known; `others` are those of the other kind."""
         names = set(known)
         for name in wanted:
             if name in names:
                 continue
-            near = did_you_mean(name, names)
-            hint = near or (f"; available: {', '.join(sorted(names))}" if names else "")
+            hint = did_you_mean(name, names)
+            if name in others:
+                is_group = kind == "extra"
+                hint = (
+                    "; it is a group, see --group" if is_group else "; it is an extra, see --extra"
+                )
+            elif not hint and names:
+                hint = f"; available: {', '.join(sorted(names))}"
             message = f"no {kind} {name!r} in {self.directory.root}{hint}"
             self.directory.problems.append(Problem(message=message))
 
@@ -288,10 +298,20 @@ class _Reader:
         return locks.pipfile_names(self.directory) if self.install.uses_pipfile else set()
 
 
-def _members(folder: pathlib.Path) -> list[str]:
-    """Return the globs of the members of a uv workspace; none where there is no workspace."""
+def _is_member(root: pathlib.Path, above: pathlib.Path) -> bool:
+    """Return whether a folder is a member of a uv workspace whose root is above it."""
     try:
-        toml = load_toml(folder / "pyproject.toml")
+        toml = load_toml(above / "pyproject.toml")
     except ConfigError:
-        return []
-    return strings(table(toml, "tool", "uv", "workspace").get("members"))
+        return False
+    workspace = table(toml, "tool", "uv", "workspace")
+    parts = root.relative_to(above).parts
+
+    def matches(key: str) -> bool:
+        globs = (glob.strip("/").split("/") for glob in strings(workspace.get(key)))
+        return any(
+            "**" in glob or (len(glob) == len(parts) and all(map(fnmatch.fnmatchcase, parts, glob)))
+            for glob in globs
+        )
+
+    return matches("members") and not matches("exclude")

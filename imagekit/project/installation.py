@@ -27,6 +27,8 @@ class Installation:
         self.reader = RequirementFiles(directory)
         self.words: list[str] = []
         """Requirement files and requirements that are installed in one command."""
+        self.guessed: list[str] = []
+        """Files that a build may read."""
         self.uses_pipfile = False
         self.before: list[Step] = []
         self.after: list[Step] = []
@@ -145,7 +147,9 @@ class Installation:
         They are installed with the code in any case; here they are in a layer that stays.
         """
         file = self.package.file
-        self.reader.files += package.references(self.directory, self.package)
+        references = package.references(self.directory, self.package)
+        self.guessed = [name for name in references if name not in package.DECLARING]
+        self.reader.files += references
         make, remove = _stub(self.package, "")
         own = ["-r", "setup.py" if file == "setup.cfg" else file, *self._own_options(), *words]
         otherwise = f"echo 'The dependencies of {file} are installed with the code.'"

@@ -51,6 +51,7 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
 
 
 SETUP_FILES = ("setup.py", "setup.cfg")
+DECLARING = ("pyproject.toml", *SETUP_FILES)
 DYNAMIC = {"dependencies", "optional-dependencies"}
 
 
@@ -287,7 +288,7 @@ def references(directory: Directory, package: Package) -> list[str]:
     if directory.has_file("setup.py"):
         named |= _named_in(directory.text_of("setup.py"))
     found = {name for name in named if _is_plain(name) and directory.has_file(name)}
-    own = ("pyproject.toml", *SETUP_FILES, "MANIFEST.in", "PKG-INFO")
+    own = (*DECLARING, "MANIFEST.in", "PKG-INFO")
     return sorted(found | {name for name in own if directory.has_file(name)})
 
 

@@ -65,6 +65,7 @@ def prepare(directory: pathlib.Path, options: Mapping[str, Any]) -> tuple[str, l
     notes += [f"groups: {', '.join(declared.groups)}"] if declared.groups else []
     cuda = chosen.cuda if chosen.gpu else None
     notes += frameworks.notes(declared.names, cuda=cuda, has_index=declared.has_index)
+    declared = _without_ignored(directory, declared)
     copied = [*declared.files, *declared.folders, *([argument] if start == "script" else [])]
     text = dockerfile.render(declared, dockerfile_options)
     return text, [*notes, *_check_context(directory, copied)]
@@ -165,10 +166,25 @@ def _check_start(name: dockerfile.Start, value: str, directory: pathlib.Path) ->
             raise UsageError("--cmd is empty; omit it to run a shell")
 
 
+def _without_ignored(
+    directory: pathlib.Path, declared: dependencies.Dependencies
+) -> dependencies.Dependencies:
+    """Leave out the files that a build may read if they do not enter the context."""
+    guessed = set(dockerignore.excluded(_rules(directory) or "", declared.guessed))
+    files = tuple(name for name in declared.files if name not in guessed)
+    return msgspec.structs.replace(declared, files=files)
+
+
+def _rules(directory: pathlib.Path) -> str | None:
+    """Return the text of a directory's .dockerignore; None if there is none."""
+    path = directory / dockerignore.NAME
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
+
+
 def _check_context(directory: pathlib.Path, copied: Iterable[str]) -> list[str]:
     """Check the build context and return notes on it; write .dockerignore if missing."""
     path = directory / dockerignore.NAME
-    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
+    text = _rules(directory)
     rules = dockerignore.DEFAULT if text is None else text
     if absent := dockerignore.excluded(rules, copied):
         listed = ", ".join(absent)

@@ -100,6 +100,16 @@ def test_what_the_image_needs_may_not_be_ignored(call, tmp_path):
     )
 
 
+def test_what_a_build_may_read_need_not_enter_the_image(call, tmp_path):
+    (tmp_path / "code/setup.py").write_text("setup(name='x', long='README.md', other='a.txt')\n")
+    for name in ("README.md", "a.txt"):
+        (tmp_path / "code" / name).write_text("")
+    (tmp_path / "code/.dockerignore").write_text("*.md\n")
+    code, out, _ = call()
+    assert code == 0
+    assert 'COPY ["a.txt", "setup.py", "./"]' in out
+
+
 def test_what_is_named_decides_the_mode(call, tmp_path):
     text = "[project]\nname='x'\n[project.optional-dependencies]\ngpu=['g']\ncpu=['c']\n"
     (tmp_path / "code/pyproject.toml").write_text(text)

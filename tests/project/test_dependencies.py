@@ -40,8 +40,12 @@ def test_an_extra_or_a_group_that_there_is_not(read):
         read({"pyproject.toml": PACKAGE}, extras=("xx",))
     with pytest.raises(ConfigError, match=r"no extra 'y' in [^;]*; available: cpu, gpu, x"):
         read({"pyproject.toml": PACKAGE}, extras=("y",))
-    with pytest.raises(ConfigError, match=r"no dependency group 'x' in [^;]*$"):
+    with pytest.raises(ConfigError, match=r"no dependency group 'x' in [^;]*; it is an extra, see"):
         read({"pyproject.toml": PACKAGE}, groups=("x",))
+    with pytest.raises(ConfigError, match=r"no dependency group 'y' in [^;]*$"):
+        read({"pyproject.toml": PACKAGE}, groups=("y",))
+    with pytest.raises(ConfigError, match=r"no extra 'prod' in [^;]*; it is a group, see --group"):
+        read({"pyproject.toml": GROUPS.format("[]")}, extras=("prod",))
 
 
 GROUPS = """
@@ -270,17 +274,19 @@ def test_a_workspace_without_a_lock_and_a_package_without_a_workspace(read):
         read({"pyproject.toml": STATIC.format("a")}, members=("x",))
 
 
-def test_a_member_of_a_workspace_is_not_taken_for_a_project(read, write, tmp_path):
-    (tmp_path.parent / "pyproject.toml").write_text(
-        f"[tool.uv.workspace]\nmembers = ['{tmp_path.name}']\n"
-    )
+def test_a_member_of_a_workspace_is_not_taken_for_a_project(read, tmp_path):
+    workspace = tmp_path.parent / "pyproject.toml"
+    workspace.write_text(f"[tool.uv.workspace]\nmembers = ['{tmp_path.name}']\n")
     try:
         with pytest.raises(ConfigError, match=r"is a member of the uv workspace in .*--package a"):
             read({"pyproject.toml": STATIC.format("a")})
-        (tmp_path.parent / "pyproject.toml").write_text("broken")
+        for other in ("members = ['*/*']", f"members = ['**']\nexclude = ['{tmp_path.name}']"):
+            workspace.write_text(f"[tool.uv.workspace]\n{other}\n")
+            assert read({}).before == ()
+        workspace.write_text("broken")
         assert read({}).notes == ("pyproject.toml: dependencies", "no dependencies are declared")
     finally:
-        (tmp_path.parent / "pyproject.toml").unlink()
+        workspace.unlink()
 
 
 @pytest.mark.parametrize("name", ["uv.lock", "poetry.lock", "pdm.lock"])
