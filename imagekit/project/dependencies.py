@@ -125,10 +125,13 @@ class _Reader:
         instead = self.lock or ("Pipfile" if self.install.uses_pipfile else self.folder)
         self.notes += left_aside.notes(directory, instead.rstrip("/") or self.package.file)
         other_files.binder_notes(directory, self.folder)
-        names = self.package.names | self.install.reader.names | self._pipfile_names()
         is_empty = not self.install.before and not self.install.after and not apt
         if is_empty and not any("left aside" in note for note in self.notes):
             self.notes.append("no dependencies are declared")
+        return self._dependencies(apt, found)
+
+    def _dependencies(self, apt: list[str], found: indexes.Indexes) -> Dependencies:
+        names = self.package.names | self.install.reader.names | self._pipfile_names()
         return Dependencies(
             files=tuple(dict.fromkeys(self.install.reader.files)),
             folders=tuple(sorted(self.install.reader.folders)),

@@ -168,9 +168,11 @@ def pdm(
         if path := text(package.get("path")):
             reader.copy(lock, 1, path, path)
     _copy_settings(directory, reader, lock, "pdm.toml")
-    chosen = selection.options("-G", "-G")
-    words = ["export", "-f", "requirements", "--prod", *chosen]
-    first = "lock --check" if lock else " ".join(["lock", *commands.quoted(chosen)])
+    # Without a group, none for development; with one, only that.
+    which = "-d" if selection.groups else "--prod"
+    words = ["export", "-f", "requirements", which, *selection.options("-G", "-G")]
+    extras = [word for name in selection.extras for word in ("-G", name)]
+    first = "lock --check" if lock else " ".join(["lock", *commands.quoted(extras)])
     run = commands.exported(commands.PDM, words, (first,))
     return [Step(commands=(*run, "rm -f .pdm-python", *([] if lock else ["rm pdm.lock"])))]
 

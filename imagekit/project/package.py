@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 
 from imagekit.errors import one_line
 from imagekit.project import python
-from imagekit.project.directory import Directory, strings, table, tables, text
+from imagekit.project.directory import Directory, strings, table, text
 from imagekit.project.requirement_files import names_of, requirement_error
 from imagekit.project.settings import place_of
 
@@ -95,20 +95,10 @@ def _pyproject(directory: Directory, pythons: python.Pythons) -> Package | None:
     if about is None:
         return Package(file="pyproject.toml")
     pythons.add("pyproject.toml", about.requires_python, "requires-python", "project")
-    pythons.add(
-        "pyproject.toml",
-        _poetry_python(poetry),
-        "python",
-        "tool.poetry.dependencies",
-        syntax="poetry",
-    )
-    groups = frozenset(table(toml, "dependency-groups"))
+    within = "tool.poetry.dependencies"
+    pythons.add("pyproject.toml", _poetry_python(poetry), "python", within, syntax="poetry")
+    groups = _groups(toml)
     manager = _manager(toml, is_poetry)
-    if manager == "poetry":
-        groups |= frozenset(table(poetry, "group"))
-        groups |= {"dev"} if "dev-dependencies" in poetry else frozenset()
-    elif manager == "pdm":
-        groups |= frozenset(table(toml, "tool", "pdm", "dev-dependencies"))
     is_package = _is_package(toml, has_setup)
     dynamic = bool(DYNAMIC & set(about.dynamic)) or (is_package and "project" not in toml)
     if "project" not in toml and manager == "uv" and not is_package and not groups:
@@ -179,6 +169,14 @@ def _is_package(toml: dict[str, Any], has_setup: bool) -> bool:
 def _poetry_python(poetry: dict[str, Any]) -> str:
     asked = table(poetry, "dependencies").get("python")
     return text(asked.get("version")) if isinstance(asked, dict) else text(asked)
+
+
+def _groups(toml: dict[str, Any]) -> frozenset[str]:
+    """Return the names of the dependency groups, also of those in Poetry's and PDM's tables."""
+    poetry = table(toml, "tool", "poetry")
+    groups = {*table(toml, "dependency-groups"), *table(poetry, "group")} - {"main"}
+    groups |= {"dev"} if "dev-dependencies" in poetry else set()
+    return frozenset(groups | set(table(toml, "tool", "pdm", "dev-dependencies")))
 
 
 def _default_groups(toml: dict[str, Any], groups: frozenset[str]) -> tuple[str, ...]:
@@ -322,9 +320,3 @@ def _named_in(source: str) -> set[str]:
 def canonical(name: str) -> str:
     """Return a name as packages' names are compared."""
     return str(canonicalize_name(name))
-
-
-def sources(directory: Directory) -> list[dict[str, Any]]:
-    """Return the package sources of Poetry and PDM in pyproject.toml, with `name` and `url`."""
-    toml = directory.toml_of("pyproject.toml") if directory.has_file("pyproject.toml") else {}
-    return [*tables(toml, "tool", "poetry", "source"), *tables(toml, "tool", "pdm", "source")]

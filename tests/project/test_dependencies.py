@@ -372,6 +372,11 @@ def test_pdm_installs_its_projects(read):
     found = read({"pyproject.toml": PDM, "pdm.lock": lock, "pdm.toml": "", "libs/x": ""})
     assert run_of(found.before, "pdm")[0] == "lock --check"
     assert (found.files, found.folders) == (("pyproject.toml", "pdm.lock", "pdm.toml"), ("libs",))
+    grouped = PDM + "[tool.pdm.dev-dependencies]\ntest = ['a']\nlint = ['b']\n"
+    found = read({"pyproject.toml": grouped}, groups=("test",), ignored=("pdm.lock",))
+    export = 'export -f requirements -d -G test -o "$TMPDIR/requirements.txt"'
+    assert run_of(found.before, "pdm") == ["lock", export]
+    assert "pyproject.toml: left aside: the group lint; --group installs one" in found.notes
 
 
 PIPFILE = """
