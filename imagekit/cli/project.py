@@ -52,6 +52,15 @@ base_options = (
     ),
     click.option("--apt", multiple=True, metavar="PACKAGE", help="A Debian package; repeatable."),
     click.option("--extra", multiple=True, metavar="NAME", help="An extra to install; repeatable."),
+    click.option(
+        "--group", multiple=True, metavar="NAME", help="A dependency group to install; repeatable."
+    ),
+    click.option(
+        "--package",
+        multiple=True,
+        metavar="NAME",
+        help="A package of a uv workspace to install; repeatable.",
+    ),
     click.option("--ignore", multiple=True, metavar="FILE", help="A file to ignore; repeatable."),
 )
 command_options = (
@@ -82,7 +91,7 @@ user_options = (
         default=UV_IMAGE,
         show_default=True,
         metavar="NAME",
-        help="Image to copy uv from, for lock files.",
+        help="Image to mount uv from while packages are installed.",
     ),
 )
 

@@ -8,12 +8,12 @@ import re
 from collections.abc import Sequence
 
 import msgspec
-from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from imagekit.config.schema import Config
 from imagekit.errors import UsageError
 from imagekit.planning.plan import Image, Plan
+from imagekit.project.python import PythonRequest
 
 
 class Base(msgspec.Struct, frozen=True):
@@ -25,6 +25,8 @@ class Base(msgspec.Struct, frozen=True):
     """Whether the image is for a GPU."""
     why: str
     """Why the image was chosen, for the user."""
+    cuda: str = ""
+    """The version of CUDA; empty if it is not known, or without a GPU."""
 
 
 REFERENCE = re.compile(
@@ -38,8 +40,8 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
 
     python: str | None = None
     """A Python version, whole or a prefix: 3.11 matches 3.11.4."""
-    specifier: str = ""
-    """A version specifier for Python, such as `>=3.11`; empty for any."""
+    requests: tuple[PythonRequest, ...] = ()
+    """What the project's files ask for."""
     gpu: bool = False
     """Whether CUDA is required; without it, only images without CUDA match."""
 
@@ -73,12 +75,12 @@ def choose(wanted: str | None, needs: Needs, config: Config | None, plan: Plan |
     aliased = next((image for image in _candidates(plan) if _has_alias(image, alias)), None)
     if aliased is not None and aliased in fitting:
         why = f"{aliased.tag}: the alias {alias!r} of the matrix, with {_describe(needs)}"
-        return Base(plan.reference(aliased.tag), needs.gpu, why)
+        return Base(plan.reference(aliased.tag), needs.gpu, why, _cuda(aliased, config))
     best = _newest(fitting, config)
     of = f"the newest of {len(fitting)} with" if len(fitting) > 1 else "the only one with"
     not_that = f"; the alias {alias!r}, {aliased.tag}, does not fit" if aliased else ""
     why = f"{best.tag}: {of} {_describe(needs)}{not_that}"
-    return Base(plan.reference(best.tag), needs.gpu, why)
+    return Base(plan.reference(best.tag), needs.gpu, why, _cuda(best, config))
 
 
 def _has_alias(image: Image, alias: str) -> bool:
@@ -110,11 +112,16 @@ def _requested(wanted: str, needs: Needs, config: Config | None, plan: Plan | No
         best = _newest(fitting, config)
         many = f", the newest of {len(fitting)} that match" if len(fitting) > 1 else ""
         gpu = _is_gpu(best)
-        return Base(plan.reference(best.tag), gpu, f"{best.tag}: requested{many}")
+        why = f"{best.tag}: requested{many}"
+        return Base(plan.reference(best.tag), gpu, why, _cuda(best, config))
     own = plan is not None and wanted.startswith(f"{plan.repository}:")
     if not own and re.search(r"[:/@]", wanted) and not re.search(r"[*?\[\s]", wanted):
         if not REFERENCE.fullmatch(wanted):
             message = f"{wanted!r} is not a valid image reference; use HOST/PATH:TAG in lower case"
+            raise UsageError(message)
+        official = re.match(r"(?:.*/)?python:(\d+\.\d+)", wanted)
+        if official and not _admits(needs, official[1]):
+            message = f"{wanted!r} has Python {official[1]}; the project needs {_describe(needs)}"
             raise UsageError(message)
         return Base(wanted, needs.gpu, f"{wanted}: requested")
     names = [name for image in images for name in (image.tag, *image.aliases)]
@@ -138,21 +145,26 @@ def _fits(image: Image, needs: Needs, config: Config) -> bool:
         return False
     if needs.python and not f"{version}.".startswith(f"{needs.python}."):
         return False
-    return _admits(needs.specifier, version)
+    return _admits(needs, version)
 
 
-def _admits(specifier: str, version: str) -> bool:
-    """Return whether the specifier admits any release of a version (3.11 means all of 3.11.x)."""
-    allowed = SpecifierSet(specifier)
-    if version.count(".") >= 2:
-        return allowed.contains(version)
-    return any(allowed.contains(f"{version}.{micro}") for micro in range(100))
+def _admits(needs: Needs, version: str) -> bool:
+    """Return whether any release of a version is allowed (3.11 means all of 3.11.x)."""
+    releases = [version] if version.count(".") >= 2 else [f"{version}.{n}" for n in range(100)]
+    return any(all(asked.allows(release) for asked in needs.requests) for release in releases)
 
 
 def version_of(image: Image, config: Config) -> str | None:
     """Return an image's Python version, from the build args of its axis value."""
     args = config.axis(PYTHON).get(image.values.get(PYTHON, ""), {})
     return next((text for text in args.values() if re.fullmatch(r"\d+(\.\d+)+", text)), None)
+
+
+def _cuda(image: Image, config: Config) -> str:
+    """Return an image's CUDA version, from the build args of its axis value; empty without."""
+    values = (config.axis(axis).get(image.values.get(axis, ""), {}) for axis in ("cuda", "gpu"))
+    texts = (text for args in values for text in args.values())
+    return next((text for text in texts if re.fullmatch(r"\d+(\.\d+)+", text)), "")
 
 
 def _newest(images: Sequence[Image], config: Config) -> Image:
@@ -181,14 +193,16 @@ def _version(text: str) -> Version:
 
 def _describe(needs: Needs) -> str:
     parts = [f"Python {needs.python}"] if needs.python else []
-    parts += [f"Python {needs.specifier}"] if needs.specifier else []
+    asked = dict.fromkeys(f"{request.text} ({request.file})" for request in needs.requests)
+    parts += [f"Python {text}" for text in asked]
     return " and ".join([*(parts or ["Python"]), "CUDA" if needs.gpu else "no GPU"])
 
 
 def _no_match_message(needs: Needs, config: Config, plan: Plan) -> str:
     images = _candidates(plan)
     same_mode = [i for i in images if _is_gpu(i) == needs.gpu]
-    wanted = _version(needs.python or (re.findall(r"\d+(?:\.\d+)+", needs.specifier) or [""])[0])
+    asked = " ".join(request.text for request in needs.requests)
+    wanted = _version(needs.python or (re.findall(r"\d+(?:\.\d+)+", asked) or [""])[0])
 
     def distance(image: Image) -> tuple[int, int]:
         version = _version(version_of(image, config) or "")

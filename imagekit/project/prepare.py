@@ -16,7 +16,15 @@ from imagekit.config.schema import Config
 from imagekit.docker.context import is_inside_context
 from imagekit.errors import UsageError
 from imagekit.planning.plan import Plan
-from imagekit.project import base_image, dependencies, dockerfile, dockerignore, settings
+from imagekit.project import (
+    base_image,
+    dependencies,
+    dockerfile,
+    dockerignore,
+    frameworks,
+    other_files,
+    settings,
+)
 from imagekit.project.settings import Settings
 from imagekit.support.files import replace_file
 from imagekit.support.workspace import DEFAULT_CONFIG
@@ -35,12 +43,11 @@ def prepare(directory: pathlib.Path, options: Mapping[str, Any]) -> tuple[str, l
     requested = options["wanted"] or project.base_image.get("gpu" if gpu_setting else "cpu")
     gpu = _first(_first(gpu_setting, base_image.gpu_of(requested, plan)), False)
     mode: settings.Mode = "gpu" if gpu else "cpu"
-    extras = [*options["extra"], *project.extras]
-    declared = dependencies.read(directory, extras, mode, options["ignore"])
+    start, argument = _start(directory, options, project)
+    declared = dependencies.read(directory, _wanted(options, project, mode, start, argument))
     # --python takes precedence over the base image in the settings.
     base = None if options["python"] and not options["wanted"] else requested
     chosen = base_image.choose(base, _needs(options, project, declared, gpu), config, plan)
-    start, argument = _start(directory, options, project)
     dockerfile_options = dockerfile.Options(
         base=chosen.reference,
         apt=(*project.apt_packages.get(mode, ()), *options["apt"]),
@@ -53,11 +60,32 @@ def prepare(directory: pathlib.Path, options: Mapping[str, Any]) -> tuple[str, l
     )
     _check_apt(dockerfile_options.apt)
     notes = [f"base image: {chosen.why}", *([f"settings: {origin}"] if origin else [])]
-    notes += declared.notes or ["no dependencies are declared"]
+    notes += declared.notes
     notes += [f"extras: {', '.join(declared.extras)}"] if declared.extras else []
+    notes += [f"groups: {', '.join(declared.groups)}"] if declared.groups else []
+    cuda = chosen.cuda if chosen.gpu else None
+    notes += frameworks.notes(declared.names, cuda=cuda, has_index=declared.has_index)
+    declared = _without_ignored(directory, declared)
     copied = [*declared.files, *declared.folders, *([argument] if start == "script" else [])]
     text = dockerfile.render(declared, dockerfile_options)
     return text, [*notes, *_check_context(directory, copied)]
+
+
+def _wanted(
+    options: Mapping[str, Any],
+    project: Settings,
+    mode: settings.Mode,
+    start: dockerfile.Start,
+    argument: str,
+) -> dependencies.Wanted:
+    return dependencies.Wanted(
+        extras=(*options["extra"], *project.extras),
+        groups=(*options["group"], *project.groups),
+        members=tuple(options["package"]),
+        mode=mode,
+        script=argument if start == "script" else "",
+        ignored=tuple(options["ignore"]),
+    )
 
 
 def _matrix(
@@ -71,7 +99,7 @@ def _matrix(
 
 
 def _needs(
-    options: Mapping[str, Any], project: Settings, declared: dependencies.Declared, gpu: bool
+    options: Mapping[str, Any], project: Settings, declared: dependencies.Dependencies, gpu: bool
 ) -> base_image.Needs:
     python = options["python"] or project.python
     if python and not re.fullmatch(r"\d+(\.\d+){0,2}", python):
@@ -79,12 +107,14 @@ def _needs(
             f"{python!r} is not a valid Python version; use 3.13, or requires-python for a range"
         )
         raise UsageError(message)
-    return base_image.Needs(python=python, specifier=declared.python, gpu=gpu)
+    # A version that is asked for takes the place of one that a file chooses.
+    requests = tuple(r for r in declared.pythons if not (python and r.pinned))
+    return base_image.Needs(python=python, requests=requests, gpu=gpu)
 
 
 def _check_apt(names: Iterable[str]) -> None:
     for name in names:
-        if not dependencies.DEBIAN.fullmatch(name):
+        if not other_files.DEBIAN.fullmatch(name):
             raise UsageError(f"{name!r} is not a valid Debian package name; pass one at a time")
 
 
@@ -136,10 +166,25 @@ def _check_start(name: dockerfile.Start, value: str, directory: pathlib.Path) ->
             raise UsageError("--cmd is empty; omit it to run a shell")
 
 
+def _without_ignored(
+    directory: pathlib.Path, declared: dependencies.Dependencies
+) -> dependencies.Dependencies:
+    """Leave out the files that a build may read if they do not enter the context."""
+    guessed = set(dockerignore.excluded(_rules(directory) or "", declared.guessed))
+    files = tuple(name for name in declared.files if name not in guessed)
+    return msgspec.structs.replace(declared, files=files)
+
+
+def _rules(directory: pathlib.Path) -> str | None:
+    """Return the text of a directory's .dockerignore; None if there is none."""
+    path = directory / dockerignore.NAME
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
+
+
 def _check_context(directory: pathlib.Path, copied: Iterable[str]) -> list[str]:
     """Check the build context and return notes on it; write .dockerignore if missing."""
     path = directory / dockerignore.NAME
-    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
+    text = _rules(directory)
     rules = dockerignore.DEFAULT if text is None else text
     if absent := dockerignore.excluded(rules, copied):
         listed = ", ".join(absent)

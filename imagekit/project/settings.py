@@ -45,6 +45,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Additional Debian packages to install; by mode."""
     extras: tuple[str, ...] = ()
     """Extras of the package to install."""
+    groups: tuple[str, ...] = ()
+    """Dependency groups to install."""
     module: str | None = None
     """The Python module to run. Set at most one of module, script and cmd."""
     script: str | None = None

@@ -49,7 +49,7 @@ def test_what_is_secret_is_mounted_and_never_copied(case):
     text = (case / "Dockerfile").read_text(encoding="utf-8")
     for line in text.splitlines():
         assert not line.startswith(("ARG", "ADD"))
-        assert "netrc" not in line or "type=secret" in line or line.startswith("#")
+        assert "netrc" not in line or "type=secret" in line or line.startswith(("#", "    && exp"))
 
 
 @pytest.fixture
@@ -98,6 +98,16 @@ def test_what_the_image_needs_may_not_be_ignored(call, tmp_path):
         2,
         "code/.dockerignore excludes run.py, which the image needs; fix the rules\n",
     )
+
+
+def test_what_a_build_may_read_need_not_enter_the_image(call, tmp_path):
+    (tmp_path / "code/setup.py").write_text("setup(name='x', long='README.md', other='a.txt')\n")
+    for name in ("README.md", "a.txt"):
+        (tmp_path / "code" / name).write_text("")
+    (tmp_path / "code/.dockerignore").write_text("*.md\n")
+    code, out, _ = call()
+    assert code == 0
+    assert 'COPY ["a.txt", "setup.py", "./"]' in out
 
 
 def test_what_is_named_decides_the_mode(call, tmp_path):

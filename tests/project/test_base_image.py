@@ -1,10 +1,17 @@
 import pytest
 
 import imagekit
-from imagekit.errors import UsageError
+from imagekit.errors import Place, UsageError
 from imagekit.project import base_image
 from imagekit.project.base_image import Needs
+from imagekit.project.python import PythonRequest
 from tools.project_goldens import FOLDER
+
+
+def asks(text):
+    """What a project needs whose pyproject.toml asks for these versions of Python."""
+    place = Place("pyproject.toml", 1, 1)
+    return (PythonRequest(file="pyproject.toml", text=text, place=place),)
 
 
 @pytest.fixture(scope="module")
@@ -19,9 +26,9 @@ def matrix():
         # `gpu` is the alias of no image.
         (Needs(gpu=True), "gpu-ubuntu2404-py313-cuda130", "the newest of 12 with Python and CUDA"),
         (
-            Needs(specifier="==3.11.4", gpu=True),
+            Needs(requests=asks("==3.11.4"), gpu=True),
             "gpu-ubuntu2404-py311-cuda130",
-            "the newest of 4 with Python ==3.11.4 and CUDA",
+            "the newest of 4 with Python ==3.11.4 (pyproject.toml) and CUDA",
         ),
         # `cpu` has another Python.
         (
@@ -31,9 +38,9 @@ def matrix():
             "the alias 'cpu', cpu-ubuntu2404-py311, does not fit",
         ),
         (
-            Needs(specifier=">3.12"),
+            Needs(requests=asks(">3.12")),
             "cpu-ubuntu2404-py313",
-            "the newest of 2 with Python >3.12 and no GPU; "
+            "the newest of 2 with Python >3.12 (pyproject.toml) and no GPU; "
             "the alias 'cpu', cpu-ubuntu2404-py311, does not fit",
         ),
     ],
@@ -45,7 +52,7 @@ def test_the_newest_that_does_what_is_needed(needs, tag, why, matrix):
     assert found.gpu == needs.gpu
 
 
-@pytest.mark.parametrize("needs", [Needs(), Needs(python="3"), Needs(specifier="<3.12")])
+@pytest.mark.parametrize("needs", [Needs(), Needs(python="3"), Needs(requests=asks("<3.12"))])
 def test_the_maintainers_alias_comes_before_the_newest(needs, matrix):
     found = base_image.choose(None, needs, *matrix)
     assert found.reference == "example.com/team/ml:cpu-ubuntu2404-py311"
@@ -74,7 +81,7 @@ def test_3_10_is_not_3_1(matrix):
 
 
 def test_of_several_that_a_glob_matches_the_newest_that_fits(matrix):
-    found = base_image.choose("cpu-*", Needs(specifier="<3.12"), *matrix)
+    found = base_image.choose("cpu-*", Needs(requests=asks("<3.12")), *matrix)
     assert found.reference.endswith(":cpu-ubuntu2404-py311")
     assert "the newest of 4 that match" in found.why
 
@@ -123,6 +130,17 @@ def test_a_whole_name_of_the_matrix(matrix):
     assert found.why == "cpu-ubuntu2404-py39: requested"
     with pytest.raises(UsageError, match="closest: cpu-ubuntu2404-py39"):
         base_image.choose("example.com/team/ml:cpu-ubuntu2404-py399", Needs(), *matrix)
+
+
+def test_an_official_image_of_python_says_its_version(matrix):
+    assert base_image.choose("python:3.11-slim", Needs(requests=asks("<3.12")), *matrix)
+    with pytest.raises(UsageError, match=r"'h/python:3.13' has Python 3.13; the project needs"):
+        base_image.choose("h/python:3.13", Needs(requests=asks("<3.12")), *matrix)
+
+
+def test_the_version_of_cuda(matrix):
+    assert base_image.choose(None, Needs(gpu=True), *matrix).cuda == "13.0.3"
+    assert base_image.choose("cpu", Needs(), *matrix).cuda == ""
 
 
 @pytest.mark.parametrize("wanted", ["Foo/Bar:x", "a@sha256:abc", "a:b:c"])

@@ -33,7 +33,7 @@ def test_every_target_of_make_exists():
         ("imagekit/notebook/frames.py", ["def runs"]),
         ("imagekit/notebook/history.py", ["def table_of"]),
         ("imagekit/notebook/charts.py", ["def picture"]),
-        ("imagekit/project/dependencies.py", ["requirements.txt", "environment.yml"]),
+        ("imagekit/project/dependencies.py", ["requirements.txt", "apt.txt"]),
     ],
 )
 def test_a_newcomer_finds_there_what_is_to_be_changed(path, words):

@@ -1,15 +1,22 @@
 """Projects on images of the matrix, built and run with the real Docker engine."""
 
+import base64
 import contextlib
+import functools
+import http.server
 import json
 import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
+import uuid
+import zipfile
 
 import pytest
 
@@ -24,6 +31,8 @@ recipes: {cpu: {build_args: {UV_IMAGE: "imagekit.test/uv:1"}}}
 """
 IMAGEKIT = (sys.executable, "-m", "imagekit")
 BUILD = ("--network", "host", "--secret", f"id=ca_bundle,src={CA_BUNDLE}")
+UV_PROGRAM = str(pathlib.Path(sys.executable).with_name("uv"))
+UV = ("--uv-image", "imagekit.test/uv:1")
 BLANK = "from importlib import metadata; print(*sorted(d.name for d in metadata.distributions()))"
 
 
@@ -62,7 +71,7 @@ def build(docker, matrix, tmp_path):
     def call(folder, *options):
         name = f"imagekit.test/project:{abs(hash(tmp_path)) % 10**8}"
         command = [*IMAGEKIT, "project", "build", str(folder), "-c", str(matrix), "-t", name]
-        command += ["--docker", docker, "--uid", "1234", "--gid", "1234", *BUILD, *options]
+        command += ["--docker", docker, "--uid", "1234", "--gid", "1234", *UV, *BUILD, *options]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         call.said = done.stderr
@@ -142,36 +151,6 @@ def test_a_directory_that_its_requirements_name_is_installed_once(project, build
     assert inside(image, "python", "-c", where, workdir="/") == "/app/thing/__init__.py"
 
 
-def test_a_dependency_from_a_git_repository(project, build, inside, tmp_path):
-    source = tmp_path / "source"
-    shutil.copytree(pathlib.Path(__file__).parents[1] / "projects/package/project", source)
-    text = (source / "pyproject.toml").read_text().replace('dependencies = ["numpy', 'x = ["numpy')
-    (source / "pyproject.toml").write_text(text.replace('x = ["numpy', "dependencies = []\n#"))
-    git = ("git", "-C", str(source), "-c", "user.name=n", "-c", "user.email=e@example.com")
-    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"]):
-        run(*git, *words)
-    run(*git, "clone", "-q", "--bare", str(source), str(tmp_path / "thing.git"))
-    with port_of() as port:
-        pass
-    daemon = ["git", "daemon", f"--port={port}", "--listen=127.0.0.1", "--export-all"]
-    with subprocess.Popen([*daemon, f"--base-path={tmp_path}", "--reuseaddr"]) as server:
-        try:
-            wait_until(lambda: answers(port))
-            address = f"git+git://127.0.0.1:{port}/thing.git"
-            image = build(project(**{"requirements.txt": f"thing-one @ {address}\n"}))
-        finally:
-            # The daemon's own child serves.
-            subprocess.run(["pkill", "-P", str(server.pid)], check=False)
-            server.terminate()
-    assert inside(image, "python", "-c", "import thing; print(thing.__name__)") == "thing"
-
-
-def answers(port):
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-        return True
-    return False
-
-
 @contextlib.contextmanager
 def port_of():
     with socket.socket() as probe:
@@ -225,34 +204,182 @@ def status(address):
         return None
 
 
-def test_what_a_lock_file_says(project, build, inside):
-    text = PYPROJECT.replace('dependencies = ["six"]', 'dependencies = ["six", "helper"]')
-    own = PYPROJECT.replace('name = "thing"', 'name = "helper"').replace('["six"]', "[]")
+MEMBER = """
+[project]
+name = "acme-{name}"
+version = "1"
+requires-python = ">=3.11"
+dependencies = [{needs}]
+[build-system]
+requires = ["setuptools"]
+build-backend = "setuptools.build_meta"
+"""
+
+
+def test_a_workspace_of_uv(project, build, inside):
     folder = project(
         **{
-            "pyproject.toml": f'{text}[tool.uv.sources]\nhelper = {{path = "libs/helper"}}\n',
-            "src/thing/__init__.py": "",
-            "libs/helper/pyproject.toml": own,
-            "libs/helper/helper/__init__.py": "",
+            "pyproject.toml": """
+[tool.uv.workspace]
+members = ["members/*"]
+[tool.uv.sources]
+acme-core = { workspace = true }
+""",
+            "members/app/pyproject.toml": MEMBER.format(name="app", needs='"acme-core", "six"'),
+            "members/app/acme_app/__init__.py": "",
+            "members/core/pyproject.toml": MEMBER.format(name="core", needs=""),
+            "members/core/acme_core/__init__.py": "WORD = 'one'\n",
+            "members/other/pyproject.toml": MEMBER.format(name="other", needs='"toml"'),
+            "members/other/acme_other/__init__.py": "",
         }
     )
-    uv = str(pathlib.Path(sys.executable).with_name("uv"))
-    run(uv, "lock", "-q", "--project", str(folder))
-    image = build(folder, "--uv-image", "imagekit.test/uv:1")
-    assert inside(image, "python", "-c", BLANK) == "helper idna pip six thing"
-    lock = ("--format", "pylock.toml", "-o", str(folder / "pylock.toml"))
-    without = ("--no-emit-project", "--no-emit-package", "helper")
-    run(uv, "export", "-q", "--project", str(folder), *lock, *without)
-    (folder / "uv.lock").unlink()
-    image = build(folder, "--uv-image", "imagekit.test/uv:1")
-    assert inside(image, "python", "-c", BLANK) == "pip six thing"
+    run(UV_PROGRAM, "lock", "-q", "--project", str(folder))
+    image = build(folder, "--package", "acme-app")
+    assert inside(image, "python", "-c", BLANK) == "acme-app acme-core pip six"
+    # A member's code is built anew, although nothing that declares it has changed.
+    # The engine may know the layers of an earlier run of the test.
+    unique = uuid.uuid4().hex
+    (folder / "members/core/acme_core/__init__.py").write_text(f"WORD = '{unique}'\n")
+    image = build(folder, "--package", "acme-app")
+    assert executed(build.said) == 1
+    shown = inside(image, "python", "-c", "import acme_core; print(acme_core.WORD)", workdir="/")
+    assert shown == unique
 
 
-def test_a_secret_is_used_and_in_no_layer(project, build, docker, tmp_path):
-    secret = tmp_path / "netrc"
-    secret.write_text("machine example.com login me password verysecret\n")
-    folder = project(**{"requirements.txt": "six\n", ".env": "TOKEN=verysecret\n"})
-    image = build(folder, "--secret", f"id=netrc,src={secret}")
+def executed(said):
+    """The number of installation steps that a build ran, and did not take from its cache."""
+    steps = set(re.findall(r"(?m)^(#\d+) \[.*\] RUN --mount=type=bind,from=uv", said))
+    assert steps
+    return len(steps - set(re.findall(r"(?m)^(#\d+) CACHED$", said)))
+
+
+SCRIPT = """# /// script
+# dependencies = ["idna"]
+# ///
+import app, importlib.metadata, idna
+print(app.WORD, importlib.metadata.version("app"))
+"""
+HASHED = """six==1.17.0 \\
+    --hash=sha256:4721f391ed90541fddacab5acf947aa0d3dc7d27b2e1e8eda2be8970586c3274
+"""
+
+
+def test_all_that_uv_reads_of_one_project(project, build, inside):
+    """Hashes, a group, a script's own dependencies, and a version from git."""
+    folder = project(
+        **{
+            "pyproject.toml": f"# {uuid.uuid4()}"
+            """
+[project]
+name = "app"
+dynamic = ["version"]
+dependencies = ["six"]
+[dependency-groups]
+serve = ["toml"]
+[tool.uv]
+default-groups = ["serve"]
+[tool.setuptools]
+py-modules = ["app"]
+[tool.setuptools_scm]
+[build-system]
+requires = ["setuptools", "setuptools-scm"]
+build-backend = "setuptools.build_meta"
+""",
+            "requirements.txt": f"# {uuid.uuid4()}\n{HASHED}",
+            "app.py": "WORD = 'one'\n",
+            "job.py": SCRIPT,
+        }
+    )
+    git = ("git", "-C", str(folder), "-c", "user.name=n", "-c", "user.email=e@example.com")
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"], ["tag", "v1.2"]):
+        run(*git, *words)
+    image = build(folder, "--script", "job.py")
+    assert executed(build.said) == 4
+    assert inside(image) == "one 1.2"
+    assert inside(image, "-c", BLANK, entrypoint="python") == "app idna pip six toml"
+    assert ".git" not in inside(image, "-A", entrypoint="ls").split()
+    (folder / "app.py").write_text(f"WORD = 'two'  # {uuid.uuid4()}\n")
+    (folder / "job.py").write_text(SCRIPT + "print('more')\n")
+    image = build(folder, "--script", "job.py")
+    # Of the four steps, the one that installs the code itself.
+    assert executed(build.said) == 1
+    assert inside(image) == "two 1.2\nmore"
+
+
+@pytest.mark.parametrize(
+    ("name", "lock", "listed"),
+    [
+        ("poetry", True, "helper pip pt six"),
+        ("poetry", False, "helper pip pt six"),
+        ("pdm", True, "pip pp six"),
+        ("pipenv", True, "pip six"),
+    ],
+)
+def test_the_project_of_another_program(build, inside, tmp_path, name, lock, listed):
+    folder = tmp_path / name
+    shutil.copytree(pathlib.Path(__file__).parent / "projects" / name, folder)
+    if not lock:
+        (folder / f"{name}.lock").unlink()
+    image = build(folder)
+    assert inside(image, "python", "-c", BLANK) == listed
+    # Nothing of the programs is left.
+    made = ("sh", "-c", "find /root /tmp /app -type f | grep -v /app/libs | sort")
+    files = inside(image, *made, user="0").splitlines()
+    kept = [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
+    base = inside("imagekit.test/projects:cpu-bookworm-py311", *made, user="0").splitlines()
+    expected = [f"/app/{path}" for path in kept if not path.startswith(("libs", ".dockerignore"))]
+    assert sorted(set(files) - set(base)) == sorted(expected)
+
+
+@pytest.fixture
+def index(tmp_path):
+    """A package index on loopback that demands a login: its address."""
+    folder = tmp_path / "index/simple/acme-core"
+    folder.mkdir(parents=True)
+    with zipfile.ZipFile(folder / "acme_core-1-py3-none-any.whl", "w") as wheel:
+        about = "acme_core-1.dist-info"
+        wheel.writestr("acme_core.py", "")
+        wheel.writestr(f"{about}/METADATA", "Metadata-Version: 2.1\nName: acme-core\nVersion: 1\n")
+        wheel.writestr(
+            f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        wheel.writestr(f"{about}/RECORD", "")
+    expected = "Basic " + base64.b64encode(b"me:verysecret").decode()
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def do_GET(self):
+            if self.headers["Authorization"] == expected:
+                super().do_GET()
+            else:
+                self.send_response(401)
+                self.send_header("WWW-Authenticate", "Basic")
+                self.end_headers()
+
+    handler = functools.partial(Handler, directory=str(tmp_path / "index"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/simple"
+        server.shutdown()
+
+
+def test_a_private_index_gets_its_login_and_no_layer_does(project, build, docker, index, tmp_path):
+    text = f"""
+[project]
+name = "app"
+version = "1"
+dependencies = ["acme-core"]
+[[tool.uv.index]]
+name = "acme"
+url = "{index}"
+default = true
+"""
+    secrets = []
+    for what, value in (("USERNAME", "me"), ("PASSWORD", "verysecret")):
+        (tmp_path / what).write_text(value)
+        secrets += ["--secret", f"id=UV_INDEX_ACME_{what},src={tmp_path / what}"]
+    image = build(project(**{"pyproject.toml": text, ".env": "TOKEN=verysecret\n"}), *secrets)
+    listed = run(docker, "run", "--rm", image, "python", "-c", BLANK).strip()
+    assert listed == "acme-core pip"
     saved = tmp_path / "image.tar"
     run(docker, "image", "save", "--output", str(saved), image)
     run("tar", "-C", str(tmp_path), "-xf", str(saved))
@@ -260,15 +387,13 @@ def test_a_secret_is_used_and_in_no_layer(project, build, docker, tmp_path):
     assert len(layers) > 2
     for layer in layers:
         assert b"verysecret" not in layer.read_bytes()
-    history = run(docker, "history", "--no-trunc", image)
-    assert "verysecret" not in history
-    names = run(docker, "run", "--rm", image, "ls", "-A", "/app").split()
-    assert names == ["requirements.txt"]
+    assert "verysecret" not in run(docker, "history", "--no-trunc", image)
+    assert run(docker, "run", "--rm", image, "ls", "-A", "/app").split() == ["pyproject.toml"]
 
 
 def test_the_printed_dockerfile_goes_straight_into_docker(project, matrix, docker):
     folder = project(**{"x.py": "print('straight')\n"})
-    printed = f"{sys.executable} -m imagekit dockerfile . -c {matrix} --script x.py"
+    printed = f"{sys.executable} -m imagekit dockerfile . -c {matrix} --script x.py {' '.join(UV)}"
     piped = f"{printed} | DOCKER_BUILDKIT=1 {docker} build -q -t imagekit.test/straight -f - ."
     done = subprocess.run(
         ["bash", "-eo", "pipefail", "-c", piped], cwd=folder, capture_output=True, check=False

@@ -1,3 +1,3 @@
 from setuptools import setup
 
-setup(install_requires=open("r.txt").read().split())
+setup(install_requires=open("r.txt").read().split(), extras_require=dict(any=["six"]))
