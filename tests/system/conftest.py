@@ -322,7 +322,7 @@ def serving(folder, content):
         yield Registry(wait_until(listening)[1])
     finally:
         server.terminate()
-        server.wait(30)
+        server.wait(300)
 
 
 @pytest.fixture

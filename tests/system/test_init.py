@@ -121,7 +121,7 @@ class Shell:
     def close(self):
         with self.process:
             self.process.stdin.close()
-            self.process.wait(60)
+            self.process.wait(300)
 
 
 @pytest.fixture
