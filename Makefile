@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help generate test check lint lab docs fuzz chaos audit licenses bench bench-image notebooks goldens lock dist clean
+.PHONY: help generate test check lint lab docs fuzz chaos audit licenses bench bench-loads bench-image notebooks goldens lock dist clean
 
 help:  ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -49,6 +49,9 @@ chaos: .venv/test  ## Kill commands at random moments, many times, and run 50 at
 
 bench: .venv/run  ## Measure generating, comparing and splitting, and write the table
 	$(BIN)/python benchmarks/generate.py $(BENCH_OPTIONS)
+
+bench-loads: .venv/run  ## Measure inputs of two sizes, which must not take more than in proportion
+	$(BIN)/python benchmarks/loads.py
 
 bench-image: .venv/run  ## Compare the shipped image with the plainest one, BASE= UV= PY=
 	$(BIN)/python benchmarks/images.py --base $(BASE) --uv $(UV) --python $(PY) $(BENCH_OPTIONS)

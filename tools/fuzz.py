@@ -15,6 +15,7 @@ import random
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from types import FrameType
 
@@ -259,6 +260,8 @@ def _inputs(target: str, source: random.Random) -> Iterator[bytes]:
 
 def main() -> int:
     """Fuzz until the time is over or the number is reached, and print the figures."""
+    # A warning of Python's is one to users, too.
+    warnings.simplefilter("error")
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60, help="in all; 0 is no limit")
     parser.add_argument("--inputs", type=int, default=0, help="for all readers; 0 is no limit")
