@@ -1,9 +1,9 @@
-# Every target sets up what it needs in .venv, from the versions in constraints.txt.
+# Every target sets up what it needs in .venv, from the versions and hashes in requirements/.
 PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help generate test check lint lab docs fuzz chaos audit bench bench-image notebooks goldens lock dist clean
+.PHONY: help generate test check lint lab docs fuzz chaos audit licenses bench bench-loads bench-image notebooks goldens lock dist clean
 
 help:  ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -50,6 +50,9 @@ chaos: .venv/test  ## Kill commands at random moments, many times, and run 50 at
 bench: .venv/run  ## Measure generating, comparing and splitting, and write the table
 	$(BIN)/python benchmarks/generate.py $(BENCH_OPTIONS)
 
+bench-loads: .venv/run  ## Measure inputs of two sizes, which must not take more than in proportion
+	$(BIN)/python benchmarks/loads.py
+
 bench-image: .venv/run  ## Compare the shipped image with the plainest one, BASE= UV= PY=
 	$(BIN)/python benchmarks/images.py --base $(BASE) --uv $(UV) --python $(PY) $(BENCH_OPTIONS)
 
@@ -64,16 +67,25 @@ goldens: .venv/test  ## Rewrite the golden files from what the code gives now
 	$(BIN)/python -m tools.build_file_goldens
 	$(BIN)/python -m tools.console
 
-lock: .venv/test  ## Choose new versions for constraints.txt
-	$(BIN)/uv pip compile -q --universal --all-extras --python-version 3.11 --upgrade \
-	    --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
-	    pyproject.toml -o constraints.txt
+COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 \
+    --no-header --no-annotate --no-emit-index-url --no-emit-find-links
+
+lock: .venv/test  ## Choose new versions for constraints.txt, and write requirements/ with their hashes
+	$(COMPILE) --all-extras --upgrade pyproject.toml requirements/build.in -o constraints.txt
+	for extra in run test lab docs; do $(COMPILE) --generate-hashes --extra $$extra \
+	    -c constraints.txt pyproject.toml requirements/build.in -o requirements/$$extra.txt || exit 1; done
+
+audit: .venv/test  ## Look for known vulnerabilities: make audit [AUDIT_OPTIONS="--database FILE"]
+	$(BIN)/python -m tools.audit $(AUDIT_OPTIONS)
+
+licenses: .venv/test  ## List the licenses of what is installed
+	$(BIN)/python -m tools.licenses
 
 dist: .venv/test  ## Build the sdist and the wheel, and check them: make dist [TAG=v1.2.3]
 	@[ -z "$(TAG)" ] || [ "$(TAG)" = "v$$($(BIN)/python -c 'import imagekit; print(imagekit.__version__)')" ] \
 	    || { echo "tag $(TAG) is not the version in imagekit/__init__.py" >&2; exit 2; }
 	rm -rf dist
-	$(BIN)/uv build -q
+	$(BIN)/uv build -q --no-build-isolation
 	$(BIN)/twine check --strict dist/*
 
 clean:  ## Remove the environment and everything that tools leave
@@ -84,7 +96,9 @@ clean:  ## Remove the environment and everything that tools leave
 	    echo "imagekit needs Python 3.11 or later; name one: make PYTHON=python3.13 ..." >&2; exit 2; }
 	$(PYTHON) -m venv .venv
 
-# One extra a stamp; a newer pin or dependency installs again.
-.venv/run .venv/test .venv/lab .venv/docs: .venv/%: pyproject.toml constraints.txt | .venv/bin/python
-	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[$*]'
+# One extra a stamp; a newer pin or dependency installs again. What is downloaded has the hashes that
+# are listed; imagekit itself, which has none, is then installed without downloading anything.
+.venv/run .venv/test .venv/lab .venv/docs: .venv/%: pyproject.toml requirements/%.txt | .venv/bin/python
+	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements/$*.txt
+	$(BIN)/pip install -q --disable-pip-version-check --no-build-isolation --no-deps -e .
 	@touch $@

@@ -146,6 +146,11 @@ class LocalBuild:
                 await self._run_all(tasks)
         except TimeoutError:
             self._end_unfinished("timed out", "the build timed out")
+        except BaseException:
+            # Whatever it was, the report must not say that the build is still running.
+            self._end_unfinished("interrupted", "imagekit failed")
+            self._finish(interrupted=True)
+            raise
         finally:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)

@@ -48,11 +48,19 @@ def _mounted(one: Instruction) -> Iterator[str]:
         name, _, value = flag.partition("=")
         if name != "--mount":
             continue
-        pairs = (part.partition("=") for part in next(csv.reader([value]), []))
+        pairs = (part.partition("=") for part in _fields(value))
         options = {key.strip().lower(): text for key, _, text in pairs}
         if options.get("type", "bind") == "bind" and "from" not in options:
             source = options.get("source", options.get("src", "."))
             yield _source(source, source)
+
+
+def _fields(value: str) -> list[str]:
+    try:
+        return next(csv.reader([value]), [])
+    except csv.Error:
+        # Such as a line break of an old Mac; Docker says what is wrong with it.
+        return []
 
 
 def _source(path: str, word: str) -> str:

@@ -56,15 +56,17 @@ def instructions(dockerfile: str) -> Iterator[Instruction]:
     while (text := lines.next()) is not None:
         escape = lines.directives(text)
         start = lines.number
-        joined, goes_on = _continued(_without_comment(text.lstrip(SPACE)), escape)
-        if not joined and not goes_on:
+        first, goes_on = _continued(_without_comment(text.lstrip(SPACE)), escape)
+        if not first and not goes_on:
             continue
+        parts = [first]
         while goes_on and (text := lines.next()) is not None:
             if not text.strip(SPACE) or text.lstrip(SPACE).startswith("#"):
                 # Comments and empty lines within an instruction are left out.
                 continue
             more, goes_on = _continued(text, escape)
-            joined += more
+            parts.append(more)
+        joined = "".join(parts)
         heredocs = tuple(lines.heredocs(joined)) if "<<" in joined else ()
         if joined.strip():
             yield _instruction(joined, escape, heredocs, (start, lines.number))
@@ -254,6 +256,10 @@ def expanded(word: str, values: Mapping[str, str], escape: str = "\\") -> str | 
     return None if expansion.unknown else text
 
 
+MAX_DEPTH = 50
+"""The number of variables around a variable, as in `${A:-${B}}`."""
+MAX_STEPS = 1_000_000
+"""The number of steps that removing or replacing a part of a value may take."""
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9]|[@*#]")
 
 
@@ -265,6 +271,7 @@ class _Expansion:
         self.at = 0
         self.unknown = False
         self.in_pattern = False
+        self.depth = 0
 
     def text(self, end: str = "") -> str:
         """The text up to a character outside quotes, or to the end of the word."""
@@ -304,7 +311,10 @@ class _Expansion:
             # In a pattern, it is not one of the characters that stand for others.
             return f"\\{taken}" if self.in_pattern else taken
         if char == "$" and self.values is not None:
-            return self._variable()
+            self.depth += 1
+            text = self._variable() if self.depth <= MAX_DEPTH else self._end()
+            self.depth -= 1
+            return text
         self.at += 1
         return char
 
@@ -330,11 +340,15 @@ class _Expansion:
             self.at += 1
             replacement = self.text("}")
         if match is None or self.word[self.at : self.at + 1] != "}":
-            self.unknown = True
-            self.at = len(self.word)
-            return ""
+            return self._end()
         self.at += 1
         return self._modified(match[0], sign, operand, replacement)
+
+    def _end(self) -> str:
+        """Give up: what the word stands for cannot be known."""
+        self.unknown = True
+        self.at = len(self.word)
+        return ""
 
     def _value(self, name: str, *, needed: bool = True) -> str | None:
         value = (self.values or {}).get(name)
@@ -351,6 +365,9 @@ class _Expansion:
                 self.unknown = True
             return (value or "") if given else operand
         value = self._value(name) or ""
+        if sign and len(value) ** (1 + operand.count("*")) > MAX_STEPS:
+            # Every way to divide the value among the wildcards may have to be tried.
+            self.unknown, sign = True, ""
         if sign in ("#", "##"):
             match = re.compile(_pattern(operand, greedy=sign == "##"), re.DOTALL).match(value)
             return value[match.end() :] if match else value

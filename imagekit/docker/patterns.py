@@ -201,5 +201,15 @@ def _piece(piece: str, wildcards: dict[str, str]) -> str:
     if len(piece) == 1 or piece[0] == "\\":
         return re.escape(piece[-1])
     inside = re.findall(r"\\.|.", piece[1:-1].removeprefix("^"), re.DOTALL)
-    escaped = "".join("-" if part == "-" else re.escape(part[-1]) for part in inside)
+    escaped = "".join(_members(inside))
     return f"[{'^' if piece[1] == '^' else ''}{escaped}]"
+
+
+def _members(parts: list[str]) -> Iterator[str]:
+    """The characters and ranges of a class, such as a-c, with everything else escaped."""
+    at = 0
+    while at < len(parts):
+        begin = re.escape(parts[at][-1])
+        is_range = parts[at + 1 : at + 2] == ["-"] and at + 2 < len(parts)
+        yield f"{begin}-{re.escape(parts[at + 2][-1])}" if is_range else begin
+        at += 3 if is_range else 1

@@ -122,7 +122,7 @@ def _finish(
     exited = _system_exit(executed)
     if outcome in ("succeeded", "failed") and exited is not None:
         outcome, cell = "exited", exited
-    data = nbformat.writes(_with_outcome(executed, running.run, outcome)).encode()
+    data = _portable(nbformat.writes(_with_outcome(executed, running.run, outcome))).encode()
     finished = msgspec.structs.replace(
         running,
         outcome=outcome,
@@ -249,7 +249,11 @@ class _AtomicHandler(LocalHandler):  # type: ignore[misc]
     """
 
     def write(self, buf: str, path: str) -> None:
-        replace_file(pathlib.Path(path.removeprefix(SCHEME)), buf.encode())
+        replace_file(pathlib.Path(path.removeprefix(SCHEME)), _portable(buf).encode())
+
+
+def _portable(text: str) -> str:
+    return record.portable(text.replace(SCHEME, ""), workspace.root())
 
 
 class Terminated(KeyboardInterrupt):

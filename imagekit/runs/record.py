@@ -11,6 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from imagekit.runs.store import Store
+from imagekit.support import workspace
 
 FORMAT = 1
 """The version of the record format."""
@@ -106,4 +107,25 @@ def new_run(notebook: pathlib.Path, started: datetime.datetime) -> str:
 def write(store: Store, record: Record) -> None:
     """Write the record to the store in one step."""
     text = msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
-    store.write(f"{record.run}.json", text)
+    store.write(f"{record.run}.json", portable(text.decode(), workspace.root()).encode())
+
+
+def portable(text: str, root: pathlib.Path) -> str:
+    """A JSON text with paths of the project relative to its root, and the home folder as `~`.
+
+    A record is shared, and says nothing of the machine and of who ran it.
+    """
+    for folder, short in ((root, "."), (_home(), "~")):
+        if folder is not None and len(folder.parts) > 1:
+            own = re.escape(msgspec.json.encode(str(folder)).decode()[1:-1])
+            within = "" if short == "." else f"{short}/"
+            text = re.sub(rf"(?<![\w.-]){own}/", within, text)
+            text = re.sub(rf"(?<![\w.-]){own}(?![\w.-])", short, text)
+    return text
+
+
+def _home() -> pathlib.Path | None:
+    try:
+        return pathlib.Path.home()
+    except RuntimeError:
+        return None

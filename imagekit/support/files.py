@@ -138,12 +138,13 @@ def staged(
         places: dict[pathlib.Path, tuple[pathlib.Path, pathlib.Path | None]] = {}
         for path, data in files.items():
             with _write_errors(path):
+                if follow and is_special(path):
+                    # What is no file, such as a pipe, can only be written to.
+                    places[path] = path, None
+                    continue
                 target = _target(path) if follow else path.absolute()
                 sweep(target.parent)
-                # What is no file, such as a pipe, can only be written to.
-                is_file = not (follow and is_special(target))
-                temporary = stack.enter_context(_temporary(target, data)) if is_file else None
-                places[path] = target, temporary
+                places[path] = target, stack.enter_context(_temporary(target, data))
 
         def put(path: pathlib.Path) -> None:
             target, temporary = places[path]

@@ -273,7 +273,7 @@ def parse(data: bytes, name: str, form: Form = CONFIG) -> Source:
     Raises ConfigError, with the position, if the text is not valid UTF-8, is not valid YAML or
     JSON, is empty, or is not a mapping.
     """
-    text = _decode_utf8(data, name)
+    text = decode_utf8(data, name)
     is_json = text.lstrip()[:1] in ("{", "[")
     value = _from_json(text, form) if is_json else None
     if value is None or not form.typed:
@@ -305,7 +305,8 @@ def parse(data: bytes, name: str, form: Form = CONFIG) -> Source:
     return kind(name, text, value)
 
 
-def _decode_utf8(data: bytes, name: str) -> str:
+def decode_utf8(data: bytes, name: str) -> str:
+    """Return a file's text. Raises ConfigError, with the position, if it is not UTF-8."""
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

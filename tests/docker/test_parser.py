@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from imagekit.docker.dockerfile import base_of
 from imagekit.docker.parser import expanded, instructions, shell_words, unquoted
 
 dockerfile = pytest.importorskip("dockerfile", reason="it has no wheel for this system")
@@ -176,3 +177,20 @@ def test_what_only_the_build_knows_is_not_known(word):
 def test_the_escape_character_is_that_of_the_file():
     assert expanded("`$X\\a", VALUES, "`") == "$X\\a"
     assert unquoted("\"a\"'b'\\$X$X") == "ab$X$X"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FROM " + "${A:-" * 5000 + "}" * 5000,
+        "ARG X=" + "a" * 3000 + "\nFROM ${X%%*a*a*a*a*b}",
+        "ARG X=" + "a" * 3000 + "\nFROM ${X//*a*a*a*a*b/c}",
+    ],
+)
+def test_a_base_that_takes_for_ever_to_find_out_is_not_known(text):
+    assert base_of(text, {}) is None
+
+
+def test_an_instruction_of_many_lines():
+    (run,) = instructions("RUN a" + " \\\n b" * 100_000)
+    assert run.rest.count(" b") == 100_000

@@ -29,6 +29,30 @@ def test_every_dependency_is_pinned(root, pyproject):
     assert names - pinned == set()
 
 
+@pytest.mark.parametrize("extra", ["run", "test", "lab", "docs"])
+def test_what_make_installs_has_hashes_and_the_same_versions(root, extra):
+    text = (root / f"requirements/{extra}.txt").read_text()
+    assert "://" not in text
+    pins = {line.split(" ;")[0] for line in (root / "constraints.txt").read_text().splitlines()}
+    blocks = re.findall(r"^(\S+==\S+)(.*(?:\n    .*)+)", text, re.MULTILINE)
+    assert len(blocks) == len(re.findall("^[^ #]", text, re.MULTILINE))
+    assert all("--hash=sha256:" in block for _, block in blocks)
+    # What only other systems or interpreters need is pinned here alone.
+    assert {name for name, block in blocks if ";" not in block} <= pins
+
+
+def test_the_build_back_end_is_pinned_and_has_hashes(root, pyproject):
+    (back_end,) = pyproject["build-system"]["requires"]
+    assert f"\n{back_end} \\\n    --hash" in (root / "requirements/run.txt").read_text()
+
+
+def test_make_installs_only_what_has_hashes(root):
+    installs = re.findall(r"pip install .*", (root / "Makefile").read_text())
+    assert len(installs) == 2
+    for line in installs:
+        assert "--require-hashes -r" in line or line.endswith("--no-build-isolation --no-deps -e .")
+
+
 def test_conda_gets_every_extra_that_pip_gets(root, pyproject):
     environment = yaml.safe_load((root / "environment.yml").read_text())
     conda = [name for name in environment["dependencies"] if isinstance(name, str)]

@@ -84,6 +84,18 @@ def test_only_the_jobs_that_push_may_write(path):
     *others, job = jobs(path).values()
     assert job.get("permissions", {}) == RIGHTS[path.stem]
     assert not any("permissions" in other for other in others)
+    # What may write runs nothing of the checkout.
+    if RIGHTS[path.stem]:
+        run = "\n".join(step.get("run", "") for step in job["steps"])
+        assert not re.search(r"\bmake\b|\.venv|imagekit |pip |python", run)
+
+
+@each
+def test_what_runs_code_keeps_no_token(path):
+    for job in jobs(path).values():
+        for step in job["steps"]:
+            if "checkout@" in step.get("uses", "") and "permissions" not in job:
+                assert step["with"]["persist-credentials"] is False
 
 
 @each
@@ -172,14 +184,25 @@ def checkout(tmp_path):
     return work, git
 
 
-def run_last_script(checkout, name):
-    work, _ = checkout
+def run_last_scripts(checkout, name):
+    """Run the last script of each job, the second one in a checkout without the changes."""
+    work, git = checkout
     (path,) = [path for path in WORKFLOWS if path.stem == name]
+    pack, push = scripts(path)[-2:]
+    output = work.parent / "output"
+    output.write_text("")
+    said = run_script(work, pack)
+    git("reset", "-q", "--hard")
+    return said + run_script(work, push) if "changed=true" in output.read_text() else said
+
+
+def run_script(work, script):
     folder = work.parent
     return subprocess.run(
-        ["bash", "-e", "-o", "pipefail", "-c", scripts(path)[-1]],
+        ["bash", "-e", "-o", "pipefail", "-c", script],
         cwd=work,
         env={
+            "GITHUB_OUTPUT": str(folder / "output"),
             "PATH": f"{folder / 'bin'}:/usr/bin:/bin",
             "RUNNER_TEMP": str(folder),
             "BASE": "main",
@@ -199,9 +222,9 @@ def test_the_weekly_run_opens_one_pull_request_with_the_diff(already, verb, chec
     (work.parent / "open").write_text(already)
     file = work / "cloudbuild.json"
     file.write_text(file.read_text().replace("CUDA=13.0.3", "CUDA=13.0.4"))
-    run_last_script(checkout, "weekly")
+    run_last_scripts(checkout, "weekly")
     assert f"pr {verb} " in (work.parent / "asked").read_text()
-    body = (work.parent / "body.md").read_text()
+    body = (work.parent / "result/body.md").read_text()
     assert "`13.0.3` | `13.0.4`" in body
     assert "rebuilt as a consequence" in body
     assert "Regenerate" in git("log", "-1", "--format=%s", "origin/weekly")
@@ -213,7 +236,7 @@ def test_the_weekly_run_opens_one_pull_request_with_the_diff(already, verb, chec
     ("name", "said"), [("weekly", "nothing changed"), ("generate", "up to date")]
 )
 def test_without_a_change_nothing_is_pushed(name, said, checkout):
-    assert said in run_last_script(checkout, name)
+    assert said in run_last_scripts(checkout, name)
     assert not (checkout[0].parent / "asked").exists()
 
 
@@ -234,7 +257,7 @@ def test_a_pull_request_gets_its_build_files(checkout):
     files = split(work)
     assert len(files) == 3
     (work / "other.txt").touch()
-    run_last_script(checkout, "generate")
+    run_last_scripts(checkout, "generate")
     git("fetch", "-q")
     assert {*git("ls-tree", "--name-only", "origin/topic").split()} == files | {"README.md"}
     assert (work.parent / "asked").read_text() == "workflow run check.yml --ref topic\n"
@@ -244,19 +267,19 @@ def test_a_pull_request_gets_its_build_files(checkout):
 def test_the_weekly_run_adds_every_build_file(checkout):
     work, git = checkout
     files = split(work)
-    run_last_script(checkout, "weekly")
+    run_last_scripts(checkout, "weekly")
     assert {*git("ls-tree", "--name-only", "origin/weekly").split()} == files | {"README.md"}
-    assert "cloudbuild-manifest.json" in (work.parent / "body.md").read_text()
+    assert "cloudbuild-manifest.json" in (work.parent / "result/body.md").read_text()
     # And from several to one, with a change.
     (work.parent / "asked").unlink()
     text = (FAMILY / "cloudbuild.json").read_text()
     imagekit.write(text.replace("CUDA=13.0.3", "CUDA=13.0.4"), work / "cloudbuild.json")
-    run_last_script(checkout, "weekly")
+    run_last_scripts(checkout, "weekly")
     assert git("ls-tree", "--name-only", "origin/weekly").split() == [
         "README.md",
         "cloudbuild.json",
     ]
-    assert "`13.0.3` | `13.0.4`" in (work.parent / "body.md").read_text()
+    assert "`13.0.3` | `13.0.4`" in (work.parent / "result/body.md").read_text()
 
 
 @pytest.mark.parametrize("path", [*WORKFLOWS, ROOT / ".ci/run"], ids=lambda path: path.stem)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -71,6 +72,17 @@ def test_each_end_is_recorded_as_what_it_was(name, outcome, code, cell, tmp_path
     assert (record["outcome"], record["exit_code"], record.get("cell")) == (outcome, code, cell)
     assert notebook.metadata.imagekit == {"run": record["run"], "outcome": outcome}
     assert ended.record.outcome == outcome
+
+
+def test_neither_file_of_a_run_says_where_it_was_executed(tmp_path, monkeypatch):
+    shutil.copy(HERE / "raises.ipynb", tmp_path / "n.ipynb")
+    monkeypatch.chdir(tmp_path)
+    runner.execute(tmp_path / "n.ipynb", {"a": f"{tmp_path}/x"}, store=Store("runs"))
+    record, notebook = stored(tmp_path / "runs")
+    assert record["parameters"] == {"a": "x"}
+    assert notebook.metadata.papermill.input_path == "n.ipynb"
+    written = [path.read_text() for path in (tmp_path / "runs").iterdir()]
+    assert not any(str(tmp_path) in text or f"{pathlib.Path.home()}/" in text for text in written)
 
 
 @pytest.mark.parametrize(

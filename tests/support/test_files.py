@@ -59,6 +59,16 @@ def test_a_pipe_of_the_shell_is_read():
     assert done.stdout == "b'text'\n"
 
 
+@pytest.mark.edge
+def test_a_pipe_of_the_shell_is_written_to():
+    code = (
+        "import pathlib; from imagekit.support.files import replace_file\n"
+        "replace_file(pathlib.Path('/dev/stdout'), b'text')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert done.stdout == b"text"
+
+
 def test_a_link_out_of_a_folder_is_not_followed(tmp_path):
     (tmp_path / "secret").write_text("s")
     root = tmp_path / "root"

@@ -188,3 +188,18 @@ def test_the_notebook_runs_a_build_and_shows_it(build, project, family, docker):
     assert done.returncode == 0, done.stderr
     assert "images.yaml: succeeded, 18 steps" in done.stdout
     assert "Critical path: " in done.stdout
+
+
+def test_an_image_for_a_user_who_cannot_change_its_environment(build, project, registry, docker):
+    config = project / "images.yaml"
+    text = config.read_text()
+    options = "VENV_MODE: a+rX, DEFAULT_USER: someone, PYTHON_VERSION: "
+    assert "{PYTHON_VERSION: " in text
+    text = text.replace("{PYTHON_VERSION: ", f"{{{options}")
+    config.write_text(text.replace("tests/python.yaml", "tests/locked.yaml"))
+    done = build("--only", "cpu-bookworm-*")
+    assert done.returncode == 0, done.stdout
+    name = f"{registry.address}/ml:cpu-bookworm-py311"
+    program = "id -un; python -c 1 && touch /opt/venv/x 2> /dev/null || echo refused"
+    said = run(docker, "run", "--rm", "--network", "none", name, "sh", "-c", program)
+    assert said == "someone\nrefused\n"
