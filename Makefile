@@ -97,8 +97,8 @@ clean:  ## Remove the environment and everything that tools leave
 	$(PYTHON) -m venv .venv
 
 # One extra a stamp; a newer pin or dependency installs again. What is downloaded has the hashes that
-# are listed; imagekit itself, which has none, is then installed without downloading anything.
+# are listed, with all that it depends on; imagekit itself is then installed without downloading.
 .venv/run .venv/test .venv/lab .venv/docs: .venv/%: pyproject.toml requirements/%.txt | .venv/bin/python
-	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements/$*.txt
+	$(BIN)/pip install -q --disable-pip-version-check --require-hashes --no-deps -r requirements/$*.txt
 	$(BIN)/pip install -q --disable-pip-version-check --no-build-isolation --no-deps -e .
 	@touch $@
