@@ -50,7 +50,9 @@ def test_make_installs_only_what_has_hashes(root):
     installs = re.findall(r"pip install .*", (root / "Makefile").read_text())
     assert len(installs) == 2
     for line in installs:
-        assert "--require-hashes --no-deps -r" in line or line.endswith("--no-build-isolation --no-deps -e .")
+        assert "--require-hashes --no-deps -r" in line or line.endswith(
+            "--no-build-isolation --no-deps -e ."
+        )
 
 
 def test_conda_gets_every_extra_that_pip_gets(root, pyproject):
