@@ -8,12 +8,15 @@ the corpus, as short as it can be made, and stays there as a test (tests/hostile
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
 import hashlib
 import pathlib
 import random
+import shutil
 import signal
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -33,6 +36,9 @@ from imagekit.errors import (
     UsageError,
 )
 from imagekit.planning.load import check_text
+from imagekit.project import dependencies
+from imagekit.project import dockerfile as project_dockerfile
+from imagekit.project import settings as project_settings
 from imagekit.runs import entry
 from imagekit.scaffold import record
 from imagekit.support import markdown, notebooks, terminal
@@ -186,6 +192,38 @@ def _shown(data: bytes) -> None:
     assert "\n" not in markdown.code(text)
 
 
+def _project(*names: str) -> Callable[[bytes], None]:
+    """A reader of a project directory: the input is the content of these files, one by one."""
+    folder = pathlib.Path(tempfile.mkdtemp(dir=SHARED, prefix="imagekit-fuzz-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+
+    def read(data: bytes) -> None:
+        for name in names:
+            path = folder / name
+            path.write_bytes(data)
+            with contextlib.suppress(ConfigError):
+                project_settings.read(folder)
+            with contextlib.suppress(ConfigError):
+                _render(dependencies.read(folder, dependencies.Wanted(extras=("e",))))
+            with contextlib.suppress(ConfigError):
+                wanted = dependencies.Wanted(groups=("dev",), mode="gpu", script="job.py")
+                _render(dependencies.read(folder, wanted))
+            path.unlink()
+
+    return read
+
+
+def _render(found: dependencies.Dependencies) -> None:
+    text = project_dockerfile.render(found, project_dockerfile.Options(base="b"))
+    # What begins a line is an instruction, a comment, or continues one.
+    before = ""
+    for line in text.splitlines():
+        known = (" ", "#", "FROM ", "USER ", "WORKDIR ", "RUN ", "COPY ", "ENV ", "CMD ")
+        assert before.endswith("\\") or not line or line.startswith(known), line
+        before = line
+
+
+SHARED = "/dev/shm" if pathlib.Path("/dev/shm").is_dir() else None  # noqa: S108 - a fast folder
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "config": _config,
     "build_file": _build_file,
@@ -198,6 +236,12 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "notebook": _notebook,
     "answers": _answers,
     "shown": _shown,
+    "project_toml": _project("pyproject.toml", "imagekit.toml", "pixi.toml", "Pipfile"),
+    "project_lock": _project("pylock.toml", "Pipfile.lock"),
+    "project_yaml": _project("environment.yml", "cog.yaml", ".calibanconfig.json"),
+    "project_lines": _project("requirements.txt", "apt.txt", ".python-version"),
+    "project_code": _project("setup.py", "job.py"),
+    "project_ini": _project("setup.cfg", "pip.conf"),
 }
 """The readers by name. Each returns, or raises what no caller expects."""
 

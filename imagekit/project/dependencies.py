@@ -304,7 +304,7 @@ class _Reader:
 def _is_member(root: pathlib.Path, above: pathlib.Path) -> bool:
     """Return whether a folder is a member of a uv workspace whose root is above it."""
     try:
-        toml = load_toml(above / "pyproject.toml")
+        toml = load_toml(above / "pyproject.toml", within=above)
     except ConfigError:
         return False
     workspace = table(toml, "tool", "uv", "workspace")
