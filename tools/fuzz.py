@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 import warnings
+import zlib
 from collections.abc import Callable, Iterator
 from types import FrameType
 
@@ -193,22 +194,22 @@ def _shown(data: bytes) -> None:
 
 
 def _project(*names: str) -> Callable[[bytes], None]:
-    """A reader of a project directory: the input is the content of these files, one by one."""
+    """A reader of a project directory: the input is the content of one of these files."""
     folder = pathlib.Path(tempfile.mkdtemp(dir=SHARED, prefix="imagekit-fuzz-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
     def read(data: bytes) -> None:
-        for name in names:
-            path = folder / name
-            path.write_bytes(data)
-            with contextlib.suppress(ConfigError):
-                project_settings.read(folder)
-            with contextlib.suppress(ConfigError):
-                _render(dependencies.read(folder, dependencies.Wanted(extras=("e",))))
-            with contextlib.suppress(ConfigError):
-                wanted = dependencies.Wanted(groups=("dev",), mode="gpu", script="job.py")
-                _render(dependencies.read(folder, wanted))
-            path.unlink()
+        number = zlib.crc32(data)
+        path = folder / names[number % len(names)]
+        path.write_bytes(data)
+        with contextlib.suppress(ConfigError):
+            project_settings.read(folder)
+        wanted = dependencies.Wanted(extras=("e",), mode="gpu" if number & 64 else "cpu")
+        if number & 128:
+            wanted = dependencies.Wanted(groups=("dev",), script="job.py")
+        with contextlib.suppress(ConfigError):
+            _render(dependencies.read(folder, wanted))
+        path.unlink()
 
     return read
 

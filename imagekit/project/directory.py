@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
+import fnmatch
+import os
 import pathlib
 import re
 from collections.abc import Sequence
@@ -39,6 +42,7 @@ class Directory:
         """Files that only configure tools."""
         self._tables: dict[str, dict[str, Any]] = {}
         self._kinds: dict[str, str] = {}
+        self._names: list[str] | None = None
         self._inside: dict[str, bool] = {}
 
     def has_file(self, name: str) -> bool:
@@ -86,10 +90,21 @@ class Directory:
 
     def names(self, *patterns: str) -> list[str]:
         """Return the files that match a glob and are not ignored, sorted."""
-        found = {
-            path.relative_to(self.root).as_posix() for p in patterns for path in _glob(self, p)
-        }
+        found: set[str] = set()
+        for pattern in patterns:
+            if "/" in pattern:
+                found.update(_glob(self.root, pattern))
+            else:
+                found.update(fnmatch.filter(self._listed(), pattern))
         return sorted(name for name in found if self.has_file(name))
+
+    def _listed(self) -> list[str]:
+        """Return the names in the directory itself."""
+        if self._names is None:
+            self._names = []
+            with contextlib.suppress(OSError):
+                self._names = os.listdir(self.root)  # noqa: PTH208 - only names are needed
+        return self._names
 
     def text_of(self, name: str, limit: int = files.DOCKERFILE) -> str:
         """Return the text of a file; if it cannot be read, report it and return an empty text."""
@@ -179,9 +194,9 @@ def _kind(path: pathlib.Path) -> str:
         return ""
 
 
-def _glob(directory: Directory, pattern: str) -> list[pathlib.Path]:
+def _glob(root: pathlib.Path, pattern: str) -> list[str]:
     try:
-        return list(directory.root.glob(pattern))
+        return [path.relative_to(root).as_posix() for path in root.glob(pattern)]
     except (OSError, ValueError, NotImplementedError, RecursionError):
         return []
 

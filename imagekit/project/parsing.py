@@ -68,11 +68,13 @@ def requirement(text: str) -> Requirement | str:
         return str(error)
 
 
+@functools.lru_cache(maxsize=64)
 def specifier(text: str) -> SpecifierSet:
     """Return a version specifier, such as `>=3.11`. Raises ValueError."""
     return _parsed(SpecifierSet, text, MAX_VERSIONS)
 
 
+@functools.lru_cache(maxsize=64)
 def poetry_constraint(text: str) -> Any:
     """Return a constraint in Poetry's syntax, such as `^3.11`. Raises ValueError."""
     # Only for Poetry's projects.
