@@ -18,6 +18,7 @@ import signal
 import sys
 import tempfile
 import time
+import unittest.mock
 import warnings
 import zlib
 from collections.abc import Callable, Iterator
@@ -42,7 +43,7 @@ from imagekit.project import dockerfile as project_dockerfile
 from imagekit.project import settings as project_settings
 from imagekit.runs import entry
 from imagekit.scaffold import record
-from imagekit.support import markdown, notebooks, terminal
+from imagekit.support import git, markdown, notebooks, terminal
 from imagekit.support.json_text import decode, value_of
 
 CORPUS = pathlib.Path(__file__).resolve().parent.parent / "tests/hostile/corpus"
@@ -199,17 +200,24 @@ def _project(*names: str) -> Callable[[bytes], None]:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
     def read(data: bytes) -> None:
+        # What git says is not part of the input.
+        with unittest.mock.patch.object(git, "output", return_value=None):
+            read_one(data)
+
+    def read_one(data: bytes) -> None:
         number = zlib.crc32(data)
         path = folder / names[number % len(names)]
         path.write_bytes(data)
-        with contextlib.suppress(ConfigError):
-            project_settings.read(folder)
         wanted = dependencies.Wanted(extras=("e",), mode="gpu" if number & 64 else "cpu")
         if number & 128:
             wanted = dependencies.Wanted(groups=("dev",), script="job.py")
-        with contextlib.suppress(ConfigError):
-            _render(dependencies.read(folder, wanted))
-        path.unlink()
+        try:
+            with contextlib.suppress(ConfigError):
+                project_settings.read(folder)
+            with contextlib.suppress(ConfigError):
+                _render(dependencies.read(folder, wanted))
+        finally:
+            path.unlink()
 
     return read
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from imagekit.errors import ConfigError, Place, Problem
-from imagekit.project import dockerignore, parsing
+from imagekit.project import parsing
 from imagekit.project.settings import load_toml
 from imagekit.support import aliases, files, json_text, yaml_reader
 
@@ -43,7 +43,7 @@ class Directory:
         self._tables: dict[str, dict[str, Any]] = {}
         self._kinds: dict[str, str] = {}
         self._names: list[str] | None = None
-        self._inside: dict[str, bool] = {}
+        self._reals: dict[str, pathlib.PurePath | None] = {}
 
     def has_file(self, name: str) -> bool:
         """Return whether a file exists and is not ignored; report links that cannot be copied."""
@@ -80,13 +80,22 @@ class Directory:
 
     def is_root(self, name: str) -> bool:
         """Return whether a path is the directory itself."""
-        return self.is_folder(name) and (self.root / name).resolve() == self.root.resolve()
+        return self.is_folder(name) and self._real(name) == self._real(".")
 
     def is_inside(self, name: str) -> bool:
         """Return whether a path, with links resolved, is inside the directory."""
-        if name not in self._inside:
-            self._inside[name] = dockerignore.is_inside(self.root / name, self.root)
-        return self._inside[name]
+        real = self._real(name)
+        return real is not None and real.is_relative_to(self._real(".") or self.root)
+
+    def _real(self, name: str) -> pathlib.PurePath | None:
+        """Return a path without links; None if it is not a valid one."""
+        if name not in self._reals:
+            try:
+                # A loop of links is a broken link, which `has_file` reports.
+                self._reals[name] = pathlib.PurePath(os.path.realpath(self.root / name))
+            except (OSError, ValueError):
+                self._reals[name] = None
+        return self._reals[name]
 
     def names(self, *patterns: str) -> list[str]:
         """Return the files that match a glob and are not ignored, sorted."""

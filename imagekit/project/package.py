@@ -114,6 +114,8 @@ def _pyproject(directory: Directory, pythons: python.Pythons) -> Package | None:
     within = "tool.poetry.dependencies"
     pythons.add("pyproject.toml", _poetry_python(poetry), "python", within, syntax="poetry")
     groups = _groups(toml)
+    for name in _default_groups(toml, groups):
+        directory.check_name("a group", name, "pyproject.toml")
     manager = _manager(toml, is_poetry)
     is_package = _is_package(toml, has_setup)
     dynamic = bool(DYNAMIC & set(about.dynamic)) or (is_package and "project" not in toml)
