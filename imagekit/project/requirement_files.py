@@ -177,7 +177,7 @@ class RequirementFiles:
     ) -> None:
         """Read a requirement: a URL, a path or a package, with or without `NAME @`."""
         number = numbers[0]
-        named = re.match(r"([A-Za-z0-9][\w.-]*)\s*(?:\[[^\]]*\])?\s*@\s*(\S+)", requirement)
+        named = re.match(r"([A-Za-z0-9][\w.-]*)\s*+(?:\[[^\]]*\]\s*+)?@\s*(\S+)", requirement)
         target = named[2] if named else requirement.strip("\"'")
         if UNSUPPORTED.match(target):
             short = parsing.short(target)
