@@ -8,14 +8,19 @@ the corpus, as short as it can be made, and stays there as a test (tests/hostile
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
 import hashlib
 import pathlib
 import random
+import shutil
 import signal
 import sys
+import tempfile
 import time
+import unittest.mock
 import warnings
+import zlib
 from collections.abc import Callable, Iterator
 from types import FrameType
 
@@ -33,9 +38,12 @@ from imagekit.errors import (
     UsageError,
 )
 from imagekit.planning.load import check_text
+from imagekit.project import dependencies
+from imagekit.project import dockerfile as project_dockerfile
+from imagekit.project import settings as project_settings
 from imagekit.runs import entry
 from imagekit.scaffold import record
-from imagekit.support import markdown, notebooks, terminal
+from imagekit.support import git, markdown, notebooks, terminal
 from imagekit.support.json_text import decode, value_of
 
 CORPUS = pathlib.Path(__file__).resolve().parent.parent / "tests/hostile/corpus"
@@ -186,6 +194,45 @@ def _shown(data: bytes) -> None:
     assert "\n" not in markdown.code(text)
 
 
+def _project(*names: str) -> Callable[[bytes], None]:
+    """A reader of a project directory: the input is the content of one of these files."""
+    folder = pathlib.Path(tempfile.mkdtemp(dir=SHARED, prefix="imagekit-fuzz-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+
+    def read(data: bytes) -> None:
+        # What git says is not part of the input.
+        with unittest.mock.patch.object(git, "output", return_value=None):
+            read_one(data)
+
+    def read_one(data: bytes) -> None:
+        number = zlib.crc32(data)
+        path = folder / names[number % len(names)]
+        path.write_bytes(data)
+        wanted = dependencies.Wanted(extras=("e",), mode="gpu" if number & 64 else "cpu")
+        if number & 128:
+            wanted = dependencies.Wanted(groups=("dev",), script="job.py")
+        try:
+            with contextlib.suppress(ConfigError):
+                project_settings.read(folder)
+            with contextlib.suppress(ConfigError):
+                _render(dependencies.read(folder, wanted))
+        finally:
+            path.unlink()
+
+    return read
+
+
+def _render(found: dependencies.Dependencies) -> None:
+    text = project_dockerfile.render(found, project_dockerfile.Options(base="b"))
+    # What begins a line is an instruction, a comment, or continues one.
+    before = ""
+    for line in text.splitlines():
+        known = (" ", "#", "FROM ", "USER ", "WORKDIR ", "RUN ", "COPY ", "ENV ", "CMD ")
+        assert before.endswith("\\") or not line or line.startswith(known), line
+        before = line
+
+
+SHARED = "/dev/shm" if pathlib.Path("/dev/shm").is_dir() else None  # noqa: S108 - a fast folder
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "config": _config,
     "build_file": _build_file,
@@ -198,6 +245,12 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "notebook": _notebook,
     "answers": _answers,
     "shown": _shown,
+    "project_toml": _project("pyproject.toml", "imagekit.toml", "pixi.toml", "Pipfile"),
+    "project_lock": _project("pylock.toml", "Pipfile.lock"),
+    "project_yaml": _project("environment.yml", "cog.yaml", ".calibanconfig.json"),
+    "project_lines": _project("requirements.txt", "apt.txt", ".python-version"),
+    "project_code": _project("setup.py", "job.py"),
+    "project_ini": _project("setup.cfg", "pip.conf"),
 }
 """The readers by name. Each returns, or raises what no caller expects."""
 

@@ -155,7 +155,9 @@ def dockerfile(directory: str, output: str, is_built: bool, **options: Any) -> N
     given = {name: options.pop(name) for name in BUILD_NAMES}
     if not is_built:
         _reject_build_options()
-    text = prepared(pathlib.Path(directory), options)
+    if is_built:
+        _check_tag(given["tag"])
+    text = prepared(pathlib.Path(directory), options, is_built=is_built)
     if output != "-":
         replace_file(pathlib.Path(output), text.encode())
         say(f"{output} written", err=True)
@@ -168,9 +170,9 @@ def dockerfile(directory: str, output: str, is_built: bool, **options: Any) -> N
         say_how_to_run(name, options)
 
 
-def prepared(folder: pathlib.Path, options: dict[str, Any]) -> str:
+def prepared(folder: pathlib.Path, options: dict[str, Any], *, is_built: bool = True) -> str:
     """The Dockerfile of a folder; notes about the choices go to standard error."""
-    text, notes = prepare(folder, options)
+    text, notes = prepare(folder, options, is_built=is_built)
     for note in notes:
         say(note, err=True)
     return text
@@ -213,10 +215,9 @@ def build_image(
     # Only this command needs Docker.
     from imagekit.build import local
 
+    _check_tag(tag)
     local.check_engine(docker)
     name = tag or name_of(folder)
-    if not REFERENCE.fullmatch(name):
-        raise UsageError(f"--tag: {name!r} is not a valid image name; write NAME:TAG in lower case")
     command = [docker, "build", "-t", name, "-f", "-", *(["--quiet"] if is_quiet() else [])]
     command += [] if options["network"] is None else ["--network", options["network"]]
     command += [part for secret in options["secrets"] for part in ("--secret", secret)]
@@ -234,6 +235,11 @@ def build_image(
     if result.returncode:
         raise BuildError(f"{name}: the build failed with exit code {result.returncode}")
     return name
+
+
+def _check_tag(tag: str | None) -> None:
+    if tag and not REFERENCE.fullmatch(tag):
+        raise UsageError(f"--tag: {tag!r} is not a valid image name; write NAME:TAG in lower case")
 
 
 def name_of(directory: pathlib.Path) -> str:

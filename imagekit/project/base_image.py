@@ -30,7 +30,8 @@ class Base(msgspec.Struct, frozen=True):
 
 
 REFERENCE = re.compile(
-    r"[A-Za-z0-9.-]+(:\d+)?(/[a-z0-9._-]+)*(:\w[\w.-]{0,127})?(@sha256:[0-9a-f]{64})?", re.ASCII
+    r"(?=[A-Za-z0-9])(?![^:@]{256})[A-Za-z0-9.-]+(:\d+)?(/[a-z0-9._-]+)*(:\w[\w.-]{0,127})?(@sha256:[0-9a-f]{64})?",
+    re.ASCII,
 )
 """The syntax of an image reference: name, tag and digest."""
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from imagekit.docker import quoting
+
 SOURCE = "/mnt/source"
 """Where the build context is mounted to build the package, so that nothing is left beside the
 code."""
@@ -79,7 +81,11 @@ def quoted(words: Iterable[str]) -> list[str]:
 
 
 def quote(word: str) -> str:
-    """Quote a word for a shell, with double quotes around single quotes for readability."""
+    """Quote a word for a shell, with double quotes around single quotes for readability.
+
+    Raises UsageError for a word that is not one line of text.
+    """
+    quoting.checked(word)
     if "'" in word and not re.search(r'["$`\\!]', word):
         return f'"{word}"'
     return shlex.quote(word)

@@ -6,13 +6,16 @@ import re
 import shlex
 from typing import Any
 
-import yaml
+import msgspec
 
+from imagekit.errors import Path, Problem
 from imagekit.project.directory import Directory, table
 from imagekit.project.python import Pythons
 from imagekit.project.requirement_files import RequirementFiles
 from imagekit.project.settings import place_of
+from imagekit.support.yaml_reader import Form, Source
 
+FORM = Form("a conda environment", "'dependencies'", typed=True)
 ENVIRONMENTS = ("environment.yml", "environment.yaml")
 FREE = ("python", "pip", "setuptools", "wheel", "uv")
 """Packages that need not be installed: the image has them or does not need them."""
@@ -27,72 +30,68 @@ def environment(
     directory: Directory, name: str, pythons: Pythons, reader: RequirementFiles
 ) -> list[str]:
     """Read an environment.yml. Return the words of pip's section for a command line."""
-    try:
-        root = yaml.compose(directory.text_of(name), Loader=yaml.SafeLoader)
-    except yaml.reader.ReaderError as error:
-        directory.add_problem(name, f"invalid YAML: {error.reason}")
+    source = directory.yaml_of(name, FORM)
+    if source is None:
         return []
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        directory.add_problem(name, f"invalid YAML: {error.problem}", line, column)
+    found = _Environment(directory, name, source)
+    entries = source.value.get("dependencies", [])
+    if not isinstance(entries, list):
+        found.report(("dependencies",), "'dependencies' must be a list")
         return []
-    words: list[str] = []
-    for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
-        if key.value != "dependencies":
-            continue
-        if not isinstance(value, yaml.SequenceNode):
-            _report(directory, name, value, "'dependencies' must be a list")
-            continue
-        for node in value.value:
-            words += _entry(directory, name, node, pythons, reader)
-    return words
+    return [
+        word
+        for index, entry in enumerate(entries)
+        for word in found.entry(("dependencies", index), entry, pythons, reader)
+    ]
 
 
-def _report(directory: Directory, name: str, node: yaml.Node, message: str) -> None:
-    directory.add_problem(name, message, node.start_mark.line + 1, node.start_mark.column + 1)
+class _Environment:
+    """An environment.yml: its values, and where each is."""
 
+    def __init__(self, directory: Directory, name: str, source: Source) -> None:
+        self.directory, self.name, self.source = directory, name, source
 
-def _entry(
-    directory: Directory, name: str, node: yaml.Node, pythons: Pythons, reader: RequirementFiles
-) -> list[str]:
-    if isinstance(node, yaml.MappingNode):
-        return [word for pair in node.value for word in _pip(directory, name, pair, reader)]
-    if not isinstance(node, yaml.ScalarNode):
-        _report(directory, name, node, "expected a package")
+    def report(self, path: Path, message: str) -> None:
+        problem = self.source.locate(Problem(message=message, path=path))
+        self.directory.problems.append(msgspec.structs.replace(problem, path=(), line=""))
+
+    def entry(
+        self, path: Path, value: Any, pythons: Pythons, reader: RequirementFiles
+    ) -> list[str]:
+        """Read a package, or a section of pip. Return words for a command line."""
+        if isinstance(value, dict):
+            sections = value.items()
+            return [word for key, part in sections for word in self._pip(path, key, part, reader)]
+        if not isinstance(value, str):
+            self.report(path, "expected a package")
+            return []
+        package = value.split("::")[-1].strip()
+        match = re.match(r"([\w.-]+)\s*(.*)", package)
+        bare, version = match.groups() if match else (package, "")
+        if bare == "python" and version:
+            pythons.add(self.name, specifier(version))
+        if bare not in FREE:
+            message = f"conda package {package!r} cannot be installed; {WAY_OUT} the file, pass "
+            self.report(path, f"{message}--ignore {self.name}")
         return []
-    package = str(node.value).split("::")[-1].strip()
-    match = re.match(r"([\w.-]+)\s*(.*)", package)
-    bare, version = match.groups() if match else (package, "")
-    if bare == "python" and version:
-        pythons.add(name, specifier(version))
-    if bare not in FREE:
-        message = f"conda package {package!r} cannot be installed; {WAY_OUT} the file, pass "
-        _report(directory, name, node, f"{message}--ignore {name}")
-    return []
 
-
-def _pip(
-    directory: Directory,
-    name: str,
-    pair: tuple[yaml.Node, yaml.Node],
-    reader: RequirementFiles,
-) -> list[str]:
-    key, section = pair
-    if key.value != "pip" or not isinstance(section, yaml.SequenceNode):
-        message = f"{key.value!r} is invalid; only a list under 'pip' is allowed here"
-        _report(directory, name, section, message)
-        return []
-    words: list[str] = []
-    for node in section.value:
-        line = node.value.strip() if isinstance(node, yaml.ScalarNode) else ""
-        # A comment within a text, as in a requirement file.
-        line = re.sub(r"\s#.*$", "", line)
-        if not line:
-            _report(directory, name, node, "expected a requirement")
-            continue
-        words += pip_line(reader, name, node.start_mark.line + 1, line)
-    return words
+    def _pip(self, path: Path, key: str, section: Any, reader: RequirementFiles) -> list[str]:
+        if key != "pip" or not isinstance(section, list):
+            self.report(
+                (*path, key), f"{key!r} is invalid; only a list under 'pip' is allowed here"
+            )
+            return []
+        words: list[str] = []
+        for index, value in enumerate(section):
+            at = (*path, key, index)
+            # A comment within a text, as in a requirement file.
+            line = re.sub(r"\s#.*$", "", value.strip()) if isinstance(value, str) else ""
+            if not line:
+                self.report(at, "expected a requirement")
+                continue
+            place = self.source.locate(Problem(message="", path=at)).place
+            words += pip_line(reader, self.name, place.line if place else 1, line)
+        return words
 
 
 def pip_line(reader: RequirementFiles, name: str, number: int, line: str) -> list[str]:

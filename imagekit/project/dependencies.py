@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from imagekit.errors import ConfigError, Problem, did_you_mean
+from imagekit.errors import ConfigError, Problem, UsageError, did_you_mean
 from imagekit.project import (
     conda,
     indexes,
@@ -86,8 +86,13 @@ def read(root: pathlib.Path, wanted: Wanted) -> Dependencies:
     Raises ConfigError with all problems, including packages that cannot be installed.
     """
     reader = _Reader(Directory(root, wanted.ignored), wanted)
-    dependencies = reader.read()
     problems = reader.directory.problems
+    try:
+        dependencies = reader.read()
+    except UsageError:
+        # A word that no Dockerfile can have; where it is from, a problem says.
+        if not problems:
+            raise
     if problems:
         raise ConfigError(list(dict.fromkeys(problems)))
     return dependencies
@@ -304,7 +309,7 @@ class _Reader:
 def _is_member(root: pathlib.Path, above: pathlib.Path) -> bool:
     """Return whether a folder is a member of a uv workspace whose root is above it."""
     try:
-        toml = load_toml(above / "pyproject.toml")
+        toml = load_toml(above / "pyproject.toml", within=above)
     except ConfigError:
         return False
     workspace = table(toml, "tool", "uv", "workspace")

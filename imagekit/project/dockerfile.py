@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from collections.abc import Iterable, Sequence
@@ -10,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from imagekit.docker.quoting import checked, exec_form
 from imagekit.project.commands import Step, pip_install, quote
 from imagekit.project.dependencies import Dependencies
 
@@ -69,12 +69,12 @@ def _head(found: Dependencies, options: Options) -> str:
     if found.secrets:
         lines.append(f"# Logins of package indexes: {', '.join(found.secrets)}")
     if found.before or found.after or options.start == "notebook":
-        lines += [f"FROM {options.uv_image} AS uv", ""]
+        lines += [f"FROM {checked(options.uv_image)} AS uv", ""]
     first = [
         "# Install as root, whatever user the base image has.",
         "# hadolint ignore=DL3002",
     ]
-    return "\n".join([*lines, f"FROM {options.base}", *first, "USER 0"])
+    return "\n".join([*lines, f"FROM {checked(options.base)}", *first, "USER 0"])
 
 
 def _apt(packages: Iterable[str]) -> str:
@@ -156,7 +156,7 @@ def _run(step: Step, found: Dependencies) -> str:
     """Return the RUN instruction of a step."""
     mounts = list(MOUNTS)
     mounts += [f"--mount=type=secret,id={name}" for name in found.secrets]
-    mounts += [f"--mount=type=bind,target={step.source},rw"] if step.source else []
+    mounts += [f"--mount=type=bind,target={checked(step.source)},rw"] if step.source else []
     lines = [
         f"if [ -s {CA_BUNDLE} ]; then export SSL_CERT_FILE={CA_BUNDLE} \\\n"
         f"        REQUESTS_CA_BUNDLE={CA_BUNDLE} GIT_SSL_CAINFO={CA_BUNDLE}; fi",
@@ -187,19 +187,15 @@ def _copy(paths: Sequence[str], *, folder: bool = False) -> str:
     """Return the COPY instructions for paths, one for each target folder."""
     if folder:
         (path,) = paths
-        return f"COPY {_json([f'{_literal(path)}/', f'{_variable(path)}/'])}"
+        return f"COPY {exec_form([f'{_literal(path)}/', f'{_variable(path)}/'])}"
     lines = []
     by_folder: dict[str, list[str]] = {}
     for path in sorted(paths):
         by_folder.setdefault(path.rpartition("/")[0], []).append(path)
     for where, names in by_folder.items():
         target = f"{_variable(where)}/" if where else "./"
-        lines.append(f"COPY {_json([*map(_literal, names), target])}")
+        lines.append(f"COPY {exec_form([*map(_literal, names), target])}")
     return "\n".join(lines)
-
-
-def _json(words: Sequence[str]) -> str:
-    return json.dumps(words, ensure_ascii=False)
 
 
 def _literal(path: str) -> str:
@@ -227,7 +223,7 @@ def _start(options: Options) -> str:
     }
     if options.start in words:
         expose = f"EXPOSE {options.port}\n" if options.start == "notebook" else ""
-        return f"{expose}ENTRYPOINT {_json(words[options.start])}"
+        return f"{expose}ENTRYPOINT {exec_form(words[options.start])}"
     if options.start == "cmd":
-        return f"CMD {_json(shlex.split(options.argument))}"
+        return f"CMD {exec_form(shlex.split(options.argument))}"
     return 'CMD ["bash"]'

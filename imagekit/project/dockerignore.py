@@ -120,7 +120,7 @@ def is_inside(path: pathlib.Path, root: pathlib.Path) -> bool:
     """Return whether a path, with links resolved, is inside a folder; False for link loops."""
     try:
         return path.resolve().is_relative_to(root.resolve())
-    except (OSError, RuntimeError):
+    except (OSError, RuntimeError, ValueError):
         return False
 
 

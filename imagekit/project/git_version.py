@@ -6,6 +6,7 @@ import re
 
 import msgspec
 
+from imagekit.project import parsing
 from imagekit.project.directory import Directory, strings, table, text
 from imagekit.project.package import Package
 from imagekit.support import git
@@ -54,7 +55,7 @@ def of_package(directory: Directory, package: Package) -> GitVersion | None:
     if table(tool, "pdm", "version").get("source") == "scm":
         # backend.pdm-project.org/metadata/#dynamic-versioning
         names.add("PDM_BUILD_SCM_VERSION")
-    upper = re.sub(r"[-_.]+", "_", package.name).upper()
+    upper = re.sub(r"[^A-Z0-9]+", "_", package.name.upper())
     if not upper:
         names = {name.removesuffix("_FOR_{name}") for name in names}
     variables = tuple(sorted(name.format(name=upper) for name in names))
@@ -87,14 +88,24 @@ def _report(directory: Directory, required: set[str], tool: dict[str, object]) -
 
 
 def _versioneer(directory: Directory, required: set[str], tool: dict[str, object]) -> str | None:
-    """Return versioneer's `parentdir_prefix`; None without versioneer."""
+    """Return versioneer's `parentdir_prefix`; None without versioneer.
+
+    It becomes a part of a folder's name in the Dockerfile.
+    """
     if "versioneer" not in required:
         return None
-    if prefix := table(tool, "versioneer").get("parentdir_prefix"):
-        return text(prefix)
-    cfg = directory.text_of("setup.cfg") if directory.has_file("setup.cfg") else ""
-    match = re.search(r"(?m)^parentdir_prefix\s*=\s*(\S*)", cfg)
-    return match[1].strip("'\"") if match else ""
+    prefix, file = text(table(tool, "versioneer").get("parentdir_prefix")), "pyproject.toml"
+    if not prefix and directory.has_file("setup.cfg"):
+        cfg, file = directory.text_of("setup.cfg"), "setup.cfg"
+        match = re.search(r"(?m)^parentdir_prefix\s*=[ \t]*(\S*)", cfg)
+        prefix = match[1].strip("'\"") if match else ""
+    if re.fullmatch(r"[A-Za-z0-9._-]*", prefix):
+        return prefix
+    message = (
+        f"parentdir_prefix: {parsing.short(prefix)!r} is not a valid beginning of a folder's name"
+    )
+    directory.add_problem(file, message)
+    return ""
 
 
 def version(directory: Directory) -> str:
@@ -104,7 +115,7 @@ def version(directory: Directory) -> str:
     Without a tag or outside a repository it is 0.1.dev0.
     """
     described = git.output(directory.root, "describe", "--tags", "--long", "--match", "*[0-9]*")
-    match = re.fullmatch(r"\D*(\d+(?:\.\d+)*\S*?)-(\d+)-g([0-9a-f]+)", described or "")
+    match = re.fullmatch(r"\D*(\d+(?:\.\d+)*[\w.+!-]*?)-(\d+)-g([0-9a-f]+)", described or "")
     if match is None:
         count = git.output(directory.root, "rev-list", "--count", "HEAD") or "0"
         return f"0.1.dev{count}"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import configparser
 import re
 
 import msgspec
 
+from imagekit.project import parsing
 from imagekit.project.directory import Directory, table, tables, text
 from imagekit.project.requirement_files import variables
 
@@ -82,18 +82,19 @@ def _pip_conf(directory: Directory) -> dict[str, str]:
     """Read a pip.conf of the project, which pip itself would read only where it is installed."""
     if not directory.has_file(PIP_CONF):
         return {}
-    parser = configparser.ConfigParser(interpolation=None)
     try:
-        parser.read_string(directory.text_of(PIP_CONF))
-    except configparser.Error as error:
-        directory.add_problem(PIP_CONF, str(error).replace("\n", " "))
+        parser = parsing.ini(directory.text_of(PIP_CONF))
+    except ValueError as error:
+        directory.add_problem(PIP_CONF, str(error))
         return {}
     environment = {}
     for key, variable in SETTINGS.items():
         values = [parser.get(part, key, fallback="") for part in ("global", "install")]
         value = " ".join(" ".join(values).split())
         directory.check_secret(PIP_CONF, 1, value)
-        if value:
+        if wrong := parsing.not_one_line(value):
+            directory.add_problem(PIP_CONF, f"{key}: {wrong}")
+        elif value:
             environment[variable] = value
     directory.notes.append(f"{PIP_CONF}: the package index")
     return environment

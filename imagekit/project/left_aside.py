@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
+import contextlib
 from collections.abc import Iterator
 
 from imagekit.project.directory import Directory
+from imagekit.support import files
 
 OTHER_PLACE = "list it with -r in requirements.txt to install it, too"
 KNOWN = (
@@ -57,9 +58,6 @@ KNOWN = (
 """Files that tools install from. Sources: repo2docker.readthedocs.io/en/latest/configuration,
 devcenter.heroku.com/articles/python-support, and the documentation of each tool."""
 
-SCRIPT = re.compile(r"(?m)^# /// script$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
-"""A script's metadata (packaging.python.org/en/latest/specifications/inline-script-metadata)."""
-
 
 def notes(directory: Directory, instead: str) -> Iterator[str]:
     """Return a note for each file that is left aside.
@@ -84,10 +82,31 @@ def notes(directory: Directory, instead: str) -> Iterator[str]:
 
 def _scripts(directory: Directory) -> Iterator[str]:
     for name in directory.names("*.py"):
-        if name not in directory.used and SCRIPT.search(_start(directory, name)):
+        if name not in directory.used and inline_metadata(_start(directory, name))[1]:
             yield f"{name}: its inline dependencies are left aside; --script {name} installs them"
 
 
+def inline_metadata(text: str) -> tuple[int, list[str]]:
+    """Return the lines of a script's metadata, and the number of the first; 0 and none without.
+
+    They begin with `# /// script`, end with the last `# ///` that only comments are before
+    (packaging.python.org/en/latest/specifications/inline-script-metadata). The expression there
+    takes time in the square of the length.
+    """
+    start, end, lines = -1, -1, text.split("\n")
+    for index, line in enumerate([*lines, ""]):
+        if start >= 0 and not (line == "#" or line.startswith("# ")):
+            if end > start + 1:
+                break
+            start = -1
+        elif start < 0 and line == "# /// script":
+            start, end = index, -1
+        elif line == "# ///":
+            end = index
+    return (start + 1, lines[start : end + 1]) if start >= 0 else (0, [])
+
+
 def _start(directory: Directory, name: str) -> str:
-    with (directory.root / name).open(encoding="utf-8", errors="replace") as file:
-        return file.read(100_000)
+    with contextlib.suppress(OSError), files.open_file(directory.root / name) as file:
+        return file.read(100_000).decode(errors="replace")
+    return ""

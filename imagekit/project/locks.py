@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ from imagekit.project.commands import Step
 from imagekit.project.directory import Directory, strings, table, tables, text
 from imagekit.project.package import DYNAMIC, Package
 from imagekit.project.requirement_files import Itself, RequirementFiles
+from imagekit.project.settings import place_of
 
 OF_PYPROJECT = ("uv.lock", "poetry.lock", "pdm.lock")
 """Lock files that are of no use without their pyproject.toml."""
@@ -70,6 +70,10 @@ def uv_sync(
     Local packages are installed after the code; before it, uv needs only what they declare.
     """
     reader.files += ["uv.lock", "pyproject.toml"]
+    if not isinstance(directory.toml_of("uv.lock").get("package", []), list):
+        place = place_of(directory.root / "uv.lock", "package")
+        message = "package: expected an array of tables; run uv lock"
+        directory.add_problem("uv.lock", message, place.line, place.column)
     local: list[str] = []
     is_dynamic = package.is_dynamic
     for locked in tables(directory.toml_of("uv.lock"), "package"):
@@ -80,8 +84,10 @@ def uv_sync(
         path = text(source[kind])
         is_folder = kind != "path" and directory.is_inside(path)
         if kind in ("editable", "directory"):
-            local.append(text(locked.get("name")))
-        if is_folder and (directory.root / path).is_dir():
+            label = text(locked.get("name"))
+            directory.check_name("a package", label, "uv.lock")
+            local.append(label)
+        if is_folder and directory.is_folder(path):
             is_dynamic |= _declaring(directory, path, reader)
         else:
             reader.copy("uv.lock", 1, path, f"./{path}")
@@ -222,11 +228,7 @@ def pipfile_names(directory: Directory) -> set[str]:
     """Return the packages that a Pipfile or its lock names."""
     if directory.has_file("Pipfile"):
         return set(table(directory.toml_of("Pipfile"), "packages"))
-    try:
-        return set(table(json.loads(directory.text_of("Pipfile.lock")), "default"))
-    except ValueError:
-        directory.add_problem("Pipfile.lock", "invalid JSON; run pipenv lock")
-        return set()
+    return set(table(directory.json_of("Pipfile.lock", "run pipenv lock"), "default"))
 
 
 def _copy_settings(directory: Directory, reader: RequirementFiles, lock: str, name: str) -> None:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from typing import Any
 
 import msgspec
-import yaml
 
-from imagekit.errors import counted
+from imagekit.errors import ConfigError, counted
 from imagekit.project.conda import pip_line
 from imagekit.project.directory import Directory, strings, table, text
-from imagekit.project.left_aside import SCRIPT
+from imagekit.project.left_aside import inline_metadata
 from imagekit.project.python import Pythons
 from imagekit.project.requirement_files import RequirementFiles
+from imagekit.support import toml_reader
+from imagekit.support.yaml_reader import Boolean, Form
 
 DEBIAN = re.compile(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?(=[\w.+:~-]+)?")
 """A Debian package, with optional architecture and version
 (debian.org/doc/debian-policy/ch-controlfields.html#source)."""
+COG = Form("a config of cog", "'build'", typed=True)
 BINDER = ("binder", ".binder")
 """Folders of which repo2docker reads the files, and not those beside them
 (repo2docker.readthedocs.io/en/latest/configuration)."""
@@ -26,7 +27,7 @@ BINDER = ("binder", ".binder")
 
 def binder(directory: Directory) -> str:
     """Return the prefix of repo2docker's files: `binder/`, `.binder/`, or an empty text."""
-    found = [name for name in BINDER if (directory.root / name).is_dir()]
+    found = [name for name in BINDER if directory.is_folder(name)]
     found = [name for name in found if name not in directory.ignored]
     if len(found) > 1:
         directory.add_problem(found[0], "binder and .binder both exist; keep one, or --ignore one")
@@ -61,14 +62,13 @@ def cog(
     Return words for uv's command line, and Debian packages.
     """
     name = "cog.yaml"
-    try:
-        root = yaml.safe_load(directory.text_of(name))
-    except yaml.YAMLError as error:
-        directory.add_problem(name, f"invalid YAML: {str(error).splitlines()[0]}")
+    source = directory.yaml_of(name, COG)
+    if source is None:
         return [], []
+    root = source.value
     build = table(root, "build")
-    version = build.get("python_version")
-    pythons.pin(name, str(version) if isinstance(version, str | float) else "")
+    # A number is the text that stands there, so that 3.10 is not 3.1.
+    pythons.pin(name, text(build.get("python_version")))
     words: list[str] = []
     for requirement in strings(build.get("python_packages")):
         words += pip_line(reader, name, 1, requirement.strip())
@@ -86,7 +86,9 @@ def cog(
 def _cog_notes(build: dict[str, Any], root: Any) -> str:
     aside = [key for key in build if key in ("run", "cuda", "cudnn")]
     aside += [str(key) for key in table(root) if key != "build"]
-    gpu = "; it asks for a GPU, see --gpu" if build.get("gpu") is True else ""
+    gpu = build.get("gpu")
+    is_gpu = isinstance(gpu, Boolean) and gpu.value
+    gpu = "; it asks for a GPU, see --gpu" if is_gpu else ""
     return "dependencies" + gpu + (f"; left aside: {', '.join(aside)}" if aside else "")
 
 
@@ -110,15 +112,16 @@ def script(
     if not directory.has_file(name):
         return None
     content = directory.text_of(name).replace("\r\n", "\n")
-    match = SCRIPT.search(content)
-    if match is None:
+    number, lines = inline_metadata(content)
+    if not lines:
         return None
-    number = content.count("\n", 0, match.start()) + 1
-    block = match["content"].splitlines()
+    block = "\n".join(line.removeprefix("#").strip() for line in lines[1:-1])
     try:
-        settings = tomllib.loads("\n".join(line.removeprefix("#").strip() for line in block))
-    except tomllib.TOMLDecodeError as error:
-        directory.add_problem(name, f"invalid inline metadata: {error}", number)
+        settings = toml_reader.parse(block.encode(errors="replace"), name)
+    except ConfigError as error:
+        (problem,) = error.problems
+        reason = problem.message.removeprefix("invalid TOML: ")
+        directory.add_problem(name, f"invalid inline metadata: {reason}", number)
         return None
     pythons.add(name, settings.get("requires-python"))
     before = len(reader.directory.problems)
@@ -133,7 +136,7 @@ def script(
     lock = f"{name}.lock"
     return Script(
         name=name,
-        lines=tuple(match[0].splitlines()),
+        lines=tuple(lines),
         lock=lock if directory.has_file(lock) else "",
         names=frozenset(reader.names - named),
     )

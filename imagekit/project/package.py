@@ -7,17 +7,15 @@ to read them, which extras and groups there are, and what the files refer to.
 from __future__ import annotations
 
 import ast
-import configparser
 import itertools
 import re
 from typing import Any, Literal
 
 import msgspec
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from imagekit.errors import one_line
-from imagekit.project import python
+from imagekit.project import parsing, python
 from imagekit.project.directory import Directory, strings, table, text
 from imagekit.project.requirement_files import names_of, requirement_error
 from imagekit.project.settings import place_of
@@ -53,6 +51,24 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
 SETUP_FILES = ("setup.py", "setup.cfg")
 DECLARING = ("pyproject.toml", *SETUP_FILES)
 DYNAMIC = {"dependencies", "optional-dependencies"}
+
+
+Tables = dict[str, dict[str, Any]]
+TYPES: dict[tuple[str, ...], Any] = {
+    ("tool",): Tables,
+    ("dependency-groups",): dict[str, list[str | dict[str, Any]]],
+    ("tool", "uv", "sources"): dict[str, dict[str, Any] | list[dict[str, Any]]],
+    ("tool", "uv", "workspace"): dict[str, list[str]],
+    ("tool", "uv", "default-groups"): list[str] | str,
+    ("tool", "uv", "index"): list[dict[str, Any]],
+    ("tool", "poetry", "dependencies"): dict[str, Any],
+    ("tool", "poetry", "group"): Tables,
+    ("tool", "poetry", "source"): list[dict[str, Any]],
+    ("tool", "pdm", "dev-dependencies"): dict[str, list[str]],
+    ("tool", "pdm", "source"): list[dict[str, Any]],
+}
+"""The types of the settings that are read of other tools (docs.astral.sh/uv/reference/settings,
+python-poetry.org/docs/pyproject, pdm-project.org/en/latest/reference/pep621)."""
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
@@ -98,6 +114,8 @@ def _pyproject(directory: Directory, pythons: python.Pythons) -> Package | None:
     within = "tool.poetry.dependencies"
     pythons.add("pyproject.toml", _poetry_python(poetry), "python", within, syntax="poetry")
     groups = _groups(toml)
+    for name in _default_groups(toml, groups):
+        directory.check_name("a group", name, "pyproject.toml")
     manager = _manager(toml, is_poetry)
     is_package = _is_package(toml, has_setup)
     dynamic = bool(DYNAMIC & set(about.dynamic)) or (is_package and "project" not in toml)
@@ -132,7 +150,29 @@ def _about(directory: Directory, toml: dict[str, Any]) -> Table | None:
         directory.add_problem("pyproject.toml", message, place.line, place.column)
         return None
     _check_requirements(directory, about)
+    _check_types(directory, toml)
+    for name in [about.name] if "name" in toml.get("project", {}) else []:
+        place = place_of(directory.root / "pyproject.toml", "name", "project")
+        directory.check_name("a package", name, "pyproject.toml", place.line, place.column)
+    for name in about.optional_dependencies:
+        within = "project.optional-dependencies"
+        place = place_of(directory.root / "pyproject.toml", name, within)
+        directory.check_name("an extra", name, "pyproject.toml", place.line, place.column)
     return about
+
+
+def _check_types(directory: Directory, toml: dict[str, Any]) -> None:
+    """Report a value of a tool's settings that has not the type which the tool demands."""
+    for keys, type_ in TYPES.items():
+        within, key = ".".join(keys[:-1]), keys[-1]
+        settings = table(toml, *keys[:-1])
+        try:
+            msgspec.convert(settings.get(key), type_ if key in settings else Any)
+        except msgspec.ValidationError as error:
+            place = place_of(directory.root / "pyproject.toml", key, within)
+            reason = str(error).partition(" - at ")[0].lower()
+            message = f"{'.'.join(keys)}: {reason}"
+            directory.add_problem("pyproject.toml", message, place.line, place.column)
 
 
 def _check_requirements(directory: Directory, about: Table) -> None:
@@ -143,7 +183,9 @@ def _check_requirements(directory: Directory, about: Table) -> None:
         for requirement in requirements:
             directory.check_secret("pyproject.toml", place.line, requirement)
             if reason := requirement_error(requirement):
-                message = one_line(f"{requirement!r} is not a valid requirement: {reason}")
+                message = one_line(
+                    f"{parsing.short(requirement)!r} is not a valid requirement: {reason}"
+                )
                 directory.add_problem("pyproject.toml", message, place.line, place.column)
 
 
@@ -190,8 +232,7 @@ def _names(about: Table, poetry: dict[str, Any]) -> frozenset[str]:
     named = set(table(poetry, "dependencies")) - {"python"}
     optional = itertools.chain(*about.optional_dependencies.values())
     for requirement in (*about.dependencies, *optional):
-        if not requirement_error(requirement):
-            named |= names_of(Requirement(requirement))
+        named |= names_of(requirement)
     return frozenset(named)
 
 
@@ -207,11 +248,10 @@ def _cfg(directory: Directory) -> dict[str, dict[str, str]]:
     if not directory.has_file("setup.cfg"):
         return {}
     used = "setup.cfg" in directory.used
-    parser = configparser.ConfigParser(interpolation=None)
     try:
-        parser.read_string(directory.text_of("setup.cfg"))
-    except configparser.Error as error:
-        directory.add_problem("setup.cfg", str(error).replace("\n", " "))
+        parser = parsing.ini(directory.text_of("setup.cfg"))
+    except ValueError as error:
+        directory.add_problem("setup.cfg", str(error))
         return {}
     sections = {name: dict(parser.items(name)) for name in parser.sections()}
     if sections.keys() & {"metadata", "options"}:
@@ -242,7 +282,7 @@ def _setup(directory: Directory, pythons: python.Pythons) -> Package:
         is_dynamic=True,
         extras=None if computed else frozenset(known - {""}),
         names=frozenset(
-            re.findall(r"(?m)^\s*([A-Za-z][\w.-]*)", options.get("install_requires", ""))
+            re.findall(r"(?m)^[ \t]*([A-Za-z][\w.-]*)", options.get("install_requires", ""))
         ),
     )
 
@@ -260,7 +300,8 @@ def _literal_extras(source: str) -> set[str] | None:
     if not isinstance(value, ast.Dict):
         return None
     keys = [key.value for key in value.keys if isinstance(key, ast.Constant)]
-    return {_extra(str(key)) for key in keys} if len(keys) == len(value.keys) else None
+    names = {_extra(key) for key in keys if isinstance(key, str)}
+    return names if len(keys) == len(value.keys) else None
 
 
 def _extra(key: str) -> str:
@@ -304,10 +345,7 @@ def _texts(value: Any) -> list[str]:
 
 def _named_in(source: str) -> set[str]:
     """Return the texts in Python code, also joined in pairs, and the modules that it imports."""
-    try:
-        nodes = list(ast.walk(ast.parse(source)))
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
-        return set()
+    nodes = list(ast.walk(parsing.python(source)))
     texts = [n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)]
     plain = {word.strip("/") for word in texts if len(word) < 100}
     joined = {f"{a}/{b}" for a in plain for b in plain if "." in b} if len(plain) < 60 else set()

@@ -14,7 +14,7 @@ import msgspec
 from imagekit import api
 from imagekit.config.schema import Config
 from imagekit.docker.context import is_inside_context
-from imagekit.errors import UsageError
+from imagekit.errors import UsageError, one_line
 from imagekit.planning.plan import Plan
 from imagekit.project import (
     base_image,
@@ -23,20 +23,24 @@ from imagekit.project import (
     dockerignore,
     frameworks,
     other_files,
+    parsing,
     settings,
 )
+from imagekit.project.directory import Directory
 from imagekit.project.settings import Settings
-from imagekit.support.files import replace_file
+from imagekit.support import files
 from imagekit.support.workspace import DEFAULT_CONFIG
 
 
-def prepare(directory: pathlib.Path, options: Mapping[str, Any]) -> tuple[str, list[str]]:
+def prepare(
+    directory: pathlib.Path, options: Mapping[str, Any], *, is_built: bool = False
+) -> tuple[str, list[str]]:
     """Return a directory's Dockerfile and notes for the user; write .dockerignore if missing.
 
+    Where it cannot be written or read, a note says so; if the image is built, that is an error.
     Raises UsageError, ConfigError or BuildFileError before anything is written.
     """
-    if not directory.is_dir():
-        raise UsageError(f"{directory}: no such directory")
+    _check_options(directory, options)
     project, origin = settings.read(directory)
     config, plan = _matrix(directory, options, project)
     gpu_setting = _first(options["gpu"], project.gpu)
@@ -68,7 +72,25 @@ def prepare(directory: pathlib.Path, options: Mapping[str, Any]) -> tuple[str, l
     declared = _without_ignored(directory, declared)
     copied = [*declared.files, *declared.folders, *([argument] if start == "script" else [])]
     text = dockerfile.render(declared, dockerfile_options)
-    return text, [*notes, *_check_context(directory, copied)]
+    return text, [*notes, *_check_context(directory, copied, is_built=is_built)]
+
+
+def _check_options(directory: pathlib.Path, options: Mapping[str, Any]) -> None:
+    """Raise UsageError for a directory that does not exist, or a word that the file cannot have."""
+    if not Directory(directory).is_folder("."):
+        raise UsageError(f"{one_line(str(directory))}: no such directory")
+    for option in ("extra", "group", "package"):
+        for name in options[option]:
+            if not parsing.is_name(name):
+                raise UsageError(f"--{option}: {parsing.short(name)!r} is not a valid name")
+    image = options["uv_image"]
+    if not base_image.REFERENCE.fullmatch(image):
+        raise UsageError(f"--uv-image: {parsing.short(image)!r} is not a valid image reference")
+    for option in ("cmd", "script", "module"):
+        if wrong := parsing.not_one_line(options[option] or ""):
+            raise UsageError(
+                f"--{option}: {parsing.short(options[option])!r} cannot be used: {wrong}"
+            )
 
 
 def _wanted(
@@ -149,7 +171,7 @@ def _check_start(name: dockerfile.Start, value: str, directory: pathlib.Path) ->
     if name == "script":
         if not is_inside_context(value) or not dockerignore.is_inside(directory / value, directory):
             raise UsageError(f"{value} is outside {directory}; copy it into the directory")
-        if not (directory / value).is_file():
+        if not Directory(directory).is_file(value):
             raise UsageError(f"{value}: no such file in {directory}")
         if not value.endswith(".py"):
             raise UsageError(f"{value} is not a Python script; use --cmd 'bash {value}'")
@@ -170,30 +192,42 @@ def _without_ignored(
     directory: pathlib.Path, declared: dependencies.Dependencies
 ) -> dependencies.Dependencies:
     """Leave out the files that a build may read if they do not enter the context."""
-    guessed = set(dockerignore.excluded(_rules(directory) or "", declared.guessed))
+    guessed = set(dockerignore.excluded(_rules(directory)[0] or "", declared.guessed))
     files = tuple(name for name in declared.files if name not in guessed)
     return msgspec.structs.replace(declared, files=files)
 
 
-def _rules(directory: pathlib.Path) -> str | None:
-    """Return the text of a directory's .dockerignore; None if there is none."""
+def _rules(directory: pathlib.Path) -> tuple[str | None, str]:
+    """Return the text of a directory's .dockerignore, or None and why it cannot be read.
+
+    The reason is empty if there is no such file.
+    """
     path = directory / dockerignore.NAME
-    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
+    try:
+        data = files.read_bytes(path, files.DOCKERFILE, within=directory)
+    except FileNotFoundError:
+        return None, "a link to a file that does not exist" if path.is_symlink() else ""
+    except OSError as error:
+        return None, error.strerror or "cannot be read"
+    return data.decode(errors="replace"), ""
 
 
-def _check_context(directory: pathlib.Path, copied: Iterable[str]) -> list[str]:
+def _check_context(directory: pathlib.Path, copied: Iterable[str], *, is_built: bool) -> list[str]:
     """Check the build context and return notes on it; write .dockerignore if missing."""
     path = directory / dockerignore.NAME
-    text = _rules(directory)
+    text, wrong = _rules(directory)
+    if wrong and is_built:
+        raise UsageError(f"{path} cannot be read: {wrong}; replace it with a file")
     rules = dockerignore.DEFAULT if text is None else text
     if absent := dockerignore.excluded(rules, copied):
         listed = ", ".join(absent)
         raise UsageError(f"{path} excludes {listed}, which the image needs; fix the rules")
     dockerignore.check(rules, directory)
     notes = []
-    if text is None:
-        replace_file(path, dockerignore.DEFAULT.encode())
-        notes.append(f"{path}: created, to exclude .git, caches and credentials from the image")
+    if wrong:
+        notes.append(f"warning: {path} cannot be read: {wrong}; replace it with a file")
+    elif text is None:
+        notes.append(_create(path, is_built=is_built))
     elif included := dockerignore.missing(text, directory):
         listed = ", ".join(included[:5]) + (" …" if len(included) > 5 else "")
         notes.append(
@@ -202,3 +236,14 @@ def _check_context(directory: pathlib.Path, copied: Iterable[str]) -> list[str]:
     for link in dockerignore.external_links(rules, directory):
         notes.append(f"warning: {link} links outside {directory} and will be broken in the image")
     return notes
+
+
+def _create(path: pathlib.Path, *, is_built: bool) -> str:
+    """Write a .dockerignore. Return a note about it, or why it is not there if nothing is built."""
+    try:
+        files.replace_file(path, dockerignore.DEFAULT.encode(), follow=False)
+    except UsageError as error:
+        if is_built:
+            raise
+        return f"warning: {error}; without it, .git, caches and credentials enter the image"
+    return f"{path}: created, to exclude .git, caches and credentials from the image"

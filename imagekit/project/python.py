@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import msgspec
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from imagekit.errors import Place, Problem
+from imagekit.project import parsing
 from imagekit.project.directory import Directory, table, tables, text
 from imagekit.project.settings import place_of
 
@@ -40,18 +40,18 @@ class PythonRequest(msgspec.Struct, frozen=True, kw_only=True):
     def allows(self, version: str) -> bool:
         """Return whether a version such as 3.11.4 is allowed."""
         if self.syntax == "specifier":
-            return SpecifierSet(self.text).contains(version, prereleases=True)
+            return parsing.specifier(self.text).contains(version, prereleases=True)
         # Poetry's carets, tildes and alternatives; only for Poetry's projects.
-        from poetry.core.constraints.version import Version, parse_constraint
+        from poetry.core.constraints.version import Version
 
-        return parse_constraint(self.text).allows(Version.parse(version))
+        return bool(parsing.poetry_constraint(self.text).allows(Version.parse(version)))
 
     def error(self) -> str | None:
         """Return why the text is invalid, or None if it is valid."""
         try:
             self.allows("3.13.0")
-        except (InvalidSpecifier, ValueError) as error:
-            return str(error).partition("\n")[0]
+        except ValueError as error:
+            return str(error)
         return None
 
 
@@ -140,11 +140,7 @@ def of_setup(source: str) -> str:
 
 def keyword(source: str, name: str) -> ast.expr | None:
     """Return the value of a keyword argument in Python code; None if there is none."""
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
-        return None
-    words = (node for node in ast.walk(tree) if isinstance(node, ast.keyword))
+    words = (node for node in ast.walk(parsing.python(source)) if isinstance(node, ast.keyword))
     return next((word.value for word in words if word.arg == name), None)
 
 

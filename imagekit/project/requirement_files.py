@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from urllib.parse import unquote
 
 import msgspec
-from packaging.requirements import InvalidRequirement, Requirement
 
 from imagekit.errors import one_line
+from imagekit.project import parsing
 from imagekit.project.directory import Directory
 
 INDEX_OPTIONS = ("-i", "--index-url", "--extra-index-url", "-f", "--find-links")
@@ -27,6 +27,8 @@ COMMAND_LINE_OPTIONS = ("--pre", "--trusted-host")
 """Options of requirement files that uv takes only on its command line."""
 WITHOUT_EFFECT = ("--prefer-binary", "--use-feature", "--use-pep517")
 """Options that concern pip's own workings."""
+MAX_INCLUDED = 50
+"""The maximum number of requirement files that include each other."""
 UNSUPPORTED = re.compile(r"(svn|hg|bzr)\+|git\+(git|http|file):|git:")
 """Addresses that pip installs from, and uv does not (uv 0.13, tried)."""
 
@@ -56,6 +58,7 @@ class RequirementFiles:
         """Requirements without a hash: the file, the line and the requirement."""
         self.options: list[str] = []
         """Options that uv takes only on the command line."""
+        self._told: set[str] = set()
         self.indexes: list[str] = []
         """The URLs and folders of the options that name places of packages."""
         self.variables: set[str] = set()
@@ -86,16 +89,23 @@ class RequirementFiles:
     def check_hashes(self) -> None:
         """Report requirements without a hash: an installer demands one for all, or for none."""
         for name, line, requirement in self.without_hash:
-            message = f"{requirement!r} has no hash, but others have; pip needs a hash for each"
+            short = parsing.short(requirement)
+            message = f"{short!r} has no hash, but others have; pip needs a hash for each"
             self.directory.add_problem(name, message, line)
 
     def include(self, name: str, line: int, words: str, above: tuple[str, ...] = ()) -> str:
         """Read an included file. Return its name; empty for a URL and for a problem."""
         add_problem = self.directory.add_problem
+        if wrong := self._unusable(words):
+            add_problem(name, wrong, line)
+            return ""
+        if len(above) > MAX_INCLUDED:
+            add_problem(name, f"more than {MAX_INCLUDED} files include each other", line)
+            return ""
         try:
             target = shlex.split(words)[0]
         except (ValueError, IndexError):
-            add_problem(name, f"{words}: not a valid file name", line)
+            add_problem(name, f"{parsing.short(words)}: not a valid file name", line)
             return ""
         if re.match(r"\w+://", target):
             self.directory.check_secret(name, line, target)
@@ -104,10 +114,12 @@ class RequirementFiles:
         path = posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
         if not self.directory.is_inside(path):
             add_problem(
-                name, f"{target} is outside the directory; copy it into the directory", line
+                name,
+                f"{parsing.short(target)} is outside the directory; copy it into the directory",
+                line,
             )
-        elif not (self.directory.root / path).is_file():
-            add_problem(name, f"{target}: no such file", line)
+        elif not self.directory.is_file(path):
+            add_problem(name, f"{parsing.short(target)}: no such file", line)
         else:
             self.read(path, above)
             return path
@@ -117,6 +129,9 @@ class RequirementFiles:
         """Read a line that includes no file; `last` is the number of the last physical line."""
         self.directory.check_secret(name, number, line)
         self.variables |= variables(line)
+        if wrong := self._unusable(line):
+            self.directory.add_problem(name, wrong, number)
+            return
         option, _, value = (
             re.sub(r"^(-[a-z])(?=[^\s=])", r"\1 ", line)
             .replace("=", " ", 1 if line.startswith("--") else 0)
@@ -127,10 +142,19 @@ class RequirementFiles:
             self._option(name, number, option, value.strip())
             return
         requirement, *options = re.split(r"\s--(?=[a-z])", value.strip() if editable else line)
-        if wrong := [text for text in options if not re.match(r"hash[ =]", text)]:
-            message = f"uv has no --{wrong[0]} for a single requirement; remove it"
+        if others := [text for text in options if not re.match(r"hash[ =]", text)]:
+            message = f"uv has no --{others[0]} for a single requirement; remove it"
             self.directory.add_problem(name, message, number)
         self._requirement(name, (number, last), requirement.strip(), editable)
+
+    def _unusable(self, line: str) -> str:
+        """Return why a line cannot be read; empty if it can."""
+        if wrong := parsing.not_one_line(line):
+            return one_line(f"{parsing.short(line)!r} cannot be read: {wrong}")
+        words = re.split(r"\s--(?=[a-z])", line, maxsplit=1)[0]
+        if len(words) > parsing.MAX_REQUIREMENT:
+            return f"the line is longer than {parsing.MAX_REQUIREMENT:,} characters without hashes"
+        return ""
 
     def _option(self, name: str, number: int, option: str, value: str) -> None:
         if option in INDEX_OPTIONS:
@@ -139,7 +163,9 @@ class RequirementFiles:
                 self._local(name, number, value)
         elif option in COMMAND_LINE_OPTIONS:
             words = [option, *([value] if value else [])]
-            self.options += words if words[-1] not in self.options else []
+            # As a set, because there may be thousands.
+            self.options += words if words[-1] not in self._told else []
+            self._told.update(words)
         elif option in WITHOUT_EFFECT:
             self.directory.notes.append(f"{name}:{number}: {option} has no effect with uv")
         elif option not in OPTIONS:
@@ -151,10 +177,11 @@ class RequirementFiles:
     ) -> None:
         """Read a requirement: a URL, a path or a package, with or without `NAME @`."""
         number = numbers[0]
-        named = re.match(r"([A-Za-z0-9][\w.-]*)\s*(?:\[[^\]]*\])?\s*@\s*(\S+)", requirement)
+        named = re.match(r"([A-Za-z0-9][\w.-]*)\s*+(?:\[[^\]]*\]\s*+)?@\s*(\S+)", requirement)
         target = named[2] if named else requirement.strip("\"'")
         if UNSUPPORTED.match(target):
-            message = f"{target}: uv installs from git+https and git+ssh, and from archives"
+            short = parsing.short(target)
+            message = f"{short}: uv installs from git+https and git+ssh, and from archives"
             self.directory.add_problem(name, message, number)
         elif re.match(r"[\w+.-]+://", target) and not target.startswith("file:"):
             if editable:
@@ -165,6 +192,8 @@ class RequirementFiles:
             if self._local(name, number, target):
                 extras = re.search(r"\[([^\]]*)\]", target)
                 names = [text.strip() for text in extras[1].split(",")] if extras else []
+                for extra in filter(None, names):
+                    self.directory.check_name("extra", extra, name, number)
                 self.itself.append(Itself(editable, tuple(filter(None, names))))
                 self._edit(name, f"{number},{max(numbers)}d")
         else:
@@ -172,10 +201,12 @@ class RequirementFiles:
 
     def _package(self, name: str, number: int, requirement: str) -> None:
         if error := requirement_error(requirement):
-            message = one_line(f"{requirement!r} is not a valid requirement: {error}")
+            message = one_line(
+                f"{parsing.short(requirement)!r} is not a valid requirement: {error}"
+            )
             self.directory.add_problem(name, message, number)
         else:
-            self.names |= names_of(Requirement(requirement))
+            self.names |= names_of(requirement)
 
     def _is_path(self, target: str) -> bool:
         """Like pip, take for a path what has a slash, begins with a dot, or is an archive."""
@@ -184,7 +215,7 @@ class RequirementFiles:
         return bare.startswith(".") or "/" in bare or (archive and self._exists(bare))
 
     def _exists(self, path: str) -> bool:
-        return self.directory.is_inside(path) and (self.directory.root / path).exists()
+        return self.directory.is_inside(path) and self.directory.exists(path)
 
     def _edit(self, name: str, command: str) -> None:
         self.edits.setdefault(name, []).append(command)
@@ -197,25 +228,32 @@ class RequirementFiles:
 
     def copy(self, name: str, number: int, path: str, shown: str) -> bool:
         """Record a file or folder to copy. Return whether it is the directory itself."""
-        root = self.directory.root
-        if not self.directory.is_inside(path):
-            message = f"{shown} is outside the directory; copy it into the directory, or use a URL"
+        directory, short = self.directory, parsing.short(shown)
+        if wrong := parsing.not_one_line(path):
+            directory.add_problem(name, one_line(f"{short!r} cannot be copied: {wrong}"), number)
+        elif not self.directory.is_inside(path):
+            message = f"{short} is outside the directory; copy it into the directory, or use a URL"
             self.directory.add_problem(name, message, number)
-        elif (root / path).resolve() == root.resolve():
+        elif directory.is_root(path):
             return True
-        elif not (root / path).exists():
-            self.directory.add_problem(name, f"{shown}: no such file or directory", number)
-        elif (root / path).is_dir():
+        elif not directory.exists(path):
+            directory.add_problem(name, f"{short}: no such file or directory", number)
+        elif not directory.is_file(path):
             self.folders.add(posixpath.normpath(path))
         else:
             self.files.append(posixpath.normpath(path))
         return False
 
 
-def names_of(requirement: Requirement) -> set[str]:
-    """Return the name of a requirement, alone and with each of its extras: `jax[cuda13]`."""
-    name = requirement.name
-    return {name, *(f"{name}[{extra}]" for extra in requirement.extras)}
+def names_of(text: str) -> set[str]:
+    """Return the name of a requirement, alone and with each of its extras: `jax[cuda13]`.
+
+    Of one that is not valid, there are none.
+    """
+    parsed = parsing.requirement(text)
+    if isinstance(parsed, str):
+        return set()
+    return {parsed.name, *(f"{parsed.name}[{extra}]" for extra in parsed.extras)}
 
 
 def variables(text: str) -> set[str]:
@@ -226,11 +264,8 @@ def variables(text: str) -> set[str]:
 
 def requirement_error(text: str) -> str | None:
     """Return why a requirement is invalid, or None if it is valid."""
-    try:
-        Requirement(text)
-    except InvalidRequirement as error:
-        return str(error).partition("\n")[0]
-    return None if text.isprintable() else "it contains a control character"
+    parsed = parsing.requirement(text)
+    return parsed if isinstance(parsed, str) else None
 
 
 def logical_lines(text: str) -> Iterator[tuple[int, int, str]]:

@@ -6,9 +6,9 @@ Of caliban's `.calibanconfig.json` (github.com/google/caliban), the keys `apt_pa
 
 from __future__ import annotations
 
+import functools
 import pathlib
 import re
-import tomllib
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
@@ -18,6 +18,8 @@ from msgspec import Meta
 from imagekit.config.cloudbuild import SPECIAL as FLAGS
 from imagekit.config.cloudbuild import Flag
 from imagekit.errors import ConfigError, Path, Place, Problem
+from imagekit.project import parsing
+from imagekit.support import files, toml_reader
 from imagekit.support.decode import Decoder, Report, decode, elements, items, scalar
 from imagekit.support.yaml_reader import parse
 
@@ -77,39 +79,67 @@ def read(directory: pathlib.Path) -> tuple[Settings, str | None]:
     return settings, files[0]
 
 
-def load_toml(path: pathlib.Path) -> dict[str, Any]:
-    """Parse a TOML file. Raises ConfigError with the place if it is invalid or unreadable."""
+def load_toml(path: pathlib.Path, *, within: pathlib.Path) -> dict[str, Any]:
+    """Parse a TOML file in a folder, and in it after all links.
+
+    Raises ConfigError with the place if it is invalid or unreadable.
+    """
+    data = _read(path, files.LOCK, within)
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        where = re.search(r" \(at line (\d+), column (\d+)\)", str(error))
-        place = Place(str(path), int(where[1]), int(where[2])) if where else Place(str(path), 1, 1)
-        message = re.sub(r" \(at .*\)$", "", str(error))
-        raise ConfigError([Problem(message=message, place=place)]) from None
+        return toml_reader.parse(data, str(path))
+    except ConfigError as error:
+        (problem,) = error.problems
+        # Nearly all that is read here is TOML.
+        message = problem.message.removeprefix("invalid TOML: ")
+        shown = msgspec.structs.replace(problem, message=message, line="")
+        raise ConfigError([shown]) from None
+
+
+def _read(path: pathlib.Path, limit: int, within: pathlib.Path) -> bytes:
+    try:
+        return files.read_bytes(path, limit, within=within)
+    except OSError as error:
+        message = f"{path.name} cannot be read: {error.strerror}"
+        raise ConfigError([Problem(message=message, place=Place(str(path), 1, 1))]) from None
 
 
 def place_of(path: pathlib.Path, key: str, table: str = "") -> Place:
     """Return the place of a key in a TOML file: in `table`, or at the top level."""
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    try:
+        text = files.read_bytes(path, files.LOCK).decode("utf-8-sig")
+    except (OSError, ValueError):
+        text = ""
+    places = _places(text)
+    found = [places.get((table, key)), places.get((f"{table}.{key}".strip("."), ""))]
+    return Place(str(path), *min(filter(None, found), default=(1, 1)))
+
+
+@functools.lru_cache(maxsize=2)
+def _places(text: str) -> dict[tuple[str, str], tuple[int, int]]:
+    """Return the positions of the keys in TOML, by table and key, and of the tables themselves."""
+    places: dict[tuple[str, str], tuple[int, int]] = {}
     current = ""
-    for number, line in enumerate(lines, start=1):
-        if header := re.match(r"\s*\[+\s*([^\[\]]+?)\s*\]+", line):
-            current = header[1]
-            if current == f"{table}.{key}".strip("."):
-                return Place(str(path), number, len(line) - len(line.lstrip()) + 1)
-        elif current == table and (match := re.match(rf'(\s*)"?{re.escape(key)}"?\s*[=.]', line)):
-            return Place(str(path), number, len(match[1]) + 1)
-    return Place(str(path), 1, 1)
+    for number, line in enumerate(text.split("\n"), start=1):
+        bare = line.lstrip()
+        at = number, len(line) - len(bare) + 1
+        if bare.startswith("["):
+            current = bare.lstrip("[ \t").partition("]")[0].rstrip()
+            places.setdefault((current, ""), at)
+            continue
+        before, equals, _ = bare.partition("=")
+        for key in (before, before.partition(".")[0]) if equals else ():
+            places.setdefault((current, key.strip().strip("\"'")), at)
+    return places
 
 
 def _has_table(path: pathlib.Path) -> bool:
-    tool = load_toml(path).get("tool") if path.is_file() else None
+    tool = load_toml(path, within=path.parent).get("tool") if path.is_file() else None
     return isinstance(tool, dict) and isinstance(tool.get("imagekit"), dict)
 
 
 def _toml(path: pathlib.Path) -> Settings:
     table = "" if path.name == TOML else "tool.imagekit"
-    values = load_toml(path)
+    values = load_toml(path, within=path.parent)
     values = values["tool"]["imagekit"] if table else values
     # TOML values have no positions, so keys are looked up.
     problems: list[Problem] = []
@@ -134,7 +164,7 @@ class CalibanConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 def _caliban(path: pathlib.Path) -> Settings:
-    source = parse(path.read_bytes(), str(path))
+    source = parse(_read(path, files.SETTINGS, path.parent), str(path))
     # All other keys configure other commands of caliban.
     for key in source.value.keys() - set(CalibanConfig.__struct_fields__):
         del source.value[key]
@@ -162,6 +192,14 @@ def _check(settings: Settings) -> Iterable[Problem]:
     if len(commands) > 1:
         message = f"{' and '.join(commands)} cannot be set together; keep only one"
         yield Problem(message=message, path=(commands[1],))
+    for key, kind in (("extras", "an extra"), ("groups", "a group")):
+        for name in getattr(settings, key):
+            if not parsing.is_name(name):
+                message = f"{parsing.short(name)!r} is not a valid name of {kind}"
+                yield Problem(message=message, path=(key,))
+    for key in ("config", "script", "cmd"):
+        if wrong := parsing.not_one_line(getattr(settings, key) or ""):
+            yield Problem(message=f"the value of {key!r} cannot be used: {wrong}", path=(key,))
 
 
 def _raise_problems(problems: Iterable[Problem]) -> None:

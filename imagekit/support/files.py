@@ -25,8 +25,10 @@ CONFIG = 64 * MB
 """The maximum size of a config."""
 RECORD = 64 * MB
 """The maximum size of a report, a run record or a state file."""
+LOCK = 32 * MB
+"""The maximum size of a lock file of a project, or of other TOML of one."""
 DOCUMENT = 512 * MB
-"""The maximum size of a build file, a notebook or a lock file."""
+"""The maximum size of a build file or a notebook."""
 
 TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 """The names of files that are being written; see `replace_file`."""

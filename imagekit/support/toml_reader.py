@@ -10,6 +10,9 @@ from imagekit.support.yaml_reader import decode_utf8
 
 WHERE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 """How tomllib says where an error is."""
+DEEP = re.compile(r"""(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){100}""")
+"""A key of so many parts, each of which is a table."""
+TOO_DEEP = "the file is nested too deeply"
 
 
 def parse(data: bytes, name: str) -> dict[str, Any]:
@@ -22,6 +25,11 @@ def parse(data: bytes, name: str) -> dict[str, Any]:
     # TOML has no other line breaks, and tomllib leaves these alone within text.
     text = decode_utf8(data, name).replace("\r\n", "\n")
     line, column = 1, 1
+    # To split a key takes tomllib time in the square of its parts.
+    if deep := DEEP.search(text):
+        before = text[: deep.start()]
+        place = Place(name, before.count("\n") + 1, len(before) - before.rfind("\n"))
+        raise ConfigError([Problem(message=TOO_DEEP, place=place)])
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -32,7 +40,7 @@ def parse(data: bytes, name: str) -> dict[str, Any]:
             line, column = map(int, match.groups() if match[1] else last)
         message = f"invalid TOML: {WHERE.sub('', message)}"
     except RecursionError:
-        message = "the file is nested too deeply"
+        message = TOO_DEEP
     except ValueError:
         # Python converts no number of thousands of digits, and no date that does not exist.
         message = "invalid TOML: a number is too long, or a date does not exist"

@@ -13,6 +13,8 @@ import sys
 import pytest
 
 from imagekit.cli import app
+from imagekit.errors import UsageError
+from imagekit.support import files
 
 pytestmark = pytest.mark.edge
 
@@ -240,3 +242,132 @@ def test_no_name_reaches_a_terminal_as_it_is(tmp_path, monkeypatch, run, args):
     assert said
     assert "\x1b" not in said
     assert "\x07" not in said
+
+
+@pytest.mark.parametrize(
+    ("name", "begin"),
+    [
+        ("extra-newline", "d/imagekit.toml:1:1: "),
+        ("project-env-U", "d/environment.yml:1:"),
+        ("project-env-deep", "d/environment.yml:1:"),
+        ("project-req-long", "d/requirements.txt:1:1: "),
+        ("project-req-nul", "d/requirements.txt:1:1: "),
+        ("project-uv-sources", "d/pyproject.toml:4:1: "),
+        ("project-uvlock-number", "d/uv.lock:1:1: "),
+        ("yaml-bomb", "e/environment.yml:1:1: the aliases"),
+    ],
+)
+def test_a_file_of_a_project_is_refused_with_its_place(case, run, name, begin):
+    case(name)
+    code, said = run("dockerfile", begin.partition("/")[0], "-c", "m.yaml")
+    assert (code, said.startswith(begin)) == (3, True)
+    assert "\nRUN" not in said
+
+
+@pytest.mark.parametrize(
+    "code", ["f" + ".a()" * 225_000, "x = " + "(" * 5000, "-" * 50_000 + "1", "f" + "(f" * 90]
+)
+def test_calls_without_end_in_a_setup_py(case, code):
+    # Here and not in a file, because linters fail for it, too.
+    folder = case("setup-py-hang")
+    text = f"from setuptools import setup\n{code}\nsetup()\n"
+    (folder / "d2/setup.py").write_text(text)
+    assert within_bounds("dockerfile", "d2", "-c", "m.yaml").returncode == 0
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "numpy==1.0",
+        "./a",
+        "-e .",
+        "--trusted-host h{}",
+        "-r x{}.txt",
+        "a" + " " * 4000 + "b",
+        "a[" + "x," * 2000,
+        "a; " + "(" * 4000,
+        "a @ file:./" + "x" * 300,
+    ],
+)
+def test_many_requirements(case, line):
+    folder = case("setup-py-hang")
+    (folder / "e").mkdir()
+    (folder / "e/a").mkdir()
+    number = 100_000 // (len(line) + 3)
+    lines = "\n".join(line.format(index) for index in range(number))
+    (folder / "e/requirements.txt").write_text(lines)
+    done = within_bounds("dockerfile", "e", "-c", "m.yaml")
+    assert done.returncode in (0, 3)
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("value", ["a\nRUN touch /pwned", "a b", "\x1b[31m", "-x", "x" * 300])
+@pytest.mark.parametrize("option", ["extra", "group", "package", "uv-image", "base", "tag"])
+def test_an_option_is_no_instruction(case, run, option, value):
+    case("setup-py-hang")
+    more = ("--build", "--docker", DOCKER) if option == "tag" else ()
+    code, said = run("dockerfile", "d2", "-c", "m.yaml", f"--{option}={value}", *more)
+    assert (code, "\nRUN" in said) == (2, False)
+
+
+NASTY = "x\\nRUN touch /pwned #"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("pyproject.toml", f'[project]\nname = "{NASTY}"\n'),
+        ("pyproject.toml", f'[project]\nname = "p"\ndependencies = ["{NASTY}"]\n'),
+        ("pyproject.toml", f'[project]\nname="p"\n[project.optional-dependencies]\n"{NASTY}"=[]\n'),
+        ("pyproject.toml", f'[dependency-groups]\n"a"=[]\n[tool.uv]\ndefault-groups=["{NASTY}"]\n'),
+        (
+            "pyproject.toml",
+            '[project]\nname="p"\ndynamic=["version"]\n[build-system]\nrequires=["versioneer"]\n'
+            f'[tool.versioneer]\nparentdir_prefix="{NASTY}"\n',
+        ),
+        ("environment.yml", f'dependencies:\n- pip:\n  - "https://example.com/{NASTY}"\n'),
+        ("cog.yaml", f'build:\n  python_packages: ["https://example.com/{NASTY}"]\n'),
+        ("requirements.txt", "a @ https://example.com/\x0bRUN touch /pwned"),
+        ("requirements.txt", "--trusted-host x\x85RUN touch /pwned"),
+        ("pip.conf", "[global]\nindex-url = https://example.com/\x00\n"),
+        ("imagekit.toml", f'groups = ["{NASTY}"]\n'),
+        ("imagekit.toml", f'cmd = "{NASTY}"\n'),
+        ("pyproject.toml", f"""[project]\nname = "p"\ndependencies = ["a; {"(" * 3000}"]"""),
+        ("pyproject.toml", "x=" + "[" * 3000),
+        ("pyproject.toml", "a." * 100_000 + "b = 1"),
+    ],
+)
+def test_what_a_project_says_is_no_instruction(case, run, name, text):
+    folder = case("setup-py-hang")
+    (folder / "n").mkdir()
+    (folder / "n" / name).write_text(text)
+    code, said = run("dockerfile", "n", "-c", "m.yaml")
+    assert (code, "\nRUN" in said) == (3, False)
+    assert f"n/{name}:" in said
+
+
+def test_a_directory_that_cannot_be_written(case, run, monkeypatch):
+    case("setup-py-hang")
+
+    def refuse(*_, **__):
+        raise UsageError("d2/.dockerignore: cannot be written: Read-only file system")
+
+    monkeypatch.setattr(files, "replace_file", refuse)
+    code, said = run("dockerfile", "d2", "-c", "m.yaml")
+    assert (code, "Read-only file system" in said, "\nFROM " in said) == (0, True, True)
+    code, said = run("dockerfile", "d2", "-c", "m.yaml", "--build", "--docker", DOCKER)
+    assert (code, "Read-only file system" in said) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "target", ["nowhere", "../nowhere", "../m.yaml", "/dev/zero", ".dockerignore"]
+)
+def test_rules_that_are_a_link_are_not_followed(case, run, target):
+    folder = case("setup-py-hang")
+    (folder / "d2/.dockerignore").symlink_to(target)
+    code, said = run("dockerfile", "d2", "-c", "m.yaml")
+    assert (code, "warning: d2/.dockerignore cannot be read" in said) == (0, True)
+    assert (folder / "d2/.dockerignore").is_symlink()
+    assert not (folder / "nowhere").exists()
+    code, said = run("dockerfile", "d2", "-c", "m.yaml", "--build", "--docker", DOCKER)
+    assert (code, "replace it with a file" in said) == (2, True)

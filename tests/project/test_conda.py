@@ -55,7 +55,7 @@ def test_the_directory_itself_with_an_extra(read):
     ("text", "message"),
     [
         ("a: [", r"environment.yml:\d+:\d+: invalid YAML"),
-        ("a: \x01", "environment.yml:1:1: invalid YAML"),
+        ("a: \x01", r"environment.yml:1:4: the character U\+0001 is not allowed"),
         ("dependencies: x", "environment.yml:1:15: 'dependencies' must be a list"),
         ("dependencies: [[a], '']", ":1:16: expected a package"),
         ("dependencies:\n- pip\n- \n", ":3:2: conda package '' cannot be installed"),

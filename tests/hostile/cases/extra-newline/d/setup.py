@@ -1,0 +1,4 @@
+import x
+from setuptools import setup
+
+setup(**x.y)
