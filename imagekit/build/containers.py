@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 
 from imagekit.build import placement
-from imagekit.build.engine import ask, bind
+from imagekit.build.engine import ask, bind, reason
 from imagekit.build.placement import Rules
 from imagekit.docker.command_line import SOCKET
 from imagekit.docker.context import WORKSPACE
@@ -62,12 +62,16 @@ class Containers:
         if scheme == "unix" and sys.platform == "linux":
             self.socket = path
         if self.network is None:
-            self.network = self._docker("network", "create", self.name) and self.name
-        if not self.network:
-            raise EngineError(
-                "the engine cannot create a network for the steps; name another with --network, "
-                "such as host"
-            )
+            # Without permission, containers reach each other and nothing else.
+            is_open = self.rules.push or self.rules.allow_network
+            inner = () if is_open else ("--internal",)
+            answer = ask(self.docker, "network", "create", *inner, self.name)
+            if answer.returncode:
+                raise EngineError(
+                    f"the engine cannot create a network for the steps ({reason(answer)}); name "
+                    "another with --network, such as host"
+                )
+            self.network = self.name
 
     def stop(self) -> None:
         """Remove what `start` and the steps have made."""

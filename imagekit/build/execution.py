@@ -187,10 +187,18 @@ class Execution:
             at = step.action.verb
             own = placement.without_network_of_google(args[at:])
             args = [*args[:at], *self._build_options(step), *own]
-        network = self.containers.network if self.containers else self.options.network
-        args = placement.in_network(step, args, network)
+        network, only = self._network(step)
+        args = placement.in_network(step, args, network, only=only)
         env = step.env if self.options.on_host else placement.environment(step) | NO_GIT
         return command(self.options.docker, *args), cwd, env
+
+    def _network(self, step: Step) -> tuple[str | None, bool]:
+        """The network of the containers that a step starts, and whether they have no other."""
+        is_held = placement.is_held(step, self.options)
+        if is_held and self.options.network is not None:
+            return "none", True
+        network = self.containers.network if self.containers else self.options.network
+        return network, is_held or network == "none"
 
     def _check_files(self, step: Step, cwd: pathlib.Path) -> None:
         """Raise OSError if a path leads out of the build's folder, or a test has options of run."""

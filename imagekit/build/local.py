@@ -53,7 +53,9 @@ class LocalBuild:
         is_known = {*self.places.values()} <= {*PROGRAMS}
         self.ids = dict(self._content_ids()) if is_known else {}
         self.execution = Execution(options, self.places, self.ids)
-        self.execution.needs_network = any(map(placement.uses_network, build.steps))
+        self.execution.needs_network = any(
+            placement.needs_network(step, options) for step in build.steps
+        )
         self.clock = Clock()
         self.report = Report(file=name, jobs=options.jobs, started=self._now())
         self.report.steps = [

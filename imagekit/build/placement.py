@@ -334,28 +334,36 @@ def without_network_of_google(args: Sequence[str]) -> list[str]:
     return [arg for n, arg in enumerate(kept) if n not in split and n - 1 not in split]
 
 
-def uses_network(step: Step) -> bool:
-    """Whether a step names the network of a build at Google."""
-    line = line_of(step)
-    return bool(line and line.does == "run" and GOOGLES in line.values("network", "net"))
-
-
 GOOGLES = "cloudbuild"
 """The name of a build's network at Google."""
 
 
-def in_network(step: Step, args: Sequence[str], network: str | None) -> list[str]:
+def is_held(step: Step, rules: Rules) -> bool:
+    """Whether a step starts a container that must not reach anything outside of the build."""
+    line = line_of(step)
+    permitted = rules.push or rules.allow_network or rules.on_host
+    return bool(line and line.does == "run" and not permitted)
+
+
+def needs_network(step: Step, rules: Rules) -> bool:
+    """Whether a step needs the network of the build: it names Google's, or may use no other."""
+    line = line_of(step)
+    names = line.values("network", "net") if line and line.does == "run" else []
+    return GOOGLES in names or (is_held(step, rules) and rules.network is None)
+
+
+def in_network(step: Step, args: Sequence[str], network: str | None, *, only: bool) -> list[str]:
     """The arguments of `docker run` with the build's network in place of Google's.
 
-    Without any network, no container has one.
+    With `only`, the container has this network and no other.
     """
     line, changed = line_of(step), list(args)
     if line is None or line.does != "run" or network is None:
         return changed
     named = [part for part in line.parts if part.name in ("network", "net")]
     for part in named:
-        if part.value == GOOGLES or network == "none":
+        if part.value == GOOGLES or only:
             changed[part.index] = f"{part.before}{network}"
-    if network == "none" and not named:
+    if only and not named:
         changed[line.at : line.at] = ["--network", network]
     return changed

@@ -168,11 +168,6 @@ def _command(args: Sequence[str]) -> int:
     return at
 
 
-def global_options(args: Sequence[str]) -> Sequence[str]:
-    """The options of docker itself in its arguments, before its command."""
-    return args[: _command(args)]
-
-
 def command(args: Sequence[str]) -> list[str]:
     """The command of docker in its arguments, with its verb: `manifest push`."""
     words = (arg for arg in args[_command(args) :] if not arg.startswith("-"))

@@ -124,7 +124,7 @@ def test_what_the_steps_share_is_removed(tmp_path, client):
     report = built(tmp_path, client(), step, build, force=True)
     assert [entry.where for entry in report.steps] == ["container of b", "docker"]
     words = [line.split() for line in asked(tmp_path)]
-    (network,) = [line[2] for line in words if line[:2] == ["network", "create"]]
+    (network,) = [line[-1] for line in words if line[:2] == ["network", "create"]]
     assert ["rm", "--force", "--volumes", f"{network}-1"] in words
     assert ["rm", "--force", "--volumes", "web"] in words
     assert ["network", "rm", network] in words
@@ -132,6 +132,29 @@ def test_what_the_steps_share_is_removed(tmp_path, client):
     # The step may have changed what is copied into the image.
     (building,) = [line for line in words if line[0] == "build"]
     assert not any("content-id" in word for word in building)
+
+
+@pytest.mark.edge
+@pytest.mark.parametrize(
+    ("options", "network"),
+    [({}, "NAME"), ({"network": "host"}, "none"), ({"allow_network": True}, None)],
+)
+def test_what_docker_run_starts_reaches_nothing_without_permission(
+    tmp_path, client, options, network
+):
+    step = Step(id="s", builder=BUILDER, image=BUILDER, args=("run", "x", "push"))
+    built(tmp_path, client(), step, **options)
+    lines = asked(tmp_path)
+    (line,) = [line.split() for line in lines if line.startswith("run")]
+    (made,) = [line.split() for line in lines if line.startswith("network create")] or [None]
+    name = made[-1] if made else ""
+    assert line == [
+        "run",
+        *(["--network", network.replace("NAME", name)] if network else []),
+        "x",
+        "push",
+    ]
+    assert made is None or made == ["network", "create", "--internal", name]
 
 
 @pytest.mark.edge

@@ -342,9 +342,9 @@ def test_paths_in_the_arguments_of_tests_are_those_of_the_folder():
 )
 def test_the_network_of_google_is_that_of_the_build(args, own):
     (step,) = read({"args": args}).steps
-    assert placement.in_network(step, args, "own") == own
-    assert placement.uses_network(step) is (args != own)
-    assert placement.in_network(step, args, None) == args
+    assert placement.in_network(step, args, "own", only=False) == own
+    assert placement.needs_network(step, Rules(push=True)) is (args != own)
+    assert placement.in_network(step, args, None, only=False) == args
 
 
 @pytest.mark.parametrize(
@@ -358,7 +358,19 @@ def test_the_network_of_google_is_that_of_the_build(args, own):
 )
 def test_without_a_network_no_container_has_one(args, alone):
     (step,) = read({"args": args}).steps
-    assert placement.in_network(step, args, "none") == alone
+    assert placement.in_network(step, args, "none", only=True) == alone
+
+
+def test_containers_of_docker_run_reach_nothing_without_permission():
+    run, build = read({"args": ["run", "x"]}, {"args": ["build", "."]}).steps
+    for rules in (Rules(push=True), Rules(allow_network=True), Rules(on_host=True)):
+        assert not placement.is_held(run, rules)
+        assert not placement.needs_network(run, rules)
+    assert placement.is_held(run, Rules())
+    assert placement.needs_network(run, Rules())
+    assert not placement.needs_network(run, Rules(network="host"))
+    assert not placement.is_held(build, Rules())
+    assert not placement.needs_network(build, Rules())
 
 
 @pytest.mark.parametrize(

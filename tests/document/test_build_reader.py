@@ -219,9 +219,9 @@ def test_timings_are_a_mapping_of_messages():
 
 
 def test_aliases_that_stand_for_too_much_are_refused():
-    many = ", ".join(["*v"] * 2_000)
+    many = ", ".join(["*v"] * 500)
     text = f"steps: [{{name: x, volumes: [&v {{name: a}}]}}, &s {{name: x, volumes: [{many}]}}"
-    text += ", *s" * 2_000 + "]"
+    text += ", *s" * 500 + "]"
     for reader in (lambda text: read(text, "b"), read_leniently):
         with pytest.raises(BuildFileError, match="stand for too many values"):
             reader(text)

@@ -30,7 +30,7 @@ def test_what_the_engine_and_the_registry_say(docker, tmp_path, monkeypatch):
                 *(StepReport(id=n, kind="build", images=(n,)) for n in (pushed, never)),
                 StepReport(id=f"{pushed}-push", kind="push", images=(pushed,), digest=digest),
             ]
-            report = Report(file="f", jobs=1, started=reports.now(), steps=steps)
+            report = Report(file="f", jobs=1, started="2026-01-01T00:00:00+00:00", steps=steps)
             reports.write(report, tmp_path / "report.json")
             build = build_report.read(str(tmp_path / "report.json"))
             found = images.read(build, engine=True, registry=True)
