@@ -19,13 +19,15 @@ from msgspec import UNSET
 from imagekit.config.cloudbuild import SUBSTITUTION
 from imagekit.document.build_schema import ENUMS, MESSAGES
 from imagekit.errors import BuildFileError, ConfigError, Path, Place, Problem, show_path
-from imagekit.support.aliases import MAX_VALUES
 from imagekit.support.decode import is_null, items, missing_key, scalar, unexpected, unknown_key
 from imagekit.support.json_text import dumps
 from imagekit.support.yaml_reader import Boolean, Form, Source, Typed, clean, parse
 
 FORM = Form("a Cloud Build file", "'steps'", typed=True)
 
+MAX_VALUES = 200_000
+"""The number of values that the lists of a file may have, with what its aliases stand for; or as many
+as it has characters, which without aliases are more. The longest build has a tenth of it."""
 MAX_DEPTH = 50
 """The number of mappings and lists around a value that is not understood."""
 MAX_SHOWN = 10_000

@@ -219,7 +219,7 @@ def test_timings_are_a_mapping_of_messages():
 
 
 def test_aliases_that_stand_for_too_much_are_refused():
-    many = ", ".join(["*v"] * 500)
+    many = ", ".join(["*v"] * 1_000)
     text = f"steps: [{{name: x, volumes: [&v {{name: a}}]}}, &s {{name: x, volumes: [{many}]}}"
     text += ", *s" * 500 + "]"
     for reader in (lambda text: read(text, "b"), read_leniently):
