@@ -26,8 +26,8 @@ from imagekit.support.yaml_reader import Boolean, Form, Source, Typed, clean, pa
 FORM = Form("a Cloud Build file", "'steps'", typed=True)
 
 MAX_VALUES = 200_000
-"""The number of values that the lists of a file may have, with what its aliases stand for; or as many
-as it has characters, which without aliases are more. The longest build has a tenth of it."""
+"""The number of values that the lists of a file may have, with what its aliases stand for; or as
+many as it has characters, which without aliases are more. The longest build has a tenth of it."""
 MAX_DEPTH = 50
 """The number of mappings and lists around a value that is not understood."""
 MAX_SHOWN = 10_000
