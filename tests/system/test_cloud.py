@@ -74,7 +74,9 @@ def cloud(tmp_path, docker, bases):
 
     def forget():
         names = run(docker, "image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split()
-        ours = [name for name in names if name.startswith("127.0.0.1:")]
+        # What another build has taken the name from has none, and cannot be removed by it.
+        named = [name for name in names if not name.endswith(":<none>")]
+        ours = [name for name in named if name.startswith("127.0.0.1:")]
         if ours:
             run(docker, "image", "rm", "--force", *ours)
 
