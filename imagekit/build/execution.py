@@ -21,9 +21,9 @@ import msgspec
 from imagekit.build import content_id, placement
 from imagekit.build.containers import Containers, copied
 from imagekit.build.engine import command, repo_digests
-from imagekit.build.placement import PROGRAMS, Place, Rules
+from imagekit.build.placement import PROGRAMS, Place, Rules, needs_network
 from imagekit.docker.dockerfile import base_of
-from imagekit.document.steps import Step
+from imagekit.document.steps import Build, Step
 from imagekit.support.files import DOCKERFILE, create, read_bytes
 from imagekit.support.log import debug
 
@@ -81,14 +81,14 @@ class Execution:
     """
 
     def __init__(
-        self, options: Options, places: Mapping[str, Place], ids: Mapping[str, str]
+        self, build: Build, options: Options, places: Mapping[str, Place], ids: Mapping[str, str]
     ) -> None:
+        self.build = build
         self.options = options
         self.places = places
         self.ids = ids
         self.directory = options.workspace or options.directory
         self.containers: Containers | None = None
-        self.needs_network = False
         self._scripts = ""
         self._stack = contextlib.ExitStack()
 
@@ -106,22 +106,20 @@ class Execution:
             if not places <= {*PROGRAMS}:
                 folder = tempfile.TemporaryDirectory(prefix="imagekit-scripts-")
                 self._scripts = self._stack.enter_context(folder)
-            if "container" in places or self.needs_network:
-                self._start_containers()
+            has_containers = "container" in places
+            if has_containers or any(needs_network(s, self.options) for s in self.build.steps):
+                self._start_containers(is_copied=has_containers)
             self._stack = self._stack.pop_all()
         return self
 
-    def _start_containers(self) -> None:
+    def _start_containers(self, *, is_copied: bool) -> None:
         options = self.options
-        if options.workspace is None and self._has("container"):
+        if is_copied and options.workspace is None:
             copy = copied(options.directory, [options.logs])
             self.directory = self._stack.enter_context(copy)
         self.containers = Containers(options.docker, self.directory, options)
         self._stack.callback(self.containers.stop)
         self.containers.start()
-
-    def _has(self, place: Place) -> bool:
-        return place in self.places.values()
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()

@@ -52,10 +52,7 @@ class LocalBuild:
         # What a step writes may be copied into an image; it is not known before.
         is_known = {*self.places.values()} <= {*PROGRAMS}
         self.ids = dict(self._content_ids()) if is_known else {}
-        self.execution = Execution(options, self.places, self.ids)
-        self.execution.needs_network = any(
-            placement.needs_network(step, options) for step in build.steps
-        )
+        self.execution = Execution(build, options, self.places, self.ids)
         self.clock = Clock()
         self.report = Report(file=name, jobs=options.jobs, started=self._now())
         self.report.steps = [

@@ -113,7 +113,7 @@ def line_of(step: Step) -> Line | None:
 
 def _is_own(step: Step) -> bool:
     """Whether a program of this machine does the same as it would in the builder's image."""
-    if any(HOST_ENV.fullmatch(name) for name in step.env):
+    if _changes_programs(step):
         return False
     if step.builder == STRUCTURE_TEST and step.entrypoint is None:
         flags = [arg.partition("=")[0] for arg in step.args[1:] if arg.startswith("-")]
@@ -121,6 +121,11 @@ def _is_own(step: Step) -> bool:
     else:
         is_known = _takes_nothing(step, line_of(step))
     return is_known and not any(_outside(path, step.dir) for path in client_paths(step))
+
+
+def _changes_programs(step: Step) -> bool:
+    """Whether the variables of a step change which program or engine docker uses."""
+    return any(HOST_ENV.fullmatch(name) for name in step.env)
 
 
 def _takes_nothing(step: Step, line: Line | None) -> bool:
@@ -311,7 +316,7 @@ def _may_push(step: Step) -> str:
 
 def _docker_may_push(step: Step) -> str:
     line = line_of(step)
-    if any(HOST_ENV.fullmatch(name) for name in step.env):
+    if _changes_programs(step):
         return "sets variables that change what docker does, and may push an image"
     if line is None or line.does == "send":
         words = docker_args.command(step.args)

@@ -30,30 +30,36 @@ SHORT = {
 """The short names of options."""
 
 SWITCHES = {
-    "build": "check compress debug disable-content-trust force-rm load no-cache pull push quiet rm "
-    "squash stream",
-    "run": "detach init interactive no-healthcheck privileged quiet read-only rm sig-proxy tty",
-    "push": "all-tags disable-content-trust quiet",
-    "pull": "all-tags disable-content-trust quiet",
-    "load": "quiet",
+    does: frozenset(names.split())
+    for does, names in {
+        "build": "check compress debug disable-content-trust force-rm load no-cache pull push quiet rm "
+        "squash stream",
+        "run": "detach init interactive no-healthcheck privileged quiet read-only rm sig-proxy tty",
+        "push": "all-tags disable-content-trust quiet",
+        "pull": "all-tags disable-content-trust quiet",
+        "load": "quiet",
+    }.items()
 }
-"""The options without a value."""
+"""The options without a value, by what the command does."""
 
 VALUES = {
-    "build": "add-host annotation attest build-arg build-context cache-from cache-to cgroup-parent "
-    "cpu-period cpu-quota cpu-shares cpuset-cpus cpuset-mems file iidfile isolation label memory "
-    "memory-swap metadata-file network no-cache-filter output platform progress provenance sbom "
-    "secret shm-size ssh tag target ulimit",
-    "run": "add-host attach cidfile cpus device dns entrypoint env env-file expose gpus health-cmd "
-    "hostname label label-file memory memory-swap mount name network net network-alias platform "
-    "publish pull restart shm-size stop-signal stop-timeout tmpfs ulimit user volume workdir",
-    "push": "platform",
-    "pull": "platform",
-    "tag": "",
-    "save": "output platform",
-    "load": "input platform",
+    does: frozenset(names.split())
+    for does, names in {
+        "build": "add-host annotation attest build-arg build-context cache-from cache-to cgroup-parent "
+        "cpu-period cpu-quota cpu-shares cpuset-cpus cpuset-mems file iidfile isolation label memory "
+        "memory-swap metadata-file network no-cache-filter output platform progress provenance sbom "
+        "secret shm-size ssh tag target ulimit",
+        "run": "add-host attach cidfile cpus device dns entrypoint env env-file expose gpus health-cmd "
+        "hostname label label-file memory memory-swap mount name network net network-alias platform "
+        "publish pull restart shm-size stop-signal stop-timeout tmpfs ulimit user volume workdir",
+        "push": "platform",
+        "pull": "platform",
+        "tag": "",
+        "save": "output platform",
+        "load": "input platform",
+    }.items()
 }
-"""The options with a value."""
+"""The options with a value, by what the command does."""
 
 VERBS = {
     ("build",): "build",
@@ -130,11 +136,6 @@ class Line(msgspec.Struct, frozen=True):
         """The values of options."""
         return [part.value for part in self.parts if part.name in names]
 
-    @property
-    def words(self) -> list[Part]:
-        """The arguments that are no options."""
-        return [part for part in self.parts if not part.name]
-
 
 def parse(args: Sequence[str]) -> Line | None:
     """Read the arguments of docker; None if something in them is not known."""
@@ -175,9 +176,9 @@ def _parts(args: Sequence[str], at: int, does: str) -> list[Part] | None:
 
 def _long(args: Sequence[str], at: int, does: str) -> list[Part] | None:
     name, equals, value = args[at][2:].partition("=")
-    if name in SWITCHES.get(does, "").split():
+    if name in SWITCHES.get(does, ()):
         return [Part(name, str(not equals or value in TRUE).lower(), at)]
-    if name not in VALUES[does].split():
+    if name not in VALUES[does]:
         return None
     if equals:
         return [Part(name, value, at, f"--{name}=")]
@@ -192,7 +193,7 @@ def _short(args: Sequence[str], at: int, does: str) -> list[Part] | None:
         if name is None:
             return None
         rest = args[at][place:]
-        if name in SWITCHES.get(does, "").split():
+        if name in SWITCHES.get(does, ()):
             if rest.startswith("="):
                 return [*parts, Part(name, str(rest[1:] in TRUE).lower(), at)]
             parts.append(Part(name, "true", at))

@@ -16,6 +16,7 @@ from typing import Literal
 
 import msgspec
 
+from imagekit.docker.command_line import VERBS
 from imagekit.docker.context import WORKSPACE
 from imagekit.document.cloudbuild import BUILDER, STRUCTURE_TEST
 
@@ -33,19 +34,6 @@ WITH_VALUE = {"-t", "--tag", "-f", "--file", "--build-arg", "--label"}
 
 SHORT = re.compile(r"-([tfmco])(?:=)?(.+)", re.DOTALL)
 """A short option of `docker build` with its value attached."""
-
-VERBS = {
-    ("build",): "build",
-    ("image", "build"): "build",
-    ("builder", "build"): "build",
-    ("buildx", "build"): "build",
-    ("buildx", "b"): "build",
-    ("push",): "push",
-    ("image", "push"): "push",
-    ("pull",): "pull",
-    ("image", "pull"): "pull",
-}
-"""The commands of docker that are understood."""
 
 GLOBAL_WITH_VALUE = {"--config", "-c", "--context", "-H", "--host", "-l", "--log-level"}
 """Options of docker itself that have a value."""

@@ -85,7 +85,6 @@ def quote(word: str) -> str:
 
     Raises UsageError for a word that is not one line of text.
     """
-    quoting.checked(word)
     if "'" in word and not re.search(r'["$`\\!]', word):
-        return f'"{word}"'
-    return shlex.quote(word)
+        return f'"{quoting.checked(word)}"'
+    return quoting.shell([word])[0]

@@ -57,7 +57,7 @@ def test_what_is_read_says_where_a_value_is():
         *((1, "", "true"), (1, "-qf=", "D"), (2, "--iidfile=", "I"), (4, "", "a"), (5, "", ".")),
     ]
     assert line.at == 1
-    assert [part.value for part in line.words] == ["."]
+    assert [part.value for part in line.parts if not part.name] == ["."]
 
 
 @pytest.mark.parametrize(
