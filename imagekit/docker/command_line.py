@@ -32,8 +32,8 @@ SHORT = {
 SWITCHES = {
     does: frozenset(names.split())
     for does, names in {
-        "build": "check compress debug disable-content-trust force-rm load no-cache pull push quiet rm "
-        "squash stream",
+        "build": "check compress debug disable-content-trust force-rm load no-cache pull push "
+        "quiet rm squash stream",
         "run": "detach init interactive no-healthcheck privileged quiet read-only rm sig-proxy tty",
         "push": "all-tags disable-content-trust quiet",
         "pull": "all-tags disable-content-trust quiet",
@@ -45,8 +45,9 @@ SWITCHES = {
 VALUES = {
     does: frozenset(names.split())
     for does, names in {
-        "build": "add-host annotation attest build-arg build-context cache-from cache-to cgroup-parent "
-        "cpu-period cpu-quota cpu-shares cpuset-cpus cpuset-mems file iidfile isolation label memory "
+        "build": "add-host annotation attest build-arg build-context cache-from cache-to "
+        "cgroup-parent cpu-period cpu-quota cpu-shares cpuset-cpus cpuset-mems file iidfile "
+        "isolation label memory "
         "memory-swap metadata-file network no-cache-filter output platform progress provenance sbom "
         "secret shm-size ssh tag target ulimit",
         "run": "add-host attach cidfile cpus device dns entrypoint env env-file expose gpus health-cmd "

@@ -187,7 +187,8 @@ class RequirementFiles:
             if editable:
                 # uv installs only directories as editable.
                 self._edit(name, rf"{number}s/^[ \t]*\(-e\|--editable\)[ \t=]*//")
-            self.names |= {named[1]} if named else set()
+            egg = named or re.search(r"#(?:.*&)?egg=([A-Za-z0-9][\w.-]*)", target)
+            self.names |= {egg[1]} if egg else set()
         elif target.startswith("file:") or (not named and (editable or self._is_path(target))):
             if self._local(name, number, target):
                 extras = re.search(r"\[([^\]]*)\]", target)

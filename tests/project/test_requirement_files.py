@@ -85,6 +85,20 @@ def test_a_repository_that_pip_freeze_calls_editable(lines):
     reader, problems = lines("-e git+https://example.com/x@1#egg=y\n")
     assert problems == []
     assert reader.edits == {"requirements.txt": [r"1s/^[ \t]*\(-e\|--editable\)[ \t=]*//"]}
+    assert reader.names == {"y"}
+
+
+@pytest.mark.parametrize(
+    ("url", "names"),
+    [
+        ("git+https://example.com/x#egg=torch", {"torch"}),
+        ("git+https://example.com/x#subdirectory=a&egg=torch[x]", {"torch"}),
+        ("torch @ git+https://example.com/x", {"torch"}),
+        ("git+https://example.com/egg=x", set()),
+    ],
+)
+def test_the_name_of_a_repository(lines, url, names):
+    assert lines(f"{url}\n")[0].names == names
 
 
 def test_options_that_uv_takes_only_on_its_command_line(lines):
