@@ -46,13 +46,14 @@ VALUES = {
     does: frozenset(names.split())
     for does, names in {
         "build": "add-host annotation attest build-arg build-context cache-from cache-to "
-        "cgroup-parent cpu-period cpu-quota cpu-shares cpuset-cpus cpuset-mems file iidfile "
-        "isolation label memory "
-        "memory-swap metadata-file network no-cache-filter output platform progress provenance sbom "
-        "secret shm-size ssh tag target ulimit",
-        "run": "add-host attach cidfile cpus device dns entrypoint env env-file expose gpus health-cmd "
-        "hostname label label-file memory memory-swap mount name network net network-alias platform "
-        "publish pull restart shm-size stop-signal stop-timeout tmpfs ulimit user volume workdir",
+        "cgroup-parent cpu-period cpu-quota cpu-shares cpuset-cpus cpuset-mems "
+        "file iidfile isolation label memory memory-swap metadata-file network "
+        "no-cache-filter output platform progress provenance sbom secret shm-size "
+        "ssh tag target ulimit",
+        "run": "add-host attach cidfile cpus device dns entrypoint env env-file expose "
+        "gpus health-cmd hostname label label-file memory memory-swap mount name "
+        "network net network-alias platform publish pull restart shm-size "
+        "stop-signal stop-timeout tmpfs ulimit user volume workdir",
         "push": "platform",
         "pull": "platform",
         "tag": "",
