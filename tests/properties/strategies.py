@@ -90,7 +90,7 @@ def _axis(draw, names, args, clash):
 
 
 @st.composite
-def _extra(draw):
+def _extra(draw, tag):
     # A recipe on top of the built-in `gpu`, which itself stands on `gpu-base`.
     return Recipe(
         dockerfile="dockerfiles/Dockerfile.extra",
@@ -98,7 +98,7 @@ def _extra(draw):
         parent=("gpu",),
         parent_arg=draw(st.sampled_from(["BASE_IMAGE", "PARENT"])),
         omit=("BASE_IMAGE", *draw(_subset(["CUDA", "PIP"], 0))),
-        tag="extra-{python}-{gpu}-{base_image}",
+        tag=tag,
         labels=draw(_some("a", "b.c", max_size=2)),
         build_args=draw(_some("CUDA", "OWN", "PIP")),
     )
@@ -221,9 +221,7 @@ def configs(draw):
         for combination in combinations(entry)
         if not any(is_hit(rule, combination) for rule in exclude)
     ]
-    extra = draw(_extra())
-    if not bases:
-        extra = msgspec.structs.replace(extra, tag="extra-{python}-{gpu}")
+    tag = "extra-{python}-{gpu}-{base_image}" if bases else "extra-{python}-{gpu}"
     own_args = OWN_ARGS
     return Config(
         base_url=draw(
@@ -235,7 +233,7 @@ def configs(draw):
         images=entries,
         exclude=exclude,
         aliases=draw(_aliases(alias_names, built)),
-        recipes={EXTRA: extra} if with_extra else {},
+        recipes={EXTRA: draw(_extra(tag))} if with_extra else {},
         cloudbuild=CloudBuild(
             timeout=draw(st.integers(1, 86_400)),
             machine_type=draw(st.sampled_from([None, "E2_HIGHCPU_8"])),

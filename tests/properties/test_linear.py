@@ -23,7 +23,7 @@ from imagekit.planning.select import select_images
 
 pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 
-SMALL, LARGE = 500, 4_000
+SMALL, LARGE = 250, 2_000
 FACTOR = LARGE / SMALL
 
 
