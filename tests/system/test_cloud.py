@@ -137,7 +137,8 @@ def write_config(folder, registry, matrix=MATRIX, options="{project: p}"):
     (folder / "Dockerfile.child").write_text(child)
 
 
-# The service answers a question after the state of a build when there is news.
+# The service answers a question after the state of a build when there is news. Where a test is not
+# about gcloud, the client library submits: gcloud takes a second of processor time at each start.
 SUBMIT = ("submit", "-c", "images.yaml", "--interval", "0.1")
 
 
@@ -185,7 +186,8 @@ def test_a_split_build_is_built_in_order_and_pulls_its_parent(checkout, cloud, r
     options = "{project: p, limits: {steps: 3}}"
     said = generated(checkout, cloud, registry, matrix=PARENT_AND_CHILD, options=options)
     assert "2 images in 2 build files" in said.stdout
-    done = imagekit_in(checkout, cloud, *SUBMIT)
+    submit = (*SUBMIT, "--via", "library")
+    done = imagekit_in(checkout, cloud, *submit)
     assert done.returncode == 0, done.stdout + done.stderr
     first, second = (kept["build"] for kept in cloud.builds.values())
     assert first["finishTime"] < second["createTime"]
@@ -204,14 +206,12 @@ def test_a_split_build_is_built_in_order_and_pulls_its_parent(checkout, cloud, r
     assert f"{first['id']} success, {first['logUrl']}" in done.stdout
     log = checkout / "runs/build" / next(e.log for e in found.steps if e.kind == "pull")
     assert "Pull complete" in log.read_text() or "Downloaded newer image" in log.read_text()
-    # Whoever goes on with it: the library asks faster.
-    resume = (*SUBMIT, "--via", "library", "--resume")
-    again = imagekit_in(checkout, cloud, *resume)
+    again = imagekit_in(checkout, cloud, *submit, "--resume")
     assert (again.returncode, len(cloud.builds)) == (0, 2), "what has succeeded is not built again"
     # Unless what it is made of has changed.
     with (checkout / "Dockerfile.child").open("a") as file:
         file.write("LABEL changed=yes\n")
-    again = imagekit_in(checkout, cloud, *resume)
+    again = imagekit_in(checkout, cloud, *submit, "--resume")
     assert (again.returncode, len(cloud.builds)) == (0, 3), again.stdout + again.stderr
 
 
@@ -271,7 +271,7 @@ def test_layers_of_last_time_are_taken_from_the_registry(checkout, cloud, regist
 def test_an_image_that_fails_ends_the_build_with_6(checkout, cloud, registry):
     generated(checkout, cloud, registry, matrix=PLAIN, options="{project: p, limits: {steps: 2}}")
     (checkout / "Dockerfile").write_text(SLOW.replace("echo slow", "false"))
-    done = imagekit_in(checkout, cloud, *SUBMIT)
+    done = imagekit_in(checkout, cloud, *SUBMIT, "--via", "library")
     assert done.returncode == 6, done.stdout + done.stderr
     assert len(cloud.builds) == 1, "the next file is not built"
     assert states(checkout) == {
@@ -304,7 +304,7 @@ def watched(checkout, cloud, registry):
 
 
 def test_ctrl_c_leaves_the_build_alone_and_it_can_be_watched_again(watched, checkout, cloud):
-    code, _, err = watched()
+    code, _, err = watched("--via", "library")
     assert code == 130
     (name,) = cloud.builds
     assert cloud.builds[name]["build"]["status"] == "WORKING"
