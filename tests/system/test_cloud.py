@@ -551,7 +551,7 @@ SCHEDULES = {
 
 
 def written_triggers(folder):
-    """The triggers of every kind of config, each with a name of its own: their texts."""
+    """The triggers of every kind of config, each with a name of its own: text and content."""
     cases = itertools.product(REPOSITORIES.items(), SCHEDULES.items(), (100, 2))
     for (kind, repository), (clock, schedule), limit in cases:
         if schedule and kind == "developer-connect":
@@ -570,17 +570,18 @@ def written_triggers(folder):
         )
         text = (folder / f"{name}.yaml").read_text()
         expected = {name, f"{name}-schedule"} if schedule else {name}
-        assert {one["name"] for one in yaml.safe_load_all(text)} == expected
-        yield text
+        triggers = list(yaml.safe_load_all(text))
+        assert {one["name"] for one in triggers} == expected
+        yield text, triggers
 
 
 def test_gcloud_imports_every_trigger(tmp_path, idle, monkeypatch):
     shutil.copytree(pathlib.Path(__file__).parents[2] / "dockerfiles", tmp_path / "dockerfiles")
     monkeypatch.chdir(tmp_path)
     # To start gcloud takes longer than all that it does here.
-    texts = list(written_triggers(tmp_path))
+    texts, contents = zip(*written_triggers(tmp_path), strict=True)
     (tmp_path / "trigger.yaml").write_text("".join(texts))
-    written = [one for text in texts for one in yaml.safe_load_all(text)]
+    written = [one for content in contents for one in content]
     assert len(written) == 2 * (len(REPOSITORIES) * (1 + 2 + 2) - 4)
     home = tmp_path / "gcloud"
     args = ("builds", "triggers", "import", "--source=trigger.yaml", "--project=p")
