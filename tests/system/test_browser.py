@@ -106,9 +106,13 @@ def choose_theme(page, name):
     page.locator(f"body[data-jp-theme-name='{name}']").wait_for(state="attached")
 
 
+IN_FRONT = ".jp-NotebookPanel:not(.lm-mod-hidden)"
+"""The CSS selector of the notebook that is in front, where several are open."""
+
+
 def run_all(page):
     """Run every cell from the menu, and wait until the last has ended."""
-    prompts = page.locator(".jp-CodeCell .jp-InputPrompt")
+    prompts = page.locator(f"{IN_FRONT} .jp-CodeCell .jp-InputPrompt")
     numbered = prompts.filter(has_text=re.compile(r"\[\d+\]:"))
     # The notebook is committed with its outputs: without them, a number says that a cell has run.
     # That it is running may be over before it is looked at.
@@ -129,22 +133,28 @@ def test_the_start_notebook_says_where_to_go(lab, browser):
     with page_of(browser, height=6000) as (page, asked):
         open_notebook(page, lab, "start")
         picture(page, "lab-start")
-        start = page.locator(".jp-Notebook").first
-        start.locator("a", has_text="explore").first.click()
-        page.get_by_role("tab", name="explore.ipynb").wait_for()
-        page.get_by_role("tab", name="start.ipynb").click()
-        start.locator("a", has_text="images").first.click()
+        the_start_notebook_leads_to(page, "explore")
+        the_start_notebook_leads_to(page, "images")
         where_a_notebook_is_not_trusted_there_are_words(page)
+        the_start_notebook_leads_to(page, "generate")
+        page.locator(f"{IN_FRONT} .jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for()
+        a_saved_notebook_is_clean_again(page, lab.project / "notebooks/generate.ipynb")
         assert elsewhere(asked) == []
 
 
+def the_start_notebook_leads_to(page, name):
+    """Follow a link of the start notebook: the other notebook is in front."""
+    page.get_by_role("tab", name="start.ipynb").click()
+    page.locator(f"{IN_FRONT} a", has_text=f"{name}.ipynb").first.click()
+    opened = page.locator(".lm-TabBar-tab.jp-mod-current", has_text=f"{name}.ipynb")
+    opened.wait_for()
+
+
 def where_a_notebook_is_not_trusted_there_are_words(page):
-    """The notebook of images, which is the only one of its kind that is open."""
-    words = page.locator(".imagekit-words", has_text="212.6 MB  cpu-bookworm-py311").first
-    words.wait_for()
-    shown = page.locator(".jp-NotebookPanel").filter(has=words)
-    assert shown.locator(".imagekit-words").first.is_visible()
-    assert shown.locator(".imagekit-picture").first.is_hidden()
+    words = page.locator(f"{IN_FRONT} .imagekit-words")
+    words.filter(has_text="212.6 MB  cpu-bookworm-py311").first.wait_for()
+    assert words.first.is_visible()
+    assert page.locator(f"{IN_FRONT} .imagekit-picture").first.is_hidden()
     picture(page, "lab-not-trusted")
 
 
@@ -156,15 +166,12 @@ def read_whole(file):
         return None
 
 
-def test_a_saved_notebook_is_clean_again(lab, browser):
-    file = lab.project / "notebooks/generate.ipynb"
+def a_saved_notebook_is_clean_again(page, file):
     before = read_whole(file)
-    with page_of(browser, height=3000) as (page, _):
-        open_notebook(page, lab, "generate")
-        run_all(page)
-        choose(page, "File", "docmanager:save")
-        wait_until(lambda: read_whole(file) not in (None, before))
-        notebook = read_whole(file)
+    run_all(page)
+    choose(page, "File", "docmanager:save")
+    wait_until(lambda: read_whole(file) not in (None, before))
+    notebook = read_whole(file)
     notebooks.clean(notebook)
     assert notebook["metadata"] == before["metadata"]
     kept = ("id", "metadata", "source", "execution_count")
