@@ -139,12 +139,12 @@ def submit(
         logs=workspace.logs(options["logs"]),
         interval=options["interval"],
         cancel=options["cancel"],
-        only_watch=by_id,
+        watched=service.describe(options["resume"]) if by_id else None,
         show=harmless(echo) if options["stream"] else None,
     )
-    if by_id:
+    if submit_options.watched is not None:
         # The files are not known, and nothing is submitted.
-        file, submitted = engine.watched(service.describe(options["resume"]))
+        file, submitted = engine.watched(submit_options.watched)
         submission = engine.Submission(
             options["resume"], [file], service, submit_options, _print_plain, [submitted]
         )

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import subprocess
 import sys
 import urllib.request
@@ -105,9 +106,13 @@ def choose_theme(page, name):
     page.locator(f"body[data-jp-theme-name='{name}']").wait_for(state="attached")
 
 
+IN_FRONT = ".jp-NotebookPanel:not(.lm-mod-hidden)"
+"""The CSS selector of the notebook that is in front, where several are open."""
+
+
 def run_all(page):
     """Run every cell from the menu, and wait until the last has ended."""
-    prompts = page.locator(".jp-CodeCell .jp-InputPrompt")
+    prompts = page.locator(f"{IN_FRONT} .jp-CodeCell .jp-InputPrompt")
     numbered = prompts.filter(has_text=re.compile(r"\[\d+\]:"))
     # The notebook is committed with its outputs: without them, a number says that a cell has run.
     # That it is running may be over before it is looked at.
@@ -125,12 +130,32 @@ def open_notebook(page, lab, name):
 
 
 def test_the_start_notebook_says_where_to_go(lab, browser):
-    with page_of(browser) as (page, asked):
+    with page_of(browser, height=6000) as (page, asked):
         open_notebook(page, lab, "start")
         picture(page, "lab-start")
-        page.locator(".jp-Notebook a", has_text="explore").first.click()
-        page.get_by_role("tab", name="explore.ipynb").wait_for()
+        the_start_notebook_leads_to(page, "explore")
+        the_start_notebook_leads_to(page, "images")
+        where_a_notebook_is_not_trusted_there_are_words(page)
+        the_start_notebook_leads_to(page, "generate")
+        page.locator(f"{IN_FRONT} .jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for()
+        a_saved_notebook_is_clean_again(page, lab.project / "notebooks/generate.ipynb")
         assert elsewhere(asked) == []
+
+
+def the_start_notebook_leads_to(page, name):
+    """Follow a link of the start notebook: the other notebook is in front."""
+    page.get_by_role("tab", name="start.ipynb").click()
+    page.locator(f"{IN_FRONT} a", has_text=f"{name}.ipynb").first.click()
+    opened = page.locator(".lm-TabBar-tab.jp-mod-current", has_text=f"{name}.ipynb")
+    opened.wait_for()
+
+
+def where_a_notebook_is_not_trusted_there_are_words(page):
+    words = page.locator(f"{IN_FRONT} .imagekit-words")
+    words.filter(has_text="212.6 MB  cpu-bookworm-py311").first.wait_for()
+    assert words.first.is_visible()
+    assert page.locator(f"{IN_FRONT} .imagekit-picture").first.is_hidden()
+    picture(page, "lab-not-trusted")
 
 
 def read_whole(file):
@@ -141,15 +166,12 @@ def read_whole(file):
         return None
 
 
-def test_a_saved_notebook_is_clean_again(lab, browser):
-    file = lab.project / "notebooks/generate.ipynb"
+def a_saved_notebook_is_clean_again(page, file):
     before = read_whole(file)
-    with page_of(browser, height=3000) as (page, _):
-        open_notebook(page, lab, "generate")
-        run_all(page)
-        choose(page, "File", "docmanager:save")
-        wait_until(lambda: read_whole(file) not in (None, before))
-        notebook = read_whole(file)
+    run_all(page)
+    choose(page, "File", "docmanager:save")
+    wait_until(lambda: read_whole(file) not in (None, before))
+    notebook = read_whole(file)
     notebooks.clean(notebook)
     assert notebook["metadata"] == before["metadata"]
     kept = ("id", "metadata", "source", "execution_count")
@@ -257,23 +279,28 @@ def the_explorer_changes_the_config(page):
     summary.get_by_text("the same images").wait_for()
 
 
-@pytest.mark.parametrize(("width", "theme"), [(900, "Dark"), (390, "Light")])
-def test_the_explorer_is_legible_on_every_screen(width, theme, lab, browser):
-    with page_of(browser, width, height=3000) as (page, _):
+def test_the_explorer_is_legible_on_every_screen(lab, browser):
+    with page_of(browser, 900, height=3000) as (page, _):
         # A document of its own, without the file browser.
         page.goto(lab("notebooks/explore.ipynb").replace("/lab/", "/doc/"))
         page.get_by_text("Python 3 (ipykernel) | Idle").first.wait_for(state="attached")
         choose(page, "Run", "runmenu:run-all")
         page.locator(".widget-vbox [aria-live]").first.wait_for()
-        choose_theme(page, f"JupyterLab {theme}")
-        picture(page, f"lab-explore-{width}-{theme}")
-        for box in page.locator(".imagekit-table, .imagekit-picture").all():
-            # What is wider than the screen scrolls, and its edge shows that.
-            style = box.evaluate("box => [getComputedStyle(box).overflowX, box.clientWidth]")
-            assert style[0] == "auto"
-            assert style[1] <= width
-        for text in page.locator(".imagekit-picture text").all()[:9]:
-            assert contrast(*text.evaluate(INK_AND_PAPER)) >= 4.5
+        for width, theme in [(900, "Dark"), (390, "Light")]:
+            page.set_viewport_size({"width": width, "height": 3000})
+            choose_theme(page, f"JupyterLab {theme}")
+            picture(page, f"lab-explore-{width}-{theme}")
+            everything_is_legible(page, width)
+
+
+def everything_is_legible(page, width):
+    for box in page.locator(".imagekit-table, .imagekit-picture").all():
+        # What is wider than the screen scrolls, and its edge shows that.
+        style = box.evaluate("box => [getComputedStyle(box).overflowX, box.clientWidth]")
+        assert style[0] == "auto"
+        assert style[1] <= width
+    for text in page.locator(".imagekit-picture text").all()[:9]:
+        assert contrast(*text.evaluate(INK_AND_PAPER)) >= 4.5
 
 
 INK_AND_PAPER = """text => {
@@ -297,3 +324,43 @@ def luminance(color):
     parts = [int(part) / 255 for part in re.findall(r"\d+", color)[:3]]
     linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
     return sum(weight * p for weight, p in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+# ---- runs
+
+RUN = "20261123T203345.612384Z-generate-a9d2cc81"
+
+
+@pytest.fixture
+def runs(lab):
+    """The runs of the project: those of the example, one of them with its executed notebook."""
+    folder = shutil.copytree(lab.project / "notebooks/example-runs", lab.project / "runs")
+    shutil.copy(lab.project / "notebooks/generate.ipynb", folder / f"{RUN}.ipynb")
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_a_person_finds_a_run_and_opens_its_notebook(lab, browser, runs):
+    with page_of(browser, width=1440, height=4000) as (page, asked):
+        open_notebook(page, lab, "history")
+        run_all(page)
+        history = page.locator(".imagekit-history")
+        counts = history.locator("strong[aria-live]")
+        counts.get_by_text("10 of 10 runs").wait_for()
+        table = history.locator("table")
+        assert history.locator(".dt-search").is_hidden()
+        picture(page, "lab-history")
+        history.get_by_role("checkbox", name="failed").uncheck()
+        counts.get_by_text("8 of 10 runs").wait_for()
+        search = history.get_by_placeholder("run, reason")
+        search.fill("A9D2CC81")
+        search.press("Enter")
+        counts.get_by_text("1 of 10 runs").wait_for()
+        link = table.get_by_role("link", name="generate")
+        link.wait_for()
+        assert page.locator(".imagekit-picture > svg").count() == 2
+        assert page.locator(".imagekit-picture > svg").first.is_visible()
+        assert page.locator(".imagekit-words").first.is_hidden()
+        link.click()
+        page.get_by_role("tab", name=f"{RUN}.ipynb").wait_for()
+        assert elsewhere(asked) == []

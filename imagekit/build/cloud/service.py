@@ -27,6 +27,9 @@ STATES: Mapping[str, State] = {
 }
 """The states of Cloud Build's statuses; steps and builds with any other status are waiting."""
 
+WAITING = ("PENDING", "QUEUED")
+"""The statuses of builds that have not begun."""
+
 FINAL = ("SUCCESS", "FAILURE", "INTERNAL_ERROR", "TIMEOUT", "EXPIRED", "CANCELLED")
 """The statuses of builds that have ended."""
 

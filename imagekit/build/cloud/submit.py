@@ -13,7 +13,7 @@ import msgspec
 
 from imagekit.build import report
 from imagekit.build.cloud.logs import Log
-from imagekit.build.cloud.service import STATES, Remote, Service
+from imagekit.build.cloud.service import STATES, WAITING, Remote, Service
 from imagekit.build.cloud.upload import BuildFile, steps_of
 from imagekit.build.report import DONE, Report, State, StepReport, Submitted
 from imagekit.errors import CloudError, counted
@@ -34,8 +34,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds between two requests for a build's state."""
     cancel: bool = False
     """Whether an interruption cancels the build."""
-    only_watch: bool = False
-    """Whether to watch builds without submitting new ones."""
+    watched: Remote | None = None
+    """A build to watch without submitting anything."""
     show: Callable[[str], None] | None = None
     """Called with each new line of a log."""
 
@@ -136,9 +136,11 @@ class Submission:
 
     def _start_or_resume(self, file: BuildFile, entry: Submitted, needed: Sequence[str]) -> Remote:
         """The build of a file: the resumed one, or a new one if there is none or it failed."""
-        remote = self.service.describe(entry.id) if entry.id else None
+        remote = self.options.watched
+        if remote is None and entry.id:
+            remote = self.service.describe(entry.id)
         failed = remote is not None and remote.ended and remote.status != "SUCCESS"
-        if remote is None or (failed and not self.options.only_watch):
+        if remote is None or (failed and self.options.watched is None):
             remote = self.service.submit(file.path, needed)
         entry.id, entry.project, entry.log_url = remote.id, remote.project_id, remote.log_url
         entry.status = remote.status
@@ -152,7 +154,9 @@ class Submission:
         failures = 0
         while True:
             self._update_steps(remote, entry, steps)
-            log.read(self.service, remote)
+            # Each request is a start of gcloud, and a build that waits has no log yet.
+            if remote.status not in WAITING:
+                log.read(self.service, remote)
             if remote.ended or (self.stop.is_set() and not self.options.cancel):
                 break
             if self.stop.is_set() and not self.cancelled:

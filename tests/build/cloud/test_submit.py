@@ -52,6 +52,7 @@ class Script:
         self.done.append(f"cancel {build}")
 
     def log(self, build):
+        assert build.status != "QUEUED", "a build that waits has no log"
         return self.logs.pop(0) if self.logs else b""
 
 
@@ -98,7 +99,6 @@ def test_a_build_is_followed_to_its_end(submitted, tmp_path):
     last["steps"][0]["timing"] = times
     service = Script(build("QUEUED"), build("WORKING", "WORKING", "QUEUED"), last)
     service.logs = [
-        b"",
         b'starting\nStep #0 - "h/r:a": one\nStep #0 - "h/r:a": tw',
         f"o\nStep #1: a: digest: {digest} size: 1".encode(),
     ]
@@ -254,9 +254,10 @@ def test_only_a_new_build_has_another_before_it(submitted, tmp_path, resumed):
 def test_a_build_that_is_only_watched_is_never_submitted(submitted):
     failed = build("FAILURE", "FAILURE", "QUEUED")
     resumed = [resumable(FIRST, "FAILURE")]
-    found = submitted(Script(failed), FIRST, resumed=resumed, only_watch=True)
+    known = service.parse(json.dumps(failed))
+    found = submitted(Script(failed), FIRST, resumed=resumed, watched=known)
     assert found.outcome == "failed"
-    assert submitted.doing.service.done == ["describe 1"]
+    assert submitted.doing.service.done == [], "what is known is not asked for again"
 
 
 def test_what_was_begun_is_not_forgotten_when_cloud_build_does_not_answer(submitted, tmp_path):
