@@ -257,7 +257,7 @@ def test_a_reader_that_has_seen_enough_gives_no_traceback(family):
 def test_heavy_libraries_load_only_when_used():
     program_text = (
         "import sys, imagekit.cli\n"
-        "heavy = {'pandas', 'papermill', 'rich', 'IPython', 'nbformat', 'altair'}\n"
+        "heavy = {'pandas', 'papermill', 'rich', 'IPython', 'nbformat', 'vl_convert'}\n"
         "print(*heavy & set(sys.modules))"
     )
     done = subprocess.run(
