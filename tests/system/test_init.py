@@ -192,6 +192,7 @@ def test_imagekit_is_an_image(docker, bases, wheels, tmp_path):
         *("env", "DOCKER_BUILDKIT=1", docker, "build", "--network", "host"),
         *("--secret", f"id=ca_bundle,src={CA_BUNDLE}"),
         *("--build-arg", "BASE_IMAGE=imagekit.test/ubuntu:bookworm"),
+        *("--build-arg", "UV_IMAGE=imagekit.test/uv:1"),
         *("-f", str(ROOT / "docker/Dockerfile"), "-t", tag, str(wheels["new"].parent)),
     )
     family = tmp_path / "family"
@@ -217,9 +218,25 @@ def test_imagekit_is_an_image(docker, bases, wheels, tmp_path):
         ran(docker, "image", "rm", tag)
 
 
+@pytest.fixture(scope="module")
+def dependencies(wheels, tmp_path_factory):
+    """The temporary folder of a runner, whose environment has all but imagekit itself.
+
+    That pip finds and installs it all is what the tutorial shows.
+    """
+    folder = tmp_path_factory.mktemp("runner")
+    python = ("--python", str(folder / "imagekit/bin/python"))
+    ran(str(UV), "venv", "-q", "--seed", "--python", sys.executable, str(folder / "imagekit"))
+    pins = ("-c", str(ROOT / "constraints.txt"))
+    ran(str(UV), "pip", "install", "-q", *python, *pins, f"imagekit[run] @ file://{wheels['new']}")
+    return folder
+
+
 @pytest.mark.parametrize("version", ["", imagekit.__version__], ids=["its own", "named"])
-def test_the_action(environment, wheels, tmp_path, version):
+def test_the_action(environment, wheels, dependencies, tmp_path, version):
     shutil.copy(wheels["new"], tmp_path / "index")
+    program = dependencies / "imagekit/bin/python"
+    ran(str(UV), "pip", "uninstall", "-q", "--python", str(program), "imagekit")
     family = tmp_path / "family"
     ran(sys.executable, "-m", "imagekit", "init", str(family))
     config = family / "config/mine.yaml"
@@ -242,7 +259,7 @@ def test_the_action(environment, wheels, tmp_path, version):
             yield subprocess.run(
                 command,
                 cwd=family,
-                env=environment | values | {"RUNNER_TEMP": str(tmp_path)},
+                env=environment | values | {"RUNNER_TEMP": str(dependencies)},
                 capture_output=True,
                 text=True,
                 check=False,
@@ -308,7 +325,7 @@ def repository(tmp_path):
 
 
 def test_the_hooks(repository, tmp_path):
-    """The real pre-commit installs imagekit from this repository and runs each hook."""
+    """The real pre-commit installs imagekit, as the page on CI says, and runs each hook."""
     # A copy, so that the hooks are those of the files as they are, committed or not.
     source = tmp_path / "imagekit"
     listed = ran("git", "-C", str(ROOT), "ls-files", "-coz", "--exclude-standard").split("\0")
@@ -316,13 +333,19 @@ def test_the_hooks(repository, tmp_path):
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, source / name)
     mine = ("-c", "user.name=a", "-c", "user.email=a@b.example")
-    for command in (["init", "-q"], ["add", "."], [*mine, "commit", "-qm", "one"]):
+    tagged = ["tag", f"v{imagekit.__version__}"]
+    for command in (["init", "-q"], ["add", "."], [*mine, "commit", "-qm", "one"], tagged):
         ran("git", "-C", str(source), *command)
+    page = (ROOT / "docs/howto/ci.md").read_text(encoding="utf-8")
+    (settings,) = (block for _, block in console.BLOCK.findall(page) if block.startswith("repos:"))
+    config = tmp_path / "hooks.yaml"
+    config.write_text(settings)
+    replace(config, "https://github.com/imagekit/imagekit", str(source))
     program = pathlib.Path(sys.executable).with_name("pre-commit")
+    command = [program, "run", "--config", config, "--all-files", "--color=never"]
     environment = os.environ | {"PRE_COMMIT_HOME": str(tmp_path / "pre-commit")}
 
     def checked():
-        command = [program, "try-repo", source, "--all-files", "--color=never"]
         done = subprocess.run(
             command, cwd=repository, env=environment, capture_output=True, text=True, check=False
         )
