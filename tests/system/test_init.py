@@ -65,6 +65,10 @@ def environment(tmp_path, wheels):
         "PATH": f"{tmp_path / 'venv/bin'}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
         "PIP_FIND_LINKS": f"{os.environ.get('PIP_FIND_LINKS', '')} {index}".strip(),
         "HOME": str(tmp_path),
+        # Where a person's own plugins of the Docker client are.
+        "DOCKER_CONFIG": os.environ.get("DOCKER_CONFIG", str(pathlib.Path.home() / ".docker")),
+        "UV_FIND_LINKS": str(index),
+        "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR", str(pathlib.Path.home() / ".cache/uv")),
         "PIP_CACHE_DIR": os.environ.get("PIP_CACHE_DIR", str(pathlib.Path.home() / ".cache/pip")),
         "PYTHON": sys.executable,
         **{
@@ -136,11 +140,14 @@ def test_the_tutorial(shell, tmp_path, wheels, docker, bases):
     family = tmp_path / "work/my-images"
     page = (ROOT / "docs/tutorial.md").read_text(encoding="utf-8")
     outputs = {}
+    # As the page says. After the upgrade, pip installs.
+    shell.run(f"export INSTALLER='{UV} pip'")
     for command, shown in commands(page):
         if command.startswith("imagekit build"):
             said = built(shell, family, command, docker)
         elif command.startswith("pip install --upgrade"):
             shutil.copy(wheels["new"], tmp_path / "index")
+            shell.run("unset INSTALLER")
             said = shell.run(command)
         elif shown and command.startswith("imagekit"):
             said = shell.run(shlex.join([sys.executable, terminal.__file__, command]))
