@@ -83,7 +83,8 @@ def run(folder, *command):
     return subprocess.run(
         [sys.executable, "-m", *command],
         cwd=folder,
-        env=environment | {"PYTHONPATH": str(folder)},
+        # pytest's other plugins take longer to load than the tests of a family.
+        env=environment | {"PYTHONPATH": str(folder), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
         check=False,
