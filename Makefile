@@ -1,6 +1,11 @@
 # Every target sets up what it needs in .venv, from the versions and hashes in requirements/.
 PYTHON ?= python3
 BIN := .venv/bin
+# INSTALLER='uv pip' is much faster. uv has settings of its own, such as UV_DEFAULT_INDEX, and does not
+# read those of pip.
+INSTALLER ?= $(BIN)/pip
+# Bytecode is compiled when it is needed first: most of it never is.
+INSTALL = VIRTUAL_ENV="$(CURDIR)/.venv" $(INSTALLER) install -q --disable-pip-version-check --no-compile
 
 .DEFAULT_GOAL := help
 .PHONY: help generate test check lint lab docs fuzz chaos audit licenses bench bench-loads bench-image notebooks goldens lock dist clean
@@ -99,6 +104,6 @@ clean:  ## Remove the environment and everything that tools leave
 # One extra a stamp; a newer pin or dependency installs again. What is downloaded has the hashes that
 # are listed, with all that it depends on; imagekit itself is then installed without downloading.
 .venv/run .venv/test .venv/lab .venv/docs: .venv/%: pyproject.toml requirements/%.txt | .venv/bin/python
-	$(BIN)/pip install -q --disable-pip-version-check --require-hashes --no-deps -r requirements/$*.txt
-	$(BIN)/pip install -q --disable-pip-version-check --no-build-isolation --no-deps -e .
+	$(INSTALL) --require-hashes --no-deps -r requirements/$*.txt
+	$(INSTALL) --no-build-isolation --no-deps -e .
 	@touch $@

@@ -321,55 +321,54 @@ def timeline(build: Build) -> Picture | Table:
     return charts.picture(_bars(shown), title, lines)
 
 
-def _bars(frame: pd.DataFrame) -> Any:
-    """The timeline as a chart of altair."""
-    import altair as alt
+def _bars(frame: pd.DataFrame) -> dict[str, Any]:
+    """The timeline as a chart in Vega-Lite."""
+    used = [kind for kind in COLOURS if (frame["kind"] == kind).any()]
+    bars = {
+        "y": charts.names("step"),
+        "x": charts.number("start", title="seconds since the build began", tickCount=8),
+        "x2": {"field": "end"},
+        "description": charts.nominal("about"),
+    }
+    colour = charts.nominal(
+        "kind",
+        scale={"domain": used, "range": [COLOURS[kind] for kind in used]},
+        legend={"title": None, "orient": "top", "symbolType": "square"},
+    )
+    bar = {"type": "bar", "height": 14}
+    outline = {**bar, "fillOpacity": 0, "stroke": charts.INK, "strokeWidth": 1.5}
+    critical = [{"filter": "datum.critical"}]
+    words = {"y": bars["y"], "x": charts.number("end"), "text": charts.nominal("words")}
+    return {
+        "data": {"values": _rows(frame)},
+        "width": PLOT,
+        "height": ROW * len(frame),
+        "layer": [
+            {"mark": bar, "encoding": {**bars, "color": colour}},
+            {"transform": critical, "mark": outline, "encoding": bars},
+            {"mark": {**charts.WORDS, "dx": 5}, "encoding": words},
+        ],
+    }
 
-    words = [
-        f"{MARKS[row.state]} {row.state}" if row.state in FAILED else f"{row.seconds:.1f} s"
-        for row in frame.itertuples()
-    ]
-    data = pd.DataFrame(
+
+def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """What the timeline draws of each step."""
+    names = charts.labels(list(frame.index))
+    return [
         {
-            "step": charts.labels(list(frame.index)),
-            "start": frame["start"].astype(float).tolist(),
-            "end": (frame["start"] + frame["seconds"]).astype(float).tolist(),
-            "kind": frame["kind"].astype(str).tolist(),
-            "critical": frame["critical"].tolist(),
-            "words": words,
-            "about": [
-                f"{name}: {row.kind}, {row.state}, {row.seconds:.1f} s from {row.start:.1f} s"
-                f"{', on the critical path' if row.critical else ''}"
-                for name, row in frame.iterrows()
-            ],
+            "step": label,
+            "start": float(row.start),
+            "end": float(row.start + row.seconds),
+            "kind": str(row.kind),
+            "critical": bool(row.critical),
+            "words": f"{MARKS[row.state]} {row.state}"
+            if row.state in FAILED
+            else f"{row.seconds:.1f} s",
+            "about": f"{row.Index}: {row.kind}, {row.state}, {row.seconds:.1f} s from "
+            f"{row.start:.1f} s{', on the critical path' if row.critical else ''}",
         }
-    )
-    used = [kind for kind in COLOURS if (data["kind"] == kind).any()]
-    axis = alt.Axis(title=None, labelLimit=280, labelPadding=8, ticks=False, domain=False)
-    across = alt.Axis(title="seconds since the build began", tickCount=8)
-    y = alt.Y("step:N", sort=None, axis=axis)
-    bars = alt.Chart(data).encode(
-        y=y,
-        x=alt.X("start:Q", axis=across),
-        x2="end:Q",
-        description=alt.Description("about:N"),
-    )
-    legend = alt.Legend(title=None, orient="top", symbolType="square")
-    colour = alt.Color(
-        "kind:N",
-        scale=alt.Scale(domain=used, range=[COLOURS[kind] for kind in used]),
-        legend=legend,
-    )
-    frame_of = bars.transform_filter("datum.critical").mark_bar(
-        fillOpacity=0, stroke="currentColor", strokeWidth=1.5, height=14
-    )
-    words_of = (
-        alt.Chart(data)
-        .mark_text(align="left", dx=5, aria=False)
-        .encode(y=y, x="end:Q", text="words:N")
-    )
-    drawn = alt.layer(bars.mark_bar(height=14).encode(color=colour), frame_of, words_of)
-    return drawn.properties(width=PLOT, height=ROW * len(data))
+        for label, row in zip(names, frame.itertuples(), strict=True)
+    ]
 
 
 def verdict(build: Build) -> Result:

@@ -1,11 +1,15 @@
-"""Charts as static SVG in the colours of the page: altair draws, vl-convert writes them."""
+"""Charts as static SVG in the colours of the page: written in Vega-Lite, drawn by vl-convert.
+
+A chart is plain data in the language of Vega-Lite (vega.github.io/vega-lite/docs); a library that
+writes it takes longer to load than the chart to draw.
+"""
 
 from __future__ import annotations
 
 import collections
 import html
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from imagekit.notebook.display import Picture
@@ -17,7 +21,11 @@ BLUE, ORANGE, GREEN, PINK, RED = "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d
 SIZE = 11
 """The size of text, in pixels."""
 VEGA_LITE = "6.1"
-"""The version of Vega-Lite that altair 6 writes and every vl-convert of it can draw."""
+"""The version of Vega-Lite that charts are written in; every vl-convert since 1.8 can draw it."""
+WORDS: dict[str, Any] = {"type": "text", "align": "left", "aria": False}
+"""Text beside a mark, which its description says already."""
+INK = "currentColor"
+"""The colour of the surrounding text."""
 MARK = re.compile(r'<path aria-label="([^"]*)"([^>]*)/>')
 """A mark with a description, in the SVG of vl-convert."""
 PLACES = re.compile(r' (?:d|transform|x1|x2|y1|y2)="[^"]*"')
@@ -28,14 +36,30 @@ NUMBER = re.compile(r"-?\d+\.\d{3,}")
 """A number with many decimals."""
 
 
-def picture(chart: Any, title: str, lines: Iterable[str]) -> Picture:
-    """A chart of altair as a picture; a mark's `description` is shown to whoever points at it.
+def nominal(field: str, **more: Any) -> dict[str, Any]:
+    """A channel that shows a column of names or texts."""
+    return {"field": field, "type": "nominal", **more}
+
+
+def number(field: str, **axis: Any) -> dict[str, Any]:
+    """A channel that shows a column of numbers, on an axis with these properties."""
+    return {"field": field, "type": "quantitative", **({"axis": axis} if axis else {})}
+
+
+def names(field: str) -> dict[str, Any]:
+    """The names down the side of a chart of bars, in the order of the data."""
+    axis = {"title": None, "labelLimit": 280, "labelPadding": 8, "ticks": False, "domain": False}
+    return nominal(field, sort=None, axis=axis)
+
+
+def picture(chart: Mapping[str, Any], title: str, lines: Iterable[str]) -> Picture:
+    """A chart as a picture; a mark's `description` is shown to whoever points at it.
 
     `lines` say in words what the chart shows. The same chart always gives the same bytes.
     """
     import vl_convert
 
-    svg = vl_convert.vegalite_to_svg(_themed(chart).to_dict(validate=False), vl_version=VEGA_LITE)
+    svg = vl_convert.vegalite_to_svg({**chart, "config": _theme()}, vl_version=VEGA_LITE)
     svg = svg.replace(f'font-family="{FONT}"', 'font-family="monospace"')
     # Two decimals are enough, and the same on every processor.
     svg = PLACES.sub(lambda found: NUMBER.sub(lambda n: f"{float(n[0]):.2f}", found[0]), svg)
@@ -48,20 +72,21 @@ def picture(chart: Any, title: str, lines: Iterable[str]) -> Picture:
     )
 
 
-def _themed(chart: Any) -> Any:
-    """The chart without a background, and with axes in the colour of the surrounding text."""
-    ink = "currentColor"
-    text = {"labelColor": ink, "titleColor": ink, "labelFontSize": SIZE, "titleFontSize": SIZE}
-    lines = {"domainColor": ink, "tickColor": ink, "gridColor": ink, "gridOpacity": 0.15}
+def _theme() -> dict[str, Any]:
+    """No background, and axes in the colour of the surrounding text."""
     plain = {"labelFontWeight": "normal", "titleFontWeight": "normal"}
-    return (
-        chart.configure(background="transparent", font=FONT, padding=8)
-        .configure_view(stroke=None)
-        .configure_axis(**text, **lines, **plain)
-        .configure_header(**text, **plain)
-        .configure_legend(**text, **plain)
-        .configure_text(color=ink, fontSize=SIZE)
-    )
+    text = {"labelColor": INK, "titleColor": INK, "labelFontSize": SIZE, "titleFontSize": SIZE}
+    lines = {"domainColor": INK, "tickColor": INK, "gridColor": INK, "gridOpacity": 0.15}
+    return {
+        "background": "transparent",
+        "font": FONT,
+        "padding": 8,
+        "view": {"stroke": None},
+        "axis": {**text, **lines, **plain},
+        "header": {**text, **plain},
+        "legend": {**text, **plain},
+        "text": {"color": INK, "fontSize": SIZE},
+    }
 
 
 def labels(names: Sequence[str], most: int = 36) -> list[str]:

@@ -293,49 +293,58 @@ def _format(span: pd.Timedelta) -> str:
     return next((f for f, limit in limits.items() if span < pd.Timedelta(limit)), "%b %Y")
 
 
-def _drawn(points: pd.DataFrame, heads: list[str], span: tuple[Any, Any]) -> Any:
-    """The sparklines as a chart of altair."""
-    import altair as alt
+def _drawn(points: pd.DataFrame, heads: list[str], span: tuple[Any, Any]) -> dict[str, Any]:
+    """The sparklines as a chart in Vega-Lite."""
+    where = _axes(span)
+    about = {**where, "description": charts.nominal("about")}
+    line = {"type": "line", "strokeWidth": 1.2, "color": charts.BLUE, "aria": False}
+    point = {"type": "point", "opacity": 1}
+    good = {**point, "filled": True, "size": 16, "color": charts.BLUE}
+    bad = {**point, "filled": False, "size": 50, "color": charts.RED, "strokeWidth": 2}
+    cross = {**bad, "shape": "M-1,-1L1,1M1,-1L-1,1"}
+    words = {**charts.WORDS, "lineBreak": "\n", "lineHeight": 15}
+    # The header of Vega would be at another distance for each length of its text.
+    room = max(len(line) for head in heads for line in head.split("\n")) * CHARACTER + 30
+    beside = {
+        "x": {"value": -room},
+        "y": {"value": HEIGHT / 2 - 2},
+        "text": charts.nominal("head"),
+    }
+    layers = [
+        {"mark": line, "encoding": where},
+        {"transform": [{"filter": "!datum.failed"}], "mark": good, "encoding": about},
+        {"transform": [{"filter": "datum.failed"}], "mark": cross, "encoding": about},
+        {"transform": [{"filter": "datum.first"}], "mark": words, "encoding": beside},
+    ]
+    return {
+        "data": {"values": _rows(points)},
+        "facet": {"row": charts.nominal("head", sort=heads, header=None)},
+        "spacing": 14,
+        "resolve": {"scale": {"y": "independent"}},
+        "spec": {"width": WIDTH, "height": HEIGHT, "layer": layers},
+    }
 
+
+def _axes(span: tuple[Any, Any]) -> dict[str, Any]:
+    """Time across, and the value up an axis of its own."""
     first, last = span
     ends = (first - SPAN, last + SPAN) if first == last else span
+    times = {"grid": False, "tickCount": 6, "format": _format(ends[1] - ends[0])}
+    upright = charts.number("value", title=None, tickCount=2, domain=False, ticks=False)
+    across = {
+        "field": "began",
+        "type": "temporal",
+        "scale": {"type": "utc", "domain": [f"{end:%Y-%m-%dT%H:%M:%SZ}" for end in ends]},
+        "axis": {"title": None, **times},
+    }
+    return {"x": across, "y": {**upright, "scale": {"zero": True, "nice": 2}}}
+
+
+def _rows(points: pd.DataFrame) -> Any:
+    """What the sparklines draw of each run."""
     # Times as text, so that the machine's own time zone has no influence.
-    data = points.assign(
+    drawn = points[["head", "value", "failed", "about"]].assign(
         began=points["began"].dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         first=~points["head"].duplicated(),
     )
-    domain = [end.strftime("%Y-%m-%dT%H:%M:%SZ") for end in ends]
-    scale = alt.Scale(type="utc", domain=domain)
-    axis = alt.Axis(title=None, grid=False, tickCount=6, format=_format(ends[1] - ends[0]))
-    upright = alt.Axis(title=None, tickCount=2, domain=False, ticks=False)
-    base = alt.Chart().encode(
-        x=alt.X("began:T", scale=scale, axis=axis),
-        y=alt.Y("value:Q", scale=alt.Scale(zero=True, nice=2), axis=upright),
-    )
-    about = base.encode(description=alt.Description("about:N"))
-    line = base.mark_line(strokeWidth=1.2, color=charts.BLUE, aria=False)
-    good = about.transform_filter("!datum.failed").mark_point(
-        filled=True, size=16, opacity=1, color=charts.BLUE
-    )
-    bad = about.transform_filter("datum.failed").mark_point(
-        filled=False,
-        size=50,
-        opacity=1,
-        strokeWidth=2,
-        color=charts.RED,
-        shape="M-1,-1L1,1M1,-1L-1,1",
-    )
-    # The header of vega would be at another distance for each length of its text.
-    room = max(len(line) for head in heads for line in head.split("\n")) * CHARACTER + 30
-    words = (
-        alt.Chart()
-        .transform_filter("datum.first")
-        .mark_text(align="left", lineBreak="\n", lineHeight=15, aria=False)
-        .encode(x=alt.value(-room), y=alt.value(HEIGHT / 2 - 2), text="head:N")
-    )
-    return (
-        alt.layer(line, good, bad, words, data=data)
-        .properties(width=WIDTH, height=HEIGHT)
-        .facet(row=alt.Row("head:N", sort=heads, header=None), spacing=14)
-        .resolve_scale(y="independent")
-    )
+    return drawn.to_dict("records")

@@ -176,29 +176,33 @@ def sizes(images: Images) -> Picture | Table:
     return charts.picture(_bars(shown), f"Sizes of {what}", lines)
 
 
-def _bars(frame: pd.DataFrame) -> Any:
-    """The sizes as a chart of altair."""
-    import altair as alt
-
+def _bars(frame: pd.DataFrame) -> dict[str, Any]:
+    """The sizes as a chart in Vega-Lite."""
     sizes = [int(size) for size in frame["size"]]
     counts = ["" if pd.isna(n) else f", {counted(int(n), 'layer')}" for n in frame["layers"]]
-    data = pd.DataFrame(
-        {
-            "image": charts.labels(list(frame.index)),
-            "size": [size / 1e6 for size in sizes],
-            "words": [f"{megabytes(size)}{n}" for size, n in zip(sizes, counts, strict=True)],
-        }
-    )
-    data["about"] = [
-        f"{name}: {words}" for name, words in zip(frame.index, data["words"], strict=True)
+    words = [f"{megabytes(size)}{n}" for size, n in zip(sizes, counts, strict=True)]
+    labels = charts.labels(list(frame.index))
+    across = charts.number("size", title="megabytes", tickCount=6, grid=False)
+    where = {"y": charts.names("image"), "x": across}
+    values = [
+        {"image": label, "size": size / 1e6, "words": told, "about": f"{name}: {told}"}
+        for name, label, size, told in zip(frame.index, labels, sizes, words, strict=True)
     ]
-    names = alt.Axis(title=None, labelLimit=280, labelPadding=8, ticks=False, domain=False)
-    y = alt.Y("image:N", sort=None, axis=names)
-    x = alt.X("size:Q", axis=alt.Axis(title="megabytes", tickCount=6, grid=False))
-    base = alt.Chart(data).encode(y=y, x=x)
-    bars = base.mark_bar(height=14, color=charts.BLUE).encode(description="about:N")
-    words = base.mark_text(align="left", dx=5, aria=False).encode(text="words:N")
-    return alt.layer(bars, words).properties(width=PLOT, height=ROW * len(data))
+    return {
+        "data": {"values": values},
+        "width": PLOT,
+        "height": ROW * len(frame),
+        "layer": [
+            {
+                "mark": {"type": "bar", "height": 14, "color": charts.BLUE},
+                "encoding": {**where, "description": charts.nominal("about")},
+            },
+            {
+                "mark": {**charts.WORDS, "dx": 5},
+                "encoding": {**where, "text": charts.nominal("words")},
+            },
+        ],
+    }
 
 
 def layers(images: Images) -> Table:

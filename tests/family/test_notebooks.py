@@ -14,19 +14,21 @@ from tools.family import copied
 @pytest.mark.edge
 def test_every_notebook_executes(tmp_path):
     copied(tmp_path, ROOT)
-    command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env", "-q", "-rA"]
+    command = [sys.executable, "-m", "pytest", "-p", "nbval.plugin", "-q", "-rA"]
+    command += ["--nbval-lax", "--nbval-current-env"]
     done = subprocess.run(
         [*command, "-c", os.devnull, "--rootdir", tmp_path, "-p", "no:cacheprovider", "notebooks"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,
-        # The plugins of the outer run have nothing to do here.
+        # The other plugins, and those of the outer run, have nothing to do here.
         env={
             name: value
             for name, value in os.environ.items()
             if not name.startswith(("COV", "PYTEST"))
-        },
+        }
+        | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
     )
     assert done.returncode == 0, done.stdout
     for path in (tmp_path / "notebooks").rglob("*.ipynb"):

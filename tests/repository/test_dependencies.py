@@ -47,8 +47,14 @@ def test_the_build_back_end_is_pinned_and_has_hashes(root, pyproject):
 
 
 def test_make_installs_only_what_has_hashes(root):
-    installs = re.findall(r"pip install .*", (root / "Makefile").read_text())
+    text = (root / "Makefile").read_text()
+    installs = re.findall(r"^\t.*\$\(INSTALL\).*", text, re.MULTILINE)
     assert len(installs) == 2
+    # Nothing else installs, with whichever program.
+    assert len(re.findall(r"^INSTALL = .* \$\(INSTALLER\) install ", text, re.MULTILINE)) == 1
+    assert not re.search(
+        r"(pip|INSTALLER\)) install", text.replace("$(INSTALLER) install", "", 1), re.IGNORECASE
+    )
     for line in installs:
         assert "--require-hashes --no-deps -r" in line or line.endswith(
             "--no-build-isolation --no-deps -e ."

@@ -7,7 +7,6 @@ there. For each, the programs of `make generate` are run, the site is built, and
 
 import json
 import os
-import pathlib
 import re
 import shutil
 import subprocess
@@ -84,7 +83,8 @@ def run(folder, *command):
     return subprocess.run(
         [sys.executable, "-m", *command],
         cwd=folder,
-        env=environment | {"PYTHONPATH": str(folder)},
+        # pytest's other plugins take longer to load than the tests of a family.
+        env=environment | {"PYTHONPATH": str(folder), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
         check=False,
@@ -126,7 +126,7 @@ def the_site_is_built(folder, not_executed):
     assert pages == {path.stem for path in (folder / "notebooks").glob("*.ipynb")}
 
 
-EXAMPLES = ("build", "history")
+EXAMPLES = ("build", "history", "images")
 """Notebooks that do not read the config, but show an example."""
 LEFT_OUT = ("--deselect", "tests/family/test_notebooks.py")
 """The site's build has just executed the notebooks."""
@@ -153,17 +153,3 @@ def changed_or_gone(folder):
         assert "cloudbuild-manifest.json is out of date" in done.stderr
         path.write_text(text, encoding="utf-8") if before else path.unlink()
     assert run(folder, "imagekit", "generate", "--check").returncode == 0
-
-
-def test_papermill_alone_writes_every_build_file(tmp_path):
-    for path in (found for part in PARTS for found in ROOT.glob(part)):
-        copy = shutil.copytree if path.is_dir() else shutil.copy
-        copy(path, tmp_path / path.name)
-    text = shipped("images.yaml") + "cloudbuild: {limits: {steps: 30}}\n"
-    pathlib.Path(tmp_path, "split.yaml").write_text(text, encoding="utf-8")
-    given = ("-p", "config", "split.yaml", "-p", "output", "split.json")
-    succeed(tmp_path, "papermill", "notebooks/generate.ipynb", "OUT.ipynb", *given)
-    found = {path.name for path in tmp_path.glob("split*.json")}
-    assert found == {"split-01.json", "split-02.json", "split-manifest.json"}
-    options = ("-c", "split.yaml", "-o", "split.json")
-    succeed(tmp_path, "imagekit", "generate", "--check", *options)

@@ -65,6 +65,10 @@ def environment(tmp_path, wheels):
         "PATH": f"{tmp_path / 'venv/bin'}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
         "PIP_FIND_LINKS": f"{os.environ.get('PIP_FIND_LINKS', '')} {index}".strip(),
         "HOME": str(tmp_path),
+        # Where a person's own plugins of the Docker client are.
+        "DOCKER_CONFIG": os.environ.get("DOCKER_CONFIG", str(pathlib.Path.home() / ".docker")),
+        "UV_FIND_LINKS": str(index),
+        "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR", str(pathlib.Path.home() / ".cache/uv")),
         "PIP_CACHE_DIR": os.environ.get("PIP_CACHE_DIR", str(pathlib.Path.home() / ".cache/pip")),
         "PYTHON": sys.executable,
         **{
@@ -136,11 +140,14 @@ def test_the_tutorial(shell, tmp_path, wheels, docker, bases):
     family = tmp_path / "work/my-images"
     page = (ROOT / "docs/tutorial.md").read_text(encoding="utf-8")
     outputs = {}
+    # As the page says. After the upgrade, pip installs.
+    shell.run(f"export INSTALLER='{UV} pip'")
     for command, shown in commands(page):
         if command.startswith("imagekit build"):
             said = built(shell, family, command, docker)
         elif command.startswith("pip install --upgrade"):
             shutil.copy(wheels["new"], tmp_path / "index")
+            shell.run("unset INSTALLER")
             said = shell.run(command)
         elif shown and command.startswith("imagekit"):
             said = shell.run(shlex.join([sys.executable, terminal.__file__, command]))
@@ -192,6 +199,7 @@ def test_imagekit_is_an_image(docker, bases, wheels, tmp_path):
         *("env", "DOCKER_BUILDKIT=1", docker, "build", "--network", "host"),
         *("--secret", f"id=ca_bundle,src={CA_BUNDLE}"),
         *("--build-arg", "BASE_IMAGE=imagekit.test/ubuntu:bookworm"),
+        *("--build-arg", "UV_IMAGE=imagekit.test/uv:1"),
         *("-f", str(ROOT / "docker/Dockerfile"), "-t", tag, str(wheels["new"].parent)),
     )
     family = tmp_path / "family"
@@ -217,9 +225,25 @@ def test_imagekit_is_an_image(docker, bases, wheels, tmp_path):
         ran(docker, "image", "rm", tag)
 
 
+@pytest.fixture(scope="module")
+def dependencies(wheels, tmp_path_factory):
+    """The temporary folder of a runner, whose environment has all but imagekit itself.
+
+    That pip finds and installs it all is what the tutorial shows.
+    """
+    folder = tmp_path_factory.mktemp("runner")
+    python = ("--python", str(folder / "imagekit/bin/python"))
+    ran(str(UV), "venv", "-q", "--seed", "--python", sys.executable, str(folder / "imagekit"))
+    pins = ("-c", str(ROOT / "constraints.txt"))
+    ran(str(UV), "pip", "install", "-q", *python, *pins, f"imagekit[run] @ file://{wheels['new']}")
+    return folder
+
+
 @pytest.mark.parametrize("version", ["", imagekit.__version__], ids=["its own", "named"])
-def test_the_action(environment, wheels, tmp_path, version):
+def test_the_action(environment, wheels, dependencies, tmp_path, version):
     shutil.copy(wheels["new"], tmp_path / "index")
+    program = dependencies / "imagekit/bin/python"
+    ran(str(UV), "pip", "uninstall", "-q", "--python", str(program), "imagekit")
     family = tmp_path / "family"
     ran(sys.executable, "-m", "imagekit", "init", str(family))
     config = family / "config/mine.yaml"
@@ -242,7 +266,7 @@ def test_the_action(environment, wheels, tmp_path, version):
             yield subprocess.run(
                 command,
                 cwd=family,
-                env=environment | values | {"RUNNER_TEMP": str(tmp_path)},
+                env=environment | values | {"RUNNER_TEMP": str(dependencies)},
                 capture_output=True,
                 text=True,
                 check=False,
@@ -308,7 +332,7 @@ def repository(tmp_path):
 
 
 def test_the_hooks(repository, tmp_path):
-    """The real pre-commit installs imagekit from this repository and runs each hook."""
+    """The real pre-commit installs imagekit, as the page on CI says, and runs each hook."""
     # A copy, so that the hooks are those of the files as they are, committed or not.
     source = tmp_path / "imagekit"
     listed = ran("git", "-C", str(ROOT), "ls-files", "-coz", "--exclude-standard").split("\0")
@@ -316,13 +340,19 @@ def test_the_hooks(repository, tmp_path):
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, source / name)
     mine = ("-c", "user.name=a", "-c", "user.email=a@b.example")
-    for command in (["init", "-q"], ["add", "."], [*mine, "commit", "-qm", "one"]):
+    tagged = ["tag", f"v{imagekit.__version__}"]
+    for command in (["init", "-q"], ["add", "."], [*mine, "commit", "-qm", "one"], tagged):
         ran("git", "-C", str(source), *command)
+    page = (ROOT / "docs/howto/ci.md").read_text(encoding="utf-8")
+    (settings,) = (block for _, block in console.BLOCK.findall(page) if block.startswith("repos:"))
+    config = tmp_path / "hooks.yaml"
+    config.write_text(settings)
+    replace(config, "https://github.com/imagekit/imagekit", str(source))
     program = pathlib.Path(sys.executable).with_name("pre-commit")
+    command = [program, "run", "--config", config, "--all-files", "--color=never"]
     environment = os.environ | {"PRE_COMMIT_HOME": str(tmp_path / "pre-commit")}
 
     def checked():
-        command = [program, "try-repo", source, "--all-files", "--color=never"]
         done = subprocess.run(
             command, cwd=repository, env=environment, capture_output=True, text=True, check=False
         )
