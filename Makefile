@@ -4,8 +4,9 @@ BIN := .venv/bin
 # INSTALLER='uv pip' is much faster. uv has settings of its own, such as UV_DEFAULT_INDEX, and does not
 # read those of pip.
 INSTALLER ?= $(BIN)/pip
-# Bytecode is compiled when it is needed first: most of it never is.
-INSTALL = VIRTUAL_ENV="$(CURDIR)/.venv" $(INSTALLER) install -q --disable-pip-version-check --no-compile
+# Bytecode is compiled when it is needed first, as most of it never is; or now, if it cannot be kept then.
+BYTECODE := $(if $(PYTHONDONTWRITEBYTECODE),--compile,--no-compile)
+INSTALL = VIRTUAL_ENV="$(CURDIR)/.venv" $(INSTALLER) install -q --disable-pip-version-check $(BYTECODE)
 
 .DEFAULT_GOAL := help
 .PHONY: help generate test check lint lab docs fuzz chaos audit licenses bench bench-loads bench-image notebooks goldens lock dist clean
