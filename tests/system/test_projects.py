@@ -184,7 +184,7 @@ def test_a_notebook_server_answers_on_its_port(project, build, docker):
     with port_of() as port:
         pass
     image = build(project(**{"a.ipynb": "{}"}), "--notebook", "--port", str(port))
-    name = f"imagekit-test-{port}"
+    name = f"project-{port}"
     run(docker, "run", "--detach", "--rm", "--network", "host", "--name", name, image)
     try:
         wait_until(lambda: status(f"http://127.0.0.1:{port}/api") == 200, 90)
