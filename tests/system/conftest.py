@@ -1,6 +1,6 @@
 """A real Docker engine, base images and a registry, started and stopped here.
 
-No image is pulled: the base images are Debian releases from debootstrap under names of our own,
+No image is pulled: the base images are Debian releases from mmdebstrap under names of our own,
 so that an engine that serves other work keeps its images. Two releases give two Pythons.
 """
 
@@ -32,7 +32,7 @@ PACKAGES = {
 """What each release has. Most tests build on bookworm, where the shipped Dockerfile finds its
 packages installed; on trixie it has to install them, though not what they depend on."""
 CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
-INSTALL = "apt-get install docker.io debootstrap docker-registry"
+INSTALL = "apt-get install docker.io mmdebstrap docker-registry"
 TINY = "imagekit.test/tiny:1"
 COMPILING = "imagekit.test/compiling"
 """Where the base images are on which uv compiles what it installs. The shipped tests start pip
@@ -138,8 +138,8 @@ def bases(docker, engine, tmp_path_factory):
     They come from a registry, like everybody's: so the engine knows their layers as packed, and
     has not to pack them for every registry that it pushes to. Returns the registry's folder.
     """
-    if not shutil.which("debootstrap") or os.geteuid() != 0:
-        missing(f"base images are made with debootstrap: {INSTALL} (as root)")
+    if not shutil.which("mmdebstrap") or os.geteuid() != 0:
+        missing(f"base images are made with mmdebstrap: {INSTALL} (as root)")
     kept = kept_bases(docker)
     with one_at_a_time(engine / "bases.lock") as first:
         if first:
@@ -168,7 +168,7 @@ def kept_bases(docker):
     cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
     home = cache / "imagekit-tests"
     home.mkdir(parents=True, exist_ok=True)
-    made_of = hashlib.sha256(repr((PACKAGES, KEPT_OUT, UNUSED)).encode()).hexdigest()[:12]
+    made_of = hashlib.sha256(repr((PACKAGES, OPTIONS, KEPT_OUT, UNUSED)).encode()).hexdigest()[:12]
     kept = home / f"registry-{made_of}"
     # Tests run in several processes, and one is enough to make them.
     with (home / "lock").open("w") as lock:
@@ -188,8 +188,9 @@ def make_bases(docker, folder):
     with serving(folder, folder / "registry") as found:
         for release, packages in PACKAGES.items():
             tree = folder / release
-            include = f"--include={','.join(packages)}"
-            run("debootstrap", "--variant=minbase", include, release, str(tree))
+            include = f"--include={','.join(('usr-is-merged', *packages))}"
+            # It takes half the time of debootstrap.
+            run("mmdebstrap", *OPTIONS, include, release, str(tree), MIRROR)
             slim(tree)
             debian, cuda = (f"{found.address}/ml:{tag}" for tag in images_of(release))
             load(docker, tree, debian)
@@ -204,6 +205,14 @@ def make_bases(docker, folder):
             run(docker, "image", "rm", debian, cuda)
 
 
+OPTIONS = (
+    "--variant=minbase",
+    "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr",
+    "--skip=cleanup/apt/lists",
+    "--dpkgopt=force-unsafe-io",
+    '--aptopt=Acquire::Languages "none"',
+)
+MIRROR = "http://deb.debian.org/debian"
 KEPT_OUT = ("usr/share/doc", "usr/share/man", "usr/share/locale")
 """What Ubuntu's and Debian's own images tell dpkg not to install, too."""
 UNUSED = ("usr/lib/*/gconv", "usr/lib/*/perl", "usr/share/perl")
