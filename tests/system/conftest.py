@@ -1,29 +1,28 @@
 """A real Docker engine, base images and a registry, started and stopped here.
 
-No image is pulled: the base images are Debian releases from debootstrap under names of our own,
+No image is pulled: the base images are Debian releases from mmdebstrap under names of our own,
 so that an engine that serves other work keeps its images. Two releases give two Pythons.
 """
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import json
 import os
 import pathlib
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 
 import pytest
 
-from imagekit.build import local
-from imagekit.errors import EngineError
+from tests.system import engine as engines
 from tests.system.browser import CHROMIUM, FLAGS
+from tests.system.engine import CLIENTS, answers, any_answers, wait_until
 
 RELEASES = {"bookworm": "3.11", "trixie": "3.13"}
 PACKAGES = {
@@ -33,7 +32,8 @@ PACKAGES = {
 """What each release has. Most tests build on bookworm, where the shipped Dockerfile finds its
 packages installed; on trixie it has to install them, though not what they depend on."""
 CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
-INSTALL = "apt-get install docker.io debootstrap docker-registry"
+INSTALL = "apt-get install docker.io mmdebstrap docker-registry"
+TINY = "imagekit.test/tiny:1"
 COMPILING = "imagekit.test/compiling"
 """Where the base images are on which uv compiles what it installs. The shipped tests start pip
 twice in each image of the matrix, and it would compile itself each time."""
@@ -66,22 +66,6 @@ def missing(what):
     pytest.skip(what)
 
 
-def wait_until(condition, seconds=300):
-    """What a condition gives, as soon as that is true; what it waits for may take long."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it never came about"
-        time.sleep(0.1)
-    return found
-
-
-def answers(docker):
-    with contextlib.suppress(EngineError):
-        local.check_engine(docker)
-        return True
-    return False
-
-
 @pytest.fixture(scope="module")
 def browser():
     from playwright.sync_api import sync_playwright
@@ -94,80 +78,40 @@ def browser():
         opened.close()
 
 
-CLIENTS = [client for client in ("docker", "/usr/bin/docker") if shutil.which(client)]
-
-
-class Engine:
-    """A Docker engine of our own, that may be killed and started again."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.address = f"unix://{folder}/docker.sock"
-        self.process = None
-        self.starts = 0
-
-    def start(self):
-        self.starts += 1
-        # What an engine that was killed leaves of its run-time state would keep the next from
-        # starting; after a reboot it would be gone, too.
-        state = self.folder / f"state{self.starts}"
-        with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [
-                    *("dockerd", "--iptables=false", "--bridge=none", "--host", self.address),
-                    *("--data-root", str(self.folder / "data"), "--exec-root", str(state)),
-                    *("--pidfile", str(self.folder / f"pid{self.starts}")),
-                ],
-                stdout=log,
-                stderr=log,
-            )
-        wait_until(lambda: any(answers(client) for client in CLIENTS))
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(300)
-        # An engine that was killed leaves its containerd and its mounts behind.
-        for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
-            with contextlib.suppress(OSError):
-                if str(self.folder).encode() in path.read_bytes():
-                    os.kill(int(path.parent.name), signal.SIGKILL)
-        mounts = [line.split()[1] for line in pathlib.Path("/proc/mounts").read_text().splitlines()]
-        for mount in reversed(mounts):
-            if mount.startswith(f"{self.folder}/"):
-                subprocess.run(["umount", "--lazy", mount], check=False)
-        shutil.rmtree(self.folder, ignore_errors=True)
+@pytest.fixture(scope="session")
+def together(tmp_path_factory):
+    """The folder that all test processes of this run have in common."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
 @pytest.fixture(scope="session")
-def engine():
-    """The engine that runs for these tests; None where this machine has one of its own."""
-    if any(answers(client) for client in CLIENTS):
-        yield None
+def engine(together):
+    """The folder of the engine that runs for the tests of all processes.
+
+    Where this machine has an engine of its own, that is used, and the folder is of these tests.
+    """
+    if any_answers():
+        yield together
         return
-    if not shutil.which("dockerd") or os.geteuid() != 0:
-        missing(f"no Docker engine answers, and none can be started: {INSTALL} (as root)")
-    # Not among pytest's folders: what is still mounted there would spoil their removal.
-    own = Engine(pathlib.Path(tempfile.mkdtemp(prefix="imagekit-engine-")))
-    before = os.environ.get("DOCKER_HOST")
-    os.environ["DOCKER_HOST"] = own.address
-    try:
-        own.start()
-        yield own
-    finally:
-        own.stop()
-        os.environ.pop("DOCKER_HOST")
-        if before is not None:
-            os.environ["DOCKER_HOST"] = before
+    needs_dockerd()
+    with engines.shared(together) as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")
 def docker(engine):
     """The client that can build on the engine."""
+    return client()
+
+
+def client():
     return next(client for client in CLIENTS if answers(client))
+
+
+def needs_dockerd():
+    if not shutil.which("dockerd") or os.geteuid() != 0:
+        missing(f"no Docker engine can be started: {INSTALL} (as root)")
 
 
 def images_of(release):
@@ -178,17 +122,32 @@ def images_of(release):
     }
 
 
+@contextlib.contextmanager
+def one_at_a_time(path):
+    """Only one of the test processes is in here; whether it is the first."""
+    with path.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield not path.stat().st_size
+        lock.write("done\n")
+
+
 @pytest.fixture(scope="session")
-def bases(docker, tmp_path_factory):
+def bases(docker, engine, tmp_path_factory):
     """Base images by release: a Debian with its Python, the same with a CUDA library, and uv.
 
     They come from a registry, like everybody's: so the engine knows their layers as packed, and
     has not to pack them for every registry that it pushes to. Returns the registry's folder.
     """
-    if not shutil.which("debootstrap") or os.geteuid() != 0:
-        missing(f"base images are made with debootstrap: {INSTALL} (as root)")
-    folder = tmp_path_factory.mktemp("bases")
+    if not shutil.which("mmdebstrap") or os.geteuid() != 0:
+        missing(f"base images are made with mmdebstrap: {INSTALL} (as root)")
     kept = kept_bases(docker)
+    with one_at_a_time(engine / "bases.lock") as first:
+        if first:
+            pull_bases(docker, kept, tmp_path_factory.mktemp("bases"))
+    return kept
+
+
+def pull_bases(docker, kept, folder):
     with serving(folder, kept) as found:
         for release in RELEASES:
             for tag, name in images_of(release).items():
@@ -202,7 +161,6 @@ def bases(docker, tmp_path_factory):
     tool.mkdir()
     shutil.copy(pathlib.Path(sys.executable).with_name("uv"), tool)
     load(docker, tool, "imagekit.test/uv:1")
-    return kept
 
 
 def kept_bases(docker):
@@ -210,7 +168,7 @@ def kept_bases(docker):
     cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
     home = cache / "imagekit-tests"
     home.mkdir(parents=True, exist_ok=True)
-    made_of = hashlib.sha256(repr((PACKAGES, KEPT_OUT)).encode()).hexdigest()[:12]
+    made_of = hashlib.sha256(repr((PACKAGES, OPTIONS, KEPT_OUT, UNUSED)).encode()).hexdigest()[:12]
     kept = home / f"registry-{made_of}"
     # Tests run in several processes, and one is enough to make them.
     with (home / "lock").open("w") as lock:
@@ -230,8 +188,9 @@ def make_bases(docker, folder):
     with serving(folder, folder / "registry") as found:
         for release, packages in PACKAGES.items():
             tree = folder / release
-            include = f"--include={','.join(packages)}"
-            run("debootstrap", "--variant=minbase", include, release, str(tree))
+            include = f"--include={','.join(('usr-is-merged', *packages))}"
+            # It takes half the time of debootstrap.
+            run("mmdebstrap", *OPTIONS, include, release, str(tree), MIRROR)
             slim(tree)
             debian, cuda = (f"{found.address}/ml:{tag}" for tag in images_of(release))
             load(docker, tree, debian)
@@ -246,8 +205,19 @@ def make_bases(docker, folder):
             run(docker, "image", "rm", debian, cuda)
 
 
+OPTIONS = (
+    "--variant=minbase",
+    "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr",
+    "--skip=cleanup/apt/lists",
+    "--dpkgopt=force-unsafe-io",
+    '--aptopt=Acquire::Languages "none"',
+)
+MIRROR = "http://deb.debian.org/debian"
 KEPT_OUT = ("usr/share/doc", "usr/share/man", "usr/share/locale")
 """What Ubuntu's and Debian's own images tell dpkg not to install, too."""
+UNUSED = ("usr/lib/*/gconv", "usr/lib/*/perl", "usr/share/perl")
+"""A quarter of what is left: character sets, and the modules of Perl that only git names. What
+packages run as they are installed has its own, in perl-base."""
 
 
 def slim(tree):
@@ -260,6 +230,10 @@ def slim(tree):
     for name in KEPT_OUT:
         shutil.rmtree(tree / name)
         (tree / name).mkdir()
+    for path in (path for pattern in UNUSED for path in tree.glob(pattern)):
+        shutil.rmtree(path)
+    # As in those images: each update would read the translations of all descriptions.
+    (tree / "etc/apt/apt.conf.d/no-languages").write_text('Acquire::Languages "none";\n')
     # Nor is anything in an image worth waiting for the disk after each file.
     excluded = "".join(f"path-exclude=/{name}/*\n" for name in KEPT_OUT)
     (tree / "etc/dpkg/dpkg.cfg.d/image").write_text(f"force-unsafe-io\n{excluded}")
@@ -296,6 +270,41 @@ class Registry:
     def digest(self, tag):
         kind = "application/vnd.docker.distribution.manifest.v2+json"
         return self.get(f"ml/manifests/{tag}", kind)[0]["Docker-Content-Digest"]
+
+
+@pytest.fixture(scope="session")
+def tiny_tree(tmp_path_factory):
+    """The files of a small image with a shell: this machine's programs, and their libraries."""
+    tree = tmp_path_factory.mktemp("tiny")
+    for program in ("sh", "cat", "sleep"):
+        found = shutil.which(program)
+        libraries = re.findall(r"(/\S+) \(", run("ldd", found))
+        for source, to in [(found, f"/bin/{program}"), *((path, path) for path in libraries)]:
+            (tree / to[1:]).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, tree / to[1:])
+    return tree
+
+
+@pytest.fixture(scope="session")
+def tiny(docker, tiny_tree):
+    """A small image with a shell, for tests to which it is all the same what is in an image."""
+    load(docker, tiny_tree, TINY)
+    return TINY
+
+
+@contextlib.contextmanager
+def new_engine(tree, name):
+    """An engine for one test only, which it may kill, with one image."""
+    needs_dockerd()
+    own = engines.Engine(engines.make_folder())
+    with engines.at(own.folder):
+        own.start()
+        try:
+            wait_until(any_answers)
+            load(client(), tree, name)
+            yield own
+        finally:
+            own.stop()
 
 
 @contextlib.contextmanager
@@ -347,24 +356,25 @@ def registry(bases, tmp_path):
 
 
 @pytest.fixture
-def project(tmp_path, root, registry, bases):
-    """A folder with the shipped Dockerfiles and tests, and a matrix on the base images."""
-    folder = tmp_path / "project"
-    shutil.copytree(root / "dockerfiles", folder / "dockerfiles")
-    (folder / "images.yaml").write_text(
-        f"""
-base_url: {registry.address}/ml
+def bare_registry(tmp_path):
+    """A registry on loopback with nothing in it, for this test only."""
+    with serving(tmp_path, tmp_path / "registry") as found:
+        yield found
+
+
+MATRIX = """
+base_url: {url}
 source: https://example.com/imagekit
 base_images:
-  bookworm: {{BASE_IMAGE: {COMPILING}/ubuntu:bookworm, UBUNTU_VERSION: bookworm}}
-  trixie: {{BASE_IMAGE: {COMPILING}/ubuntu:trixie, UBUNTU_VERSION: trixie}}
+  bookworm: {{BASE_IMAGE: "{bookworm}", UBUNTU_VERSION: bookworm}}
+  trixie: {{BASE_IMAGE: "{trixie}", UBUNTU_VERSION: trixie}}
 python_versions:
   py311: {{PYTHON_VERSION: 3.11}}
   py313: {{PYTHON_VERSION: 3.13}}
 gpu_versions:
   cuda130: {{CUDA: 13.0.3}}
 images:
-  - {{base_image: bookworm, python: py311, gpu: [null, cuda130]}}
+  - {{base_image: bookworm, python: py311, gpu: {gpu}}}
   - {{base_image: trixie, python: py313, gpu: [null, cuda130]}}
 recipes:
   cpu:
@@ -373,9 +383,22 @@ recipes:
   gpu:
     test: [dockerfiles/tests/python.yaml, dockerfiles/tests/cuda.yaml]
     build_args: {{UV_IMAGE: "imagekit.test/uv:1"}}
-  gpu-base: {{test: dockerfiles/tests/cuda.yaml, build_args: {{CUDA_IMAGE: {COMPILING}/cuda}}}}
+  gpu-base: {{test: dockerfiles/tests/cuda.yaml, build_args: {{CUDA_IMAGE: "{cuda}"}}}}
 """
-    )
+
+
+@pytest.fixture
+def project(tmp_path, root, registry, bases):
+    """A folder with the shipped Dockerfiles and tests, and a matrix on the base images.
+
+    Only one release has images for a GPU, as each image takes many seconds.
+    """
+    folder = tmp_path / "project"
+    shutil.copytree(root / "dockerfiles", folder / "dockerfiles")
+    named = {release: f"{COMPILING}/ubuntu:{release}" for release in RELEASES}
+    named |= {"cuda": f"{COMPILING}/cuda", "gpu": "[null]"}
+    text = MATRIX.format(url=f"{registry.address}/ml", **named)
+    (folder / "images.yaml").write_text(text)
     return folder
 
 
@@ -386,15 +409,16 @@ def command(docker, *more):
     ]
 
 
+def built(docker, folder, *more):
+    """Run `imagekit build` in a folder: its finished process."""
+    asked = command(docker, *more)
+    return subprocess.run(asked, cwd=folder, capture_output=True, text=True, check=False)
+
+
 @pytest.fixture
 def build(docker, project):
     """Run `imagekit build` in the project: its finished process."""
-
-    def call(*more):
-        asked = command(docker, *more)
-        return subprocess.run(asked, cwd=project, capture_output=True, text=True, check=False)
-
-    return call
+    return functools.partial(built, docker, project)
 
 
 def report_of(project):

@@ -11,6 +11,7 @@ import pytest
 from tests.system.conftest import run, wait_until
 
 BUILDER = "imagekit.test/ubuntu:bookworm"
+OWN = "^/?imagekit-[0-9a-f]{8}"
 FILE = f"""
 substitutions: {{_WHO: world}}
 steps:
@@ -44,7 +45,7 @@ steps:
   allowFailure: true
 - id: slow
   name: {BUILDER}
-  args: [sleep, '300']
+  args: [sh, -c, trap exit TERM; sleep 300 & wait]
   timeout: 1s
   allowFailure: true
 - id: serve
@@ -92,8 +93,12 @@ def logs(folder):
 
 
 def left(docker):
+    """What is left of steps in containers, which only this module has: other tests use the engine.
+
+    Their names are those that a build makes up.
+    """
     return [
-        run(docker, kind, "ls", "--quiet", "--filter", "name=imagekit-")
+        run(docker, kind, "ls", "--quiet", "--filter", f"name={OWN}")
         for kind in ("container", "volume", "network")
     ]
 
@@ -164,7 +169,7 @@ def test_an_interruption_leaves_no_container(folder, docker):
     with subprocess.Popen(
         command(docker, "--network", "none"), cwd=folder, stdout=subprocess.PIPE, text=True
     ) as process:
-        wait_until(lambda: run(docker, "ps", "--quiet", "--filter", "name=imagekit-"))
+        wait_until(lambda: run(docker, "ps", "--quiet", "--filter", f"name={OWN}"))
         process.send_signal(signal.SIGINT)
         said = process.communicate()[0]
     assert process.returncode == 130, said

@@ -174,7 +174,9 @@ def test_a_full_disk_changes_nothing(here, args):
     def limit():
         resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))
 
-    done = run(*args, *more, preexec_fn=limit)
+    # Nor could Python write the bytecode of what it imports, which it would not notice.
+    env = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+    done = run(*args, *more, preexec_fn=limit, env=env)
     assert (done.returncode, "Traceback" in done.stderr) == (2, False)
     assert documents() == before
     assert pathlib.Path("README.md").read_text() == marks

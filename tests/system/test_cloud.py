@@ -25,7 +25,7 @@ from imagekit.errors import CloudError
 from imagekit.notebook import build_report
 from tests.conftest import ROOT
 from tests.system.cloud import Cloud, builder, call, gcloud, now
-from tests.system.conftest import CA_BUNDLE, COMPILING, missing, run, wait_until
+from tests.system.conftest import CA_BUNDLE, COMPILING, missing, new_engine, run, wait_until
 from tools.family import copied
 
 
@@ -83,14 +83,15 @@ def checkout(tmp_path):
 
 
 @pytest.fixture
-def cloud(tmp_path, docker, bases):
+def cloud(tmp_path, docker, registry):
     """The service. Each build begins on an engine that holds none of the images to build."""
 
     def forget():
         names = run(docker, "image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split()
         # What another build has taken the name from has none, and cannot be removed by it.
         named = [name for name in names if not name.endswith(":<none>")]
-        ours = [name for name in named if name.startswith("127.0.0.1:")]
+        # Other tests build on this engine at the same time.
+        ours = [name for name in named if name.startswith(f"{registry.address}/")]
         if ours:
             run(docker, "image", "rm", "--force", *ours)
 
@@ -252,14 +253,14 @@ def test_cloud_build_pushes_and_signs_by_itself_and_logs_may_be_elsewhere(
     assert all(line in done.stdout for line in own)
 
 
-def test_layers_of_last_time_are_taken_from_the_registry(checkout, cloud, registry, docker):
+def test_layers_of_last_time_are_taken_from_the_registry(checkout, cloud, registry, tiny_tree):
     generated(checkout, cloud, registry, matrix=PLAIN, options="{cache: registry, project: p}")
     name = one_image(checkout)
     for _ in range(2):
         # What this engine remembers of building is not there on Cloud Build's next machine.
-        subprocess.run([docker, "builder", "prune", "--all", "--force"], check=True)
-        done = imagekit_in(checkout, cloud, *SUBMIT, "--via", "library", "--file", name)
-        assert done.returncode == 0, done.stdout + done.stderr
+        with new_engine(tiny_tree, "imagekit.test/ubuntu:bookworm"):
+            done = imagekit_in(checkout, cloud, *SUBMIT, "--via", "library", "--file", name)
+            assert done.returncode == 0, done.stdout + done.stderr
     (log,) = (checkout / "runs/build").glob("001-*.log")
     assert "CACHED" in log.read_text()
     assert "importing cache manifest" in log.read_text()

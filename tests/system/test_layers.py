@@ -1,10 +1,11 @@
 """A matrix on free axes, with layers and repositories of their own, on a real engine."""
 
 import datetime
+import functools
 import json
 import subprocess
 
-from tests.system.conftest import run
+from tests.system.conftest import built, run
 
 DOCKERFILE = """\
 ARG BASE_IMAGE
@@ -17,7 +18,7 @@ COPY said /said
 CONFIG = """\
 base_url: {address}
 axes:
-  os: {{bookworm: {{BASE_IMAGE: imagekit.test/ubuntu:bookworm, NAME: bookworm}}}}
+  os: {{bookworm: {{BASE_IMAGE: {base}, NAME: bookworm}}}}
   accelerator: {{fast: {{NAME: fast}}}}
   library: {{one: {{NAME: one, VERSION: 1.0}}, two: {{NAME: two, VERSION: 2.0}}}}
 recipes:
@@ -67,8 +68,11 @@ def tags(registry, repository):
     return sorted(json.loads(registry.get(f"{repository}/tags/list")[1])["tags"])
 
 
-def test_layers_of_two_kinds_go_to_their_repositories(build, project, registry, docker):
-    (project / "images.yaml").write_text(CONFIG.format(address=registry.address))
+def test_layers_of_two_kinds_go_to_their_repositories(docker, tiny, bare_registry, tmp_path):
+    registry, project = bare_registry, tmp_path / "project"
+    build = functools.partial(built, docker, project)
+    project.mkdir()
+    (project / "images.yaml").write_text(CONFIG.format(address=registry.address, base=tiny))
     (project / "Dockerfile").write_text(DOCKERFILE)
     (project / "files").mkdir()
     (project / "files/said").write_text("from the context\n")

@@ -164,7 +164,8 @@ def test_debian_packages(project, build, inside):
     assert inside(image, "sh", "-c", "echo 2+3 | bc; tree --version | cut -c1-4") == "5\ntree"
     # apt's lists are those of the base image, and no others.
     lists = ("ls", "-R", "/var/lib/apt/lists")
-    assert inside(image, *lists) == inside("imagekit.test/projects:cpu-bookworm-py311", *lists)
+    base = "imagekit.test/projects:cpu-bookworm-py311"
+    assert inside(image, *lists, user="0") == inside(base, *lists, user="0")
 
 
 def test_whoever_runs_it_writes_where_they_may(project, build, inside, tmp_path):
@@ -184,7 +185,7 @@ def test_a_notebook_server_answers_on_its_port(project, build, docker):
     with port_of() as port:
         pass
     image = build(project(**{"a.ipynb": "{}"}), "--notebook", "--port", str(port))
-    name = f"imagekit-test-{port}"
+    name = f"project-{port}"
     run(docker, "run", "--detach", "--rm", "--network", "host", "--name", name, image)
     try:
         wait_until(lambda: status(f"http://127.0.0.1:{port}/api") == 200, 90)
