@@ -42,8 +42,8 @@ def of_plan(plan: Plan, options: CloudBuild) -> Inventory:
         parts = split(plan, options)
     except LimitError:
         parts = (plan,)
-    documents = (cloudbuild.assemble(part, options) for part in parts)
-    return of_build(merge(map(build_reader.of_document, documents)))
+    texts = (cloudbuild.unlimited(part, options) for part in parts)
+    return of_build(merge(map(build_reader.of_generated, texts)))
 
 
 def read(*texts: str) -> Inventory | None:

@@ -145,9 +145,12 @@ def tagged(name: str) -> str:
 
 def common_repository(references: Collection[str]) -> str | None:
     """The repository of all references; None if there are several, or a reference has no tag."""
-    repositories = {LAST_TAG.sub("", reference) for reference in references}
-    one = repositories.pop() if len(repositories) == 1 else None
-    return one if one not in references else None
+    one = LAST_TAG.sub("", next(iter(references), ""))
+    end = len(one)
+    is_common = all(
+        reference.startswith(one) and LAST_TAG.match(reference, end) for reference in references
+    )
+    return one if is_common and references else None
 
 
 LAST_TAG = re.compile(r":[\w.${}-]+$")
