@@ -189,7 +189,7 @@ def _replace(new: Mapping[str, str], gone: Sequence[str], path: str) -> None:
     hashes tell a set that is not complete.
     """
     manifest = build_files.manifest_path(path)
-    with staged({pathlib.Path(name): text.encode() for name, text in new.items()}) as put:
+    with staged({pathlib.Path(name): text for name, text in new.items()}) as put:
         for name in sorted(new, key=lambda name: name == manifest):
             if name == manifest:
                 _remove(gone, {manifest, path})

@@ -5,9 +5,10 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import msgspec
+
+Picker = Callable[[tuple[str | None, ...]], tuple[str | None, ...]]
 
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 SEPARATORS = "-_."
@@ -24,7 +25,7 @@ class Pattern(msgspec.Struct, frozen=True, eq=False):
     """The text, with `%s` for each value and `%%` for a percent sign."""
     indexes: tuple[int, ...]
     """For each value, the index of its axis."""
-    pick: Callable[[tuple[str | None, ...]], Any]
+    pick: Picker
     """Picks these values."""
     lookups: dict[int, dict[str, str]]
     """For a build arg, by its place among the values: the text for each value of the axis."""
@@ -86,7 +87,7 @@ class Pattern(msgspec.Struct, frozen=True, eq=False):
         return self.text % tuple(chosen)
 
 
-def picker(indexes: Sequence[int]) -> Callable[[tuple[str | None, ...]], tuple[str, ...]]:
+def picker(indexes: Sequence[int]) -> Picker:
     """Return a function that picks values of axes."""
     if len(indexes) > 1:
         return operator.itemgetter(*indexes)

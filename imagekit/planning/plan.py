@@ -130,6 +130,8 @@ class _Shared(msgspec.Struct, eq=False):
     """Whether no build arg can be set twice."""
     read: Callable[[Values], Any]
     """Picks the values of the axes that the recipe reads."""
+    pick_parent: Callable[[Values], Any]
+    """Picks the values of the parent."""
     parent: Pattern | None = None
     """The short name of the parent."""
     parent_reference: Pattern | None = None
@@ -140,29 +142,18 @@ class _Shared(msgspec.Struct, eq=False):
     """The build args of the recipe and of the values that it reads, by these values."""
 
     def parent_of(self, values: Values) -> tuple[str | None, dict[str, str]]:
-        """Return the short name of an image's parent, and the build arg. Many share a parent."""
-        above = self.variant.parent
-        if above is None or self.parent is None or self.parent_reference is None:
-            return NO_PARENT
-        key = above.pick(values)
-        found = self.parents.get(key)
-        if found is None:
-            passed = {self.variant.recipe.parent_arg: self.parent_reference.fill(values)}
-            found = self.parents[key] = self.parent.fill(values), passed
-        return found
+        """Return the short name of the parent of an image, and the build arg that passes it."""
+        if self.parent is None or self.parent_reference is None:
+            return None, {}
+        passed = {self.variant.recipe.parent_arg: self.parent_reference.fill(values)}
+        return self.parent.fill(values), passed
 
     def own_args(self, values: Values) -> dict[str, str]:
         """Return the build args of the recipe and of the values that it reads."""
-        key = self.read(values)
-        found = self.own.get(key)
-        if found is None:
-            found = self.own[key] = {**self.variant.recipe.build_args}
-            for index, table in self.tables:
-                found.update(table[values[index] or ""])
-        return found
-
-
-NO_PARENT: tuple[None, dict[str, str]] = (None, {})
+        args = {**self.variant.recipe.build_args}
+        for index, table in self.tables:
+            args.update(table[values[index] or ""])
+        return args
 
 
 class _Maker:
@@ -185,7 +176,15 @@ class _Maker:
         given = cell.build_args if listed else NO_ARGS
         if not shared.is_distinct or (given and recipe.parent_arg in given):
             self._check_args(cell, given)
-        parent, passed = shared.parent_of(values)
+        # Many images share a parent, and many the values that the recipe reads.
+        key = shared.pick_parent(values)
+        above = shared.parents.get(key)
+        if above is None:
+            above = shared.parents[key] = shared.parent_of(values)
+        key = shared.read(values)
+        own_args = shared.own.get(key)
+        if own_args is None:
+            own_args = shared.own[key] = shared.own_args(values)
         tags = [pattern.fill(values) for pattern in variant.tags] or [""]
         if self.aliases and (own := self.aliases.get(cell.combination)):
             tags += own
@@ -195,8 +194,8 @@ class _Maker:
             values=dict(zip(variant.axes, chosen)),  # noqa: B905 - checking takes time
             recipe=variant.name,
             dockerfile=recipe.dockerfile,
-            build_args={**passed, **shared.own_args(values), **given},
-            parent=parent,
+            build_args={**above[1], **own_args, **given},
+            parent=above[0],
             aliases=tuple(tags[1:]),
             context=recipe.context,
             target=recipe.target,
@@ -222,7 +221,9 @@ class _Maker:
             is_distinct = is_distinct and not names & seen
             seen |= names
             tables.append((index, table))
-        shared = _Shared(variant, tables, is_distinct, picker([index for index, _ in tables]))
+        read = picker([index for index, _ in tables])
+        pick_parent = above.pick if above is not None else picker(())
+        shared = _Shared(variant, tables, is_distinct, read, pick_parent)
         if above is not None and above.tags:
             base = resolve(self.matrix.config.repository, above.recipe.repository)
             shared.parent = above.tags[0]
