@@ -11,6 +11,8 @@ INVALID_TAG = (
     "is not a valid tag: use letters, digits, '_', '.' and '-', and do not start with '.' or '-'"
 )
 
+ARTIFACT_HOST = "-docker.pkg.dev"
+"""The end of the hosts of Artifact Registry."""
 ARTIFACT_REGISTRY = r"(?P<location>[a-z0-9-]+)-docker\.pkg\.dev(?:/(?P<path>.*))?"
 GCR_LOCATIONS = {
     "gcr.io": "us",
@@ -65,7 +67,8 @@ def _too_short(url: str) -> bool:
     """Whether the path of a Google registry has no image name."""
     host, _, path = url.partition("/")
     parts = _path_of(path)
-    needed = 3 if re.fullmatch(ARTIFACT_REGISTRY, host) else 2 if host in GCR_LOCATIONS else 0
+    is_new = host.endswith(ARTIFACT_HOST) and re.fullmatch(ARTIFACT_REGISTRY, host)
+    needed = 3 if is_new else 2 if host in GCR_LOCATIONS else 0
     return len(parts) < needed
 
 

@@ -6,7 +6,6 @@ then pulled. The split has as few builds as possible, then the shortest critical
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
@@ -182,6 +181,8 @@ def _whole_trees(plan: Plan, options: CloudBuild) -> Groups:
 
 def _by_size(plan: Plan, options: CloudBuild) -> Groups:
     """The largest images first, as soon as their parents are placed."""
+    import heapq  # Not at the top: few plans are split.
+
     children = _children(plan)
     places = {image.tag: place for place, image in enumerate(plan.images)}
     by_tag = {image.tag: image for image in plan.images}

@@ -15,7 +15,7 @@ from imagekit.planning.plan import Image, Plan
 
 SUFFIXES = ("-push", "-pull", "-test")
 """What the ids of steps have after the name of an image."""
-AT_BUILD = re.compile(r"\{(date|commit)\}")
+AT_BUILD = r"\{(date|commit)\}"
 LENGTHS = {"date": len("2026-01-31"), "commit": 7}
 """The number of characters of what only the build knows."""
 
@@ -72,7 +72,7 @@ def _check_names(matrix: Matrix, plan: Plan) -> Iterator[Problem]:
 
 def _at_build(tag: str) -> str:
     """Return a tag with as many characters as it has at the build."""
-    return AT_BUILD.sub(lambda match: "x" * LENGTHS[match[1]], tag)
+    return re.sub(AT_BUILD, lambda match: "x" * LENGTHS[match[1]], tag)
 
 
 def _shortest(plan: Plan, name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Literal
@@ -196,6 +195,8 @@ def _count(config: Config, recipes: Recipes, seen: Mapping[int, set[Values]]) ->
 def _not_listed(
     config: Config, recipes: Recipes, shapes: Mapping[int, str], seen: Mapping[int, set[Values]]
 ) -> Iterator[Cell]:
+    import heapq  # Not at the top: often nothing is left.
+
     # One set of axes after the other, since most combinations of all axes have none of these sets.
     of_shapes = (_of_shape(config, recipes, mask, seen[mask]) for mask in shapes)
     for _, values, mask in heapq.merge(*of_shapes):
