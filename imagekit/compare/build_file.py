@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
+import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
@@ -74,14 +76,25 @@ def of_build(build: FileBuild) -> Inventory:
 
 
 def _step(file: FileStep, number: int, substitute: Substitutions) -> _Step:
-    args: Sequence[str] = file.args
+    args = tuple(file.args)
     if "$" in "".join(args):
-        args = [substitute(text) for text in args]
+        args = tuple([substitute(text) for text in args])
     if file.script:
-        action = Action()
-    else:
-        action = docker_args.action(substitute(file.name), args, file.entrypoint or None)
-    return _Step(file, number, args, action, [tagged(name) for name in action.images])
+        return _Step(file, number, args, Action(), ())
+    return _Step(file, number, args, *_action(substitute(file.name), args, file.entrypoint or None))
+
+
+@functools.lru_cache(maxsize=50_000)
+def _action(builder: str, args: tuple[str, ...], entrypoint: str | None) -> tuple[Action, Names]:
+    """What a step does, and the whole names of its images.
+
+    Most steps are the same in the two builds that are compared.
+    """
+    action = docker_args.action(builder, args, entrypoint)
+    return action, tuple([tagged(name) for name in action.images])
+
+
+Names = tuple[str, ...]
 
 
 def prefix_of(repository: str | None) -> str:
@@ -132,6 +145,10 @@ SHOWN = ("id", "name", "args", "script", "entrypoint")
 """The fields of a step that `_text` shows in another way."""
 KNOWN = ("id", "name", "args", "wait_for", "dir")
 """The fields of a step that builds an image which are read; any other is an option."""
+_others = operator.attrgetter(
+    *(field for field in FileStep.__struct_fields__ if field not in KNOWN)
+)
+"""The other fields of a step. Few steps have one."""
 
 
 def _belongs(step: _Step, names: Mapping[str, None]) -> bool:
@@ -271,7 +288,8 @@ def _options(
     waits = [by_id.get(name, name) for name in wait_for]
     if waits != ["-" if parent is None else parent]:
         yield "waits for", ", ".join(waits) or "everything before"
-    yield from _fields(step.file, *KNOWN)
+    if any(_others(step.file)) or step.file.automap_substitutions is False:
+        yield from _fields(step.file, *KNOWN)
 
 
 def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
