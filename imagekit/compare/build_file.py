@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import operator
@@ -76,25 +75,14 @@ def of_build(build: FileBuild) -> Inventory:
 
 
 def _step(file: FileStep, number: int, substitute: Substitutions) -> _Step:
-    args = tuple(file.args)
+    args: Sequence[str] = file.args
     if "$" in "".join(args):
-        args = tuple([substitute(text) for text in args])
+        args = [substitute(text) for text in args]
     if file.script:
-        return _Step(file, number, args, Action(), ())
-    return _Step(file, number, args, *_action(substitute(file.name), args, file.entrypoint or None))
-
-
-@functools.lru_cache(maxsize=50_000)
-def _action(builder: str, args: tuple[str, ...], entrypoint: str | None) -> tuple[Action, Names]:
-    """What a step does, and the whole names of its images.
-
-    Most steps are the same in the two builds that are compared.
-    """
-    action = docker_args.action(builder, args, entrypoint)
-    return action, tuple([tagged(name) for name in action.images])
-
-
-Names = tuple[str, ...]
+        action = Action()
+    else:
+        action = docker_args.action(substitute(file.name), args, file.entrypoint or None)
+    return _Step(file, number, args, action, [tagged(name) for name in action.images])
 
 
 def prefix_of(repository: str | None) -> str:
