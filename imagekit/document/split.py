@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from imagekit.config.cloudbuild import CloudBuild
+from imagekit.config.cloudbuild import CloudBuild, Limits
 from imagekit.errors import LimitError, Problem
 from imagekit.planning.plan import Image, Plan
 
@@ -70,8 +70,11 @@ def split(plan: Plan, options: CloudBuild) -> tuple[Plan, ...]:
     # The first of equals is taken: the plan's own order, in which a new image moves no other.
     best: Assignment = ()
     least = (fewest(plan, options), max(_depths(plan.images).values()))
+    sizes = {
+        image.tag: (step_count(options, image), _names(options, image)) for image in plan.images
+    }
     for way in ways:
-        files = _fill(plan, options, way(plan, options))
+        files = _fill(plan, options.limits, way(plan, options), sizes)
         best = files if not best or _cost(files) < _cost(best) else best
         if _cost(best) == (least[0], max(least)):
             # No way gives fewer files, nor a shorter path.
@@ -212,30 +215,37 @@ def _children(plan: Plan) -> Mapping[str | None, list[Image]]:
 # ---- filling
 
 
-def _fill(plan: Plan, options: CloudBuild, groups: Iterable[Sequence[Image]]) -> Assignment:
+def _fill(
+    plan: Plan,
+    limits: Limits,
+    groups: Iterable[Sequence[Image]],
+    sizes: Mapping[str, tuple[int, int]],
+) -> Assignment:
     """Put each group into the first file where it fits, not before the file of its parent.
 
-    A group that is too large for one file is split into single images.
+    A group that is too large for one file is split into single images. `sizes` has the number of
+    steps and of names of each image.
     """
     files: list[_File] = []
     waiting: list[int] = []
     chosen: dict[str, int] = {}
-    sizes = {
-        image.tag: (step_count(options, image), _names(options, image)) for image in plan.images
-    }
     smallest = min(steps for steps, _ in sizes.values())
     for group in groups:
-        for part in [group] if _fits(options, group) else [[image] for image in group]:
-            needed = [(image, *sizes[image.tag]) for image in part]
-            first = chosen.get(part[0].parent or "", 0)
+        every = [(image, *sizes[image.tag]) for image in group]
+        is_whole = len(group) == 1 or (
+            sum(steps for _, steps, _ in every) <= limits.steps
+            and sum(names for _, _, names in every) <= limits.images
+        )
+        for needed in [every] if is_whole else [[one] for one in every]:
+            first = chosen.get(needed[0][0].parent or "", 0)
             place = next((n for n in waiting if n >= first and files[n].takes(needed)), len(files))
             if place == len(files):
-                files.append(_File(options.limits.steps, options.limits.images, set()))
+                files.append(_File(limits.steps, limits.images, set()))
                 files[place].takes(needed)
                 waiting = [*waiting, place][-MAX_OPEN:]
             if files[place].steps < smallest:
                 waiting.remove(place)
-            for image in part:
+            for image, _, _ in needed:
                 chosen[image.tag] = place
     # Within a file, images stand as in the plan.
     contents: list[list[Image]] = [[] for _ in files]
