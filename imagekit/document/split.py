@@ -29,24 +29,20 @@ class _File(msgspec.Struct):
     tags: set[str]
     """The images in the file, and the parents that it pulls."""
 
-    def takes(self, needed: Sequence[tuple[Image, int, int]]) -> bool:
+    def takes(self, group: Sequence[Image], steps: int, names: int) -> bool:
         """Put images into the file if there is room for them and for pulling their parents.
 
-        Each comes with its number of steps and of names, parents before children.
+        `steps` and `names` are how many they have together.
         """
-        steps = names = 0
-        new: set[str] = set()
-        for image, own_steps, own_names in needed:
-            parent = image.parent
-            if parent is not None and parent not in self.tags and parent not in new:
-                new.add(parent)
-                steps += 1
-            new.add(image.tag)
-            steps, names = steps + own_steps, names + own_names
         if steps > self.steps or names > self.names:
             return False
-        self.steps, self.names = self.steps - steps, self.names - names
-        self.tags |= new
+        new = {image.tag for image in group}
+        pulled = {image.parent for image in group if image.parent is not None} - self.tags - new
+        if steps + len(pulled) > self.steps:
+            return False
+        self.steps -= steps + len(pulled)
+        self.names -= names
+        self.tags |= new | pulled
         return True
 
 
@@ -231,21 +227,22 @@ def _fill(
     chosen: dict[str, int] = {}
     smallest = min(steps for steps, _ in sizes.values())
     for group in groups:
-        every = [(image, *sizes[image.tag]) for image in group]
-        is_whole = len(group) == 1 or (
-            sum(steps for _, steps, _ in every) <= limits.steps
-            and sum(names for _, _, names in every) <= limits.images
-        )
-        for needed in [every] if is_whole else [[one] for one in every]:
-            first = chosen.get(needed[0][0].parent or "", 0)
-            place = next((n for n in waiting if n >= first and files[n].takes(needed)), len(files))
+        steps = sum([sizes[image.tag][0] for image in group])
+        names = sum([sizes[image.tag][1] for image in group])
+        is_whole = len(group) == 1 or (steps <= limits.steps and names <= limits.images)
+        for part in [group] if is_whole else [[image] for image in group]:
+            needed = (steps, names) if is_whole else sizes[part[0].tag]
+            first = chosen.get(part[0].parent or "", 0)
+            place = next(
+                (n for n in waiting if n >= first and files[n].takes(part, *needed)), len(files)
+            )
             if place == len(files):
                 files.append(_File(limits.steps, limits.images, set()))
-                files[place].takes(needed)
+                files[place].takes(part, *needed)
                 waiting = [*waiting, place][-MAX_OPEN:]
             if files[place].steps < smallest:
                 waiting.remove(place)
-            for image, _, _ in needed:
+            for image in part:
                 chosen[image.tag] = place
     # Within a file, images stand as in the plan.
     contents: list[list[Image]] = [[] for _ in files]
