@@ -282,7 +282,7 @@ _changes = st.builds(
     Recipe,
     dockerfile=_optional,
     axes=st.none() | _axes,
-    parent=st.just(msgspec.UNSET) | st.lists(texts, max_size=2).map(tuple),
+    parent=st.just(msgspec.UNSET) | st.lists(texts, unique=True, max_size=2).map(tuple),
     parent_only=st.none() | st.booleans(),
     repository=_optional,
     labels=st.dictionaries(texts, texts, max_size=2),
