@@ -80,7 +80,9 @@ def run(command: Sequence[str], fresh: pathlib.Path | None = None) -> Figure:
     if fresh is not None:
         for path in fresh.parent.glob(f"{fresh.stem}*{fresh.suffix}"):
             path.unlink()
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    # Neither without compiled modules, nor with a system call for each line that is printed.
+    unset = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
+    environment = {k: v for k, v in os.environ.items() if k not in unset}
     begin = time.perf_counter()
     process = subprocess.Popen(
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -111,8 +113,8 @@ class Bench:
         """The command of imagekit, and the file that it writes."""
         target = self.folder / out / "cloudbuild.json"
         target.parent.mkdir(exist_ok=True)
-        command = [*IMAGEKIT, "generate", "-c", str(source), "--base-url", URL, "-o", str(target)]
-        return command, target
+        options = ["--config", str(source), "--base-url", URL, "--output", str(target)]
+        return [*IMAGEKIT, "generate", *options], target
 
     def original(self, source: pathlib.Path) -> tuple[list[str], None]:
         """The command of the plain generator."""

@@ -14,7 +14,7 @@ import msgspec
 from imagekit.compare.changes import Changes, Difference, compare_files, new_file
 from imagekit.config.schema import Config
 from imagekit.docker.names import short_names
-from imagekit.document import build_files, build_reader, cloudbuild
+from imagekit.document import build_files, cloudbuild
 from imagekit.document.build_files import Files
 from imagekit.document.targets import TARGETS
 from imagekit.errors import (
@@ -189,7 +189,7 @@ def _replace(new: Mapping[str, str], gone: Sequence[str], path: str) -> None:
     hashes tell a set that is not complete.
     """
     manifest = build_files.manifest_path(path)
-    with staged({pathlib.Path(name): text.encode() for name, text in new.items()}) as put:
+    with staged({pathlib.Path(name): text for name, text in new.items()}) as put:
         for name in sorted(new, key=lambda name: name == manifest):
             if name == manifest:
                 _remove(gone, {manifest, path})
@@ -318,6 +318,8 @@ def read_build(path: str | pathlib.Path) -> str:
     Raises UsageError if a file cannot be read or does not match its manifest, and BuildFileError
     if a file of a manifest is not a Cloud Build file.
     """
+    from imagekit.document import build_reader  # Not at the top: writing does not need it.
+
     text = read_text(path)
     parts = parts_of(text, str(path))
     if parts is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
 import collections
 import functools
 import re
@@ -15,8 +14,8 @@ Path = tuple[str | int, ...]
 """A position in a config: `("images", 3, "gpu")` is `images[3].gpu`."""
 
 
-TOKEN = re.compile(r"""'[^']*'|"[^"]*"|[^\s,:{}\[\]]+""")
-"""What is marked in an excerpt: a quoted text or a word."""
+MARKED = r"""'[^']*'|"[^"]*"|[^\s,:{}\[\]]+"""
+"""What is marked in an excerpt: a quoted text or a word; compiled only for one."""
 MAX_LINE = 100
 """The maximum number of characters of a line in an excerpt."""
 
@@ -62,7 +61,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
         if self.place is None or not self.line.strip():
             return ""
         start = self.place.column - 1
-        token = TOKEN.match(self.line, start)
+        token = re.compile(MARKED).match(self.line, start)
         length = len(token[0]) if token else 1
         # Of a long line, the part around the problem is shown.
         first = 0 if start + length <= MAX_LINE else max(0, start - MAX_LINE // 4)
@@ -168,6 +167,8 @@ def _nearest(name: str, forward: Sequence[str], backward: Sequence[str]) -> Iter
 
     Comparing takes long, and a misspelled name has most of its beginning or its end in common.
     """
+    import bisect  # Not at the top: it is rarely needed.
+
     half = MAX_COMPARED // 4
     place = bisect.bisect_left(forward, name)
     yield from forward[max(0, place - half) : place + half]

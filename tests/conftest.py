@@ -8,6 +8,7 @@ import sys
 
 import pytest
 import pytest_socket
+from hypothesis import settings
 
 from tools import site
 from tools.family import FAMILY, ROOT
@@ -18,6 +19,14 @@ sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # pip would compile all that it installs, though a test imports a fifth of that.
 os.environ["PIP_COMPILE"] = "0"
+
+# No deadline: the first example pays for imports, and a shared CI machine has slow moments.
+# In CI the examples are the same each time, so that a red build is red for its commit's sake.
+# No database: a checkout stays as clean as it was.
+settings.register_profile(
+    "imagekit", deadline=None, max_examples=40, derandomize="CI" in os.environ, database=None
+)
+settings.load_profile("imagekit")
 
 
 @pytest.fixture(autouse=True)

@@ -255,7 +255,7 @@ def build(config: str, build_file: str | None, logs: str, dry_run: bool, **optio
     if build_file is None:
         # The limits of Cloud Build do not apply to a local build.
         checked, plan = planned(config, **selection)
-        text = cloudbuild.text_of(cloudbuild.assemble(plan, checked.config.cloudbuild))
+        text = cloudbuild.unlimited(plan, checked.config.cloudbuild)
         if checked.config.cloudbuild.project:
             project = {"PROJECT_ID": checked.config.cloudbuild.project}
         # All steps are those of this config.

@@ -16,7 +16,7 @@ from imagekit.compare.changes import written
 from imagekit.document.targets import TARGETS
 from imagekit.planning import preflight
 from imagekit.support.files import read_utf8
-from imagekit.support.terminal import emit
+from imagekit.support.terminal import Clean, emit
 from imagekit.support.workspace import DEFAULT_BUILD_FILE
 
 
@@ -73,6 +73,7 @@ def generate(
         emit(files[output], nl=False)
         return
     changes = api.write(files, output, check=check, replace=replace)
-    for line in changes.lines():
-        say(line)
+    if changes:
+        # At once: each line on its own would be written on its own, too.
+        say(Clean("\n".join(changes.lines())))
     say(written(list(files), len(plan.images), changes))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -13,13 +14,16 @@ from imagekit.compare.inventory import Inventory, with_files
 from imagekit.document import build_files, build_reader
 from imagekit.errors import UnknownRunError, UsageError
 from imagekit.planning.load import check_text
-from imagekit.runs import history
+from imagekit.runs.record import RECORD
 from imagekit.runs.store import Store
 from imagekit.support import git, log
 from imagekit.support.checkout import Folder, Revision
 from imagekit.support.files import read_bytes
 from imagekit.support.json_text import value_of
 from imagekit.support.tree import Tree
+
+if TYPE_CHECKING:
+    from imagekit.runs import history
 
 
 class Side(msgspec.Struct, frozen=True):
@@ -138,6 +142,8 @@ def _run(name: str, store: Store, inside: str) -> Side:
     path = pathlib.Path(name)
     if path.is_file():
         store = Store(path.parent)
+    from imagekit.runs import history  # Not at the top: few diffs compare runs.
+
     runs = history.read(store)
     try:
         return of_run(runs, path.name if path.is_file() else name)
@@ -149,7 +155,7 @@ def _run(name: str, store: Store, inside: str) -> Side:
 
 
 def _is_record(path: pathlib.Path) -> bool:
-    return path.suffix == ".ipynb" or bool(history.RECORD.fullmatch(path.name))
+    return path.suffix == ".ipynb" or bool(RECORD.fullmatch(path.name))
 
 
 def _inventory(data: bytes, name: str, tree: Tree) -> Inventory:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
@@ -132,6 +133,10 @@ SHOWN = ("id", "name", "args", "script", "entrypoint")
 """The fields of a step that `_text` shows in another way."""
 KNOWN = ("id", "name", "args", "wait_for", "dir")
 """The fields of a step that builds an image which are read; any other is an option."""
+_others = operator.attrgetter(
+    *(field for field in FileStep.__struct_fields__ if field not in KNOWN)
+)
+"""The other fields of a step. Few steps have one."""
 
 
 def _belongs(step: _Step, names: Mapping[str, None]) -> bool:
@@ -271,7 +276,8 @@ def _options(
     waits = [by_id.get(name, name) for name in wait_for]
     if waits != ["-" if parent is None else parent]:
         yield "waits for", ", ".join(waits) or "everything before"
-    yield from _fields(step.file, *KNOWN)
+    if any(_others(step.file)) or step.file.automap_substitutions is False:
+        yield from _fields(step.file, *KNOWN)
 
 
 def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

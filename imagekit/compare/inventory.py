@@ -42,8 +42,8 @@ def of_plan(plan: Plan, options: CloudBuild) -> Inventory:
         parts = split(plan, options)
     except LimitError:
         parts = (plan,)
-    documents = (cloudbuild.assemble(part, options) for part in parts)
-    return of_build(merge(map(build_reader.of_document, documents)))
+    texts = (cloudbuild.unlimited(part, options) for part in parts)
+    return of_build(merge(map(build_reader.of_generated, texts)))
 
 
 def read(*texts: str) -> Inventory | None:
@@ -110,13 +110,14 @@ def _plain_names(*texts: str) -> tuple[str, ...] | None:
 def with_files(inventory: Inventory, tree: Tree) -> Inventory:
     """The same inventory with the hashes of source and test files."""
     images, hashes = {}, dict(inventory.files)
-    hashes_by_build: dict[tuple[str, str], dict[str, str]] = {}
+    files_by_build: dict[tuple[str, str], tuple[str, ...]] = {}
     for name, image in inventory.images.items():
         key = image.dockerfile, (image.options or {}).get("context", ".")
-        if key not in hashes_by_build:
-            hashes_by_build[key] = made_of(tree, *key)
-            hashes |= hashes_by_build[key]
-        images[name] = msgspec.structs.replace(image, files=tuple(hashes_by_build[key]))
+        if key not in files_by_build:
+            found = made_of(tree, *key)
+            files_by_build[key] = tuple(found)
+            hashes |= found
+        images[name] = msgspec.structs.replace(image, files=files_by_build[key])
     for name in sorted({name for image in inventory.images.values() for name in image.test}):
         path = inside(name)
         if path is not None and (hashed := tree.hash(path)) is not None:

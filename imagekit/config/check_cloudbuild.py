@@ -33,7 +33,8 @@ def check(options: CloudBuild) -> Iterator[Problem]:
     """Yield the options that Cloud Build would reject when the build is submitted."""
     at: Path = ("cloudbuild",)
     yield from _check_names(options)
-    pool = re.fullmatch(POOL, options.worker_pool or "")
+    # A pattern is compiled, which takes time, only if there is something to match.
+    pool = re.fullmatch(POOL, options.worker_pool) if options.worker_pool else None
     if options.region and pool and options.region != pool["region"]:
         message = f"the worker pool is in {pool['region']}, not {options.region!r}; remove 'region'"
         yield Problem(message=message, path=(*at, "region"), see=(*at, "worker_pool"))
@@ -41,7 +42,8 @@ def check(options: CloudBuild) -> Iterator[Problem]:
         message = f"{options.disk_size} GB are more than the {MAX_DISK} that a build may have"
         yield Problem(message=message, path=(*at, "disk_size"))
     has_logging = options.logging in ("CLOUD_LOGGING_ONLY", "NONE") or options.logs_bucket
-    if account_name(options.service_account or "") and not has_logging:
+    account = options.service_account
+    if account and account_name(account) and not has_logging:
         message = (
             "a custom service account requires 'logging: CLOUD_LOGGING_ONLY' (or NONE), or a "
             "'logs_bucket'; otherwise Cloud Build rejects the build"

@@ -165,14 +165,15 @@ SPECIAL: dict[Any, Decoder] = {Seconds: _seconds, Count: _count, Flag: _flag}
 # ---- derived values
 
 
-REFERENCE = re.compile(r"\$(?:\{(_[A-Z0-9_]+)\}|(_[A-Z0-9_]+))")
+REFERENCE = r"\$(?:\{(_[A-Z0-9_]+)\}|(_[A-Z0-9_]+))"
+"""A use of a substitution; compiled only if a text has a dollar sign."""
 
 
 def substituted(text: str, names: Collection[str]) -> set[str]:
     """Return the names of the substitutions that a text uses as `${_NAME}` or `$_NAME`."""
     if "$" not in text:
         return set()
-    return {match[1] or match[2] for match in REFERENCE.finditer(text)} & set(names)
+    return {match[1] or match[2] for match in re.finditer(REFERENCE, text)} & set(names)
 
 
 def escape(text: str, names: Collection[str] = ()) -> str:
@@ -180,7 +181,7 @@ def escape(text: str, names: Collection[str] = ()) -> str:
     if "$" not in text:
         return text
     parts, end = [], 0
-    for match in REFERENCE.finditer(text):
+    for match in re.finditer(REFERENCE, text):
         if (match[1] or match[2]) in names:
             parts += [text[end : match.start()].replace("$", "$$"), match[0]]
             end = match.end()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterator, Mapping
 
@@ -56,6 +55,8 @@ def _mounted(one: Instruction) -> Iterator[str]:
 
 
 def _fields(value: str) -> list[str]:
+    import csv  # Not at the top: few Dockerfiles have mounts.
+
     try:
         return next(csv.reader([value]), [])
     except csv.Error:

@@ -11,6 +11,8 @@ INVALID_TAG = (
     "is not a valid tag: use letters, digits, '_', '.' and '-', and do not start with '.' or '-'"
 )
 
+ARTIFACT_HOST = "-docker.pkg.dev"
+"""The end of the hosts of Artifact Registry."""
 ARTIFACT_REGISTRY = r"(?P<location>[a-z0-9-]+)-docker\.pkg\.dev(?:/(?P<path>.*))?"
 GCR_LOCATIONS = {
     "gcr.io": "us",
@@ -65,7 +67,8 @@ def _too_short(url: str) -> bool:
     """Whether the path of a Google registry has no image name."""
     host, _, path = url.partition("/")
     parts = _path_of(path)
-    needed = 3 if re.fullmatch(ARTIFACT_REGISTRY, host) else 2 if host in GCR_LOCATIONS else 0
+    is_new = host.endswith(ARTIFACT_HOST) and re.fullmatch(ARTIFACT_REGISTRY, host)
+    needed = 3 if is_new else 2 if host in GCR_LOCATIONS else 0
     return len(parts) < needed
 
 
@@ -145,9 +148,12 @@ def tagged(name: str) -> str:
 
 def common_repository(references: Collection[str]) -> str | None:
     """The repository of all references; None if there are several, or a reference has no tag."""
-    repositories = {LAST_TAG.sub("", reference) for reference in references}
-    one = repositories.pop() if len(repositories) == 1 else None
-    return one if one not in references else None
+    one = LAST_TAG.sub("", next(iter(references), ""))
+    end = len(one)
+    is_common = all(
+        reference.startswith(one) and LAST_TAG.match(reference, end) for reference in references
+    )
+    return one if is_common and references else None
 
 
 LAST_TAG = re.compile(r":[\w.${}-]+$")

@@ -5,16 +5,18 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from imagekit.config.schema import Config
 from imagekit.document import cloudbuild
-from imagekit.document.build_reader import FileBuild
 from imagekit.document.split import path_length, split, step_count
 from imagekit.errors import UsageError
 from imagekit.planning.plan import Plan
+
+if TYPE_CHECKING:
+    from imagekit.document.build_reader import FileBuild
 
 
 class Files(dict[str, str]):

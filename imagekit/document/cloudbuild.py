@@ -6,14 +6,13 @@ cloud.google.com/build/docs/configuring-builds/substitute-variable-values.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from imagekit.config.cloudbuild import CloudBuild, account_name, escape, substituted
 from imagekit.document.limits import Document, Figures, validate
 from imagekit.planning.plan import Image, Plan
-from imagekit.support.json_text import dumps
+from imagekit.support.json_text import dumps, loads, quoted
 
 BUILDER = "gcr.io/cloud-builders/docker"
 STRUCTURE_TEST = "gcr.io/gcp-runtimes/container-structure-test"
@@ -22,22 +21,43 @@ INLINE_CACHE = "BUILDKIT_INLINE_CACHE=1"
 """The build arg that makes BuildKit write what it needs for reuse into the image itself
 (docs.docker.com/build/cache/backends/inline)."""
 
-Step = dict[str, Any]
-
 
 def document(plan: Plan, options: CloudBuild) -> Document:
     """The build as a mapping: a build step and a push step per image, parents first.
 
     Raises LimitError if Cloud Build would reject it.
     """
-    build = assemble(plan, options)
-    validate(build, options.limits)
+    build: Document = loads(render(plan, options))
     return build
 
 
-def assemble(plan: Plan, options: CloudBuild) -> Document:
-    """Like `document`, without checking Cloud Build's limits."""
-    return {"steps": [*_steps(plan, options)], **_around(plan, options)}
+def render(plan: Plan, options: CloudBuild) -> str:
+    """The text of `cloudbuild.json`; the same plan always gives the same bytes.
+
+    Raises LimitError if Cloud Build would reject the build.
+    """
+    around, steps = _around(plan, options), _Steps(plan, options)
+    text = _text(steps, around)
+    if not steps.figures().fit(around, options.limits):
+        validate(loads(text), options.limits)
+    return text
+
+
+def unlimited(plan: Plan, options: CloudBuild) -> str:
+    """Like `render`, without checking Cloud Build's limits."""
+    return _text(_Steps(plan, options), _around(plan, options))
+
+
+def _text(steps: _Steps, around: Document) -> str:
+    texts = steps.texts or [""]
+    # Joined with the rest, because a long text takes long to copy.
+    texts[0] = f'{{\n  "steps": [\n{texts[0]}'
+    texts[-1] += f"\n  ],\n{dumps(around).removeprefix(BEGIN)}\n"
+    return ",\n".join(texts)
+
+
+BEGIN = "{\n"
+"""The beginning of a mapping."""
 
 
 def _around(plan: Plan, options: CloudBuild) -> Document:
@@ -82,72 +102,9 @@ def _used_substitutions(plan: Plan, options: CloudBuild) -> dict[str, str]:
     return {name: value for name, value in given.items() if name in used}
 
 
-def render(plan: Plan, options: CloudBuild) -> str:
-    """The text of `cloudbuild.json`; the same plan always gives the same bytes.
-
-    The steps are written as they are made, so that the memory does not grow with their number.
-    Raises LimitError if Cloud Build would reject the build.
-    """
-    around = _around(plan, options)
-    figures = Figures()
-    steps = _steps(plan, options)
-    parts: list[str] = []
-    while chunk := list(itertools.islice(steps, CHUNK)):
-        figures.add(chunk)
-        # As in the whole document, for the same indentation.
-        parts.append(dumps({"steps": chunk})[len(BEFORE) : -len(AFTER)])
-    if not figures.fit(around, options.limits):
-        return text_of(document(plan, options))
-    rest = dumps(around).removeprefix("{\n")
-    return f"{BEFORE}{SEPARATOR.join(parts)}\n  ],\n{rest}\n"
-
-
-CHUNK = 1_000
-"""The number of steps that are written at once."""
-BEFORE, SEPARATOR, AFTER = '{\n  "steps": [\n', ",\n", "\n  ]\n}"
-"""The text before, between and after steps."""
-
-
 def text_of(build: Document) -> str:
     """The text of a build file."""
     return dumps(build) + "\n"
-
-
-def _steps(plan: Plan, options: CloudBuild) -> Iterator[Step]:
-    pulled = set(plan.pulled)
-    by_tag = {image.tag: image for image in plan.images}
-    for tag in plan.pulled:
-        yield _pull_step(plan, tag)
-    together = options.publish == "together"
-    for image in plan.images:
-        reference = plan.reference(image.tag)
-        yield _build_step(plan, image, reference, options, pulled)
-        if image.test:
-            yield _test_step(image, reference)
-        if options.publish == "each":
-            waits = _proofs(plan, image, reference, by_tag)
-            yield _push_step(reference, waits)
-            for name in image.aliases:
-                yield _push_step(plan.reference(name), waits)
-    if together:
-        ready = [_ready(image, plan.reference(image.tag)) for image in plan.images]
-        for name in plan.names():
-            yield _push_step(plan.reference(name), ready)
-
-
-def _ready(image: Image, reference: str) -> str:
-    """The step after which an image can be pushed."""
-    return f"{reference}-test" if image.test else reference
-
-
-def _proofs(plan: Plan, image: Image, reference: str, by_tag: dict[str, Image]) -> list[str]:
-    """What a push waits for: its image, and the tests of the image's ancestors."""
-    waits = [_ready(image, reference)]
-    while image.parent is not None and image.parent in by_tag:
-        image = by_tag[image.parent]
-        if image.test:
-            waits.append(_ready(image, plan.reference(image.tag)))
-    return waits
 
 
 AT_BUILD = {"{date}": "${_DATE}", "{commit}": "${SHORT_SHA}"}
@@ -163,50 +120,155 @@ def written(reference: str) -> str:
     return reference
 
 
-def _pull_step(plan: Plan, tag: str) -> Step:
-    """The step that pulls a parent which an earlier build has pushed."""
-    reference = plan.reference(tag)
-    return {
-        "id": f"{reference}-pull",
-        "name": BUILDER,
-        "args": ["pull", reference],
-        "waitFor": ["-"],
-    }
+class _Arguments(dict[str, str]):
+    """Texts as arguments of a step, in JSON. Most stand in many steps and are written once."""
+
+    def __init__(self, flag: str = "", live: Collection[str] = ()) -> None:
+        self.before = f"{quoted(flag)}{COMMA}" if flag else ""
+        self.live = live
+        self.longest = 0
+        """The most characters of an argument, in JSON."""
+
+    def __missing__(self, text: str) -> str:
+        own = quoted(escape(text, self.live))
+        self.longest = max(self.longest, len(own))
+        self[text] = argument = self.before + own
+        return argument
 
 
-def _build_step(
-    plan: Plan, image: Image, reference: str, options: CloudBuild, pulled: set[str]
-) -> Step:
-    live = options.substitutions
-    args = ["build", "-t", reference]
-    for alias in image.aliases:
-        args += ("-t", written(plan.reference(alias)))
-    args += ("-f", escape(image.dockerfile))
-    if image.target is not None:
-        args += ("--target", escape(image.target))
-    for name, value in image.build_args.items():
-        args += ("--build-arg", f"{name}={value}")
-        if "$" in args[-1]:
-            args[-1] = escape(args[-1], live)
-    if options.cache is not None:
-        # BuildKit reuses unchanged layers of the previous image.
-        args += ("--cache-from", reference, "--build-arg", INLINE_CACHE)
-    if image.labels or plan.source is not None:
-        args += _labels(plan, image)
-    args.append(escape(image.context))
-    return {
-        "id": reference,
-        "name": BUILDER,
-        "args": args,
-        "waitFor": _parent_step(plan, image, pulled),
-    }
+class _Steps:
+    """The steps of a plan as JSON, and the figures that Cloud Build limits.
+
+    The text is written directly, because objects that are encoded afterwards take several times as
+    long. Names of images and of steps are JSON, too: text in quotes.
+    """
+
+    def __init__(self, plan: Plan, options: CloudBuild) -> None:
+        self.plan = plan
+        self.options = options
+        self._plain = _Arguments()
+        self._build_args = _Arguments("--build-arg", options.substitutions)
+        self._longest_list = 0
+        self._names: list[str] = []
+        self._is_ordered = True
+        self._built = {tag: _suffixed(self._name(tag), "pull") for tag in plan.pulled}
+        """For the images so far, and those that are pulled: the step that makes them."""
+        self.texts = [
+            _step(step, BUILDER, f'"pull"{COMMA}{name}', NOTHING)
+            for step, name in zip(self._built.values(), self._names, strict=True)
+        ]
+        """The steps in their order."""
+        self._write()
+
+    def figures(self) -> Figures:
+        """Figures that no step exceeds, and whether the steps are certainly in order."""
+        names = self._names
+        # Two quotes less, and the longest suffix of a step's name more.
+        longest_name = max(map(len, names), default=0) + 3
+        has_suffix = any(name.endswith(SUFFIXES) for name in names)
+        return Figures(
+            steps=len(self.texts),
+            # Each element is at most an option and its value.
+            most=2 * self._longest_list,
+            longest=max(self._plain.longest, self._build_args.longest, longest_name),
+            longest_name=longest_name,
+            is_sound=self._is_ordered and not has_suffix and len({*names}) == len(names),
+        )
+
+    def _name(self, short: str) -> str:
+        name = quoted(self.plan.reference(short))
+        self._names.append(name)
+        return name
+
+    def _write(self) -> None:
+        """Write the steps of each image, parents first."""
+        texts, publish = self.texts, self.options.publish
+        every: list[str] = []
+        tests: dict[str | None, str] = {}
+        for image in self.plan.images:
+            name = self._name(image.tag)
+            names = [name, *map(self._name, image.aliases)]
+            texts.append(self._build(image, names))
+            self._built[image.tag] = ready = name
+            if image.test:
+                ready = _suffixed(name, "test")
+                texts.append(_step(ready, STRUCTURE_TEST, self._test_args(image, name), name))
+            # A push waits for the tests of the image's ancestors, too.
+            above = tests.get(image.parent, "")
+            if image.test or above:
+                tests[image.tag] = f"{COMMA}{ready}{above}" if image.test else above
+            if publish == "each":
+                texts += [_push(each, ready + above) for each in names]
+            every.append(ready)
+        if publish == "together":
+            waits = COMMA.join(every)
+            texts += [_push(name, waits) for name in self._names]
+
+    def _build(self, image: Image, names: Sequence[str]) -> str:
+        """The step that builds an image."""
+        plain, build_args = self._plain, self._build_args
+        args = ['"build"']
+        for name in names:
+            args += ('"-t"', written(name) if "{" in name else name)
+        args += ('"-f"', plain[image.dockerfile])
+        if image.target is not None:
+            args += ('"--target"', plain[image.target])
+        for arg, value in image.build_args.items():
+            args.append(build_args[f"{arg}={value}"])
+        if self.options.cache is not None:
+            # BuildKit reuses unchanged layers of the previous image.
+            args += ('"--cache-from"', names[0], build_args[INLINE_CACHE])
+        if image.labels or self.plan.source is not None:
+            args += [f'"--label"{COMMA}{quoted(label)}' for label in _labels(self.plan, image)]
+        args.append(plain[image.context])
+        if len(args) > self._longest_list:  # noqa: PLR1730 - max() takes longer
+            self._longest_list = len(args)
+        parent = image.parent
+        waits = NOTHING if parent is None else self._built.get(parent) or self._later(parent)
+        return _step(names[0], BUILDER, COMMA.join(args), waits)
+
+    def _later(self, parent: str) -> str:
+        """The step of an image that has none so far, which is an error."""
+        self._is_ordered = False
+        return quoted(self.plan.reference(parent))
+
+    def _test_args(self, image: Image, name: str) -> str:
+        files = [f'"--config"{COMMA}{self._plain[file]}' for file in image.test]
+        args = ['"test"', '"--image"', name, *files]
+        self._longest_list = max(self._longest_list, len(args))
+        return COMMA.join(args)
 
 
-def _parent_step(plan: Plan, image: Image, pulled: set[str]) -> list[str]:
-    if image.parent is None:
-        return ["-"]
-    reference = plan.reference(image.parent)
-    return [f"{reference}-pull" if image.parent in pulled else reference]
+COMMA = ",\n        "
+"""What separates the elements of a list in a step."""
+NOTHING = '"-"'
+"""What a step waits for that waits for no other."""
+SUFFIXES = ('-pull"', '-push"', '-test"')
+"""The ends of the names of steps that build nothing."""
+
+
+def _suffixed(name: str, suffix: str) -> str:
+    return f'{name[:-1]}-{suffix}"'
+
+
+def _push(name: str, waits: str) -> str:
+    """The step that pushes an image."""
+    image = written(name) if "{" in name else name
+    return _step(f'{name[:-1]}-push"', BUILDER, f'"push"{COMMA}{image}', waits)
+
+
+def _step(name: str, builder: str, args: str, waits: str) -> str:
+    return f"""\
+    {{
+      "id": {name},
+      "name": "{builder}",
+      "args": [
+        {args}
+      ],
+      "waitFor": [
+        {waits}
+      ]
+    }}"""
 
 
 def _labels(plan: Plan, image: Image) -> list[str]:
@@ -222,24 +284,4 @@ def _labels(plan: Plan, image: Image) -> list[str]:
             "org.opencontainers.image.revision": "$COMMIT_SHA",
         }
         labels += [f"{key}={value}" for key, value in own.items() if key not in image.labels]
-    return [part for label in labels for part in ("--label", label)]
-
-
-def _test_step(image: Image, reference: str) -> Step:
-    """The test step that must pass before the image is pushed."""
-    files = [part for name in image.test for part in ("--config", escape(name))]
-    return {
-        "id": f"{reference}-test",
-        "name": STRUCTURE_TEST,
-        "args": ["test", "--image", reference, *files],
-        "waitFor": [reference],
-    }
-
-
-def _push_step(reference: str, wait_for: list[str]) -> Step:
-    return {
-        "id": f"{reference}-push",
-        "name": BUILDER,
-        "args": ["push", written(reference)],
-        "waitFor": wait_for,
-    }
+    return labels

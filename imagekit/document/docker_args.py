@@ -65,20 +65,26 @@ class Arguments(msgspec.Struct, gc=False):
 
     def context_from(self, directory: str) -> str:
         """The path of the context, for a step that runs in this directory; or its address."""
-        return self.context if self.is_remote else _joined(directory, self.context)
+        return _paths(directory, self.context, self.dockerfile)[0]
 
     def dockerfile_from(self, directory: str) -> str:
         """The path of the Dockerfile, for a step that runs in this directory; or its address."""
-        if self.is_remote:
-            return f"{self.context}/{self.dockerfile or 'Dockerfile'}"
-        if self.dockerfile is None:
-            return _joined(self.context_from(directory), "Dockerfile")
-        return _joined(directory, self.dockerfile)
+        return _paths(directory, self.context, self.dockerfile)[1]
 
 
 @functools.lru_cache(maxsize=1_000)
+def _paths(directory: str, context: str, dockerfile: str | None) -> tuple[str, str]:
+    """The context and the Dockerfile, for a step that runs in a directory."""
+    # A build has few of them, and each is used by many steps.
+    if REMOTE.match(context):
+        return context, f"{context}/{dockerfile or 'Dockerfile'}"
+    folder = _joined(directory, context)
+    if dockerfile is None:
+        return folder, _joined(folder, "Dockerfile")
+    return folder, _joined(directory, dockerfile)
+
+
 def _joined(folder: str, path: str) -> str:
-    # A build has few paths, and each is used by many steps.
     return posixpath.normpath(posixpath.join(folder, path))
 
 
@@ -132,7 +138,7 @@ def action(builder: str, args: Sequence[str], entrypoint: str | None = None) -> 
 
 
 def _docker(args: Sequence[str]) -> Action:
-    start = _command(args)
+    start = _command(args) if args and args[0].startswith("-") else 0
     for length in (1, 2):
         verb = VERBS.get(tuple(args[start : start + length]))
         at = start + length

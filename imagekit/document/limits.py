@@ -6,9 +6,10 @@ validate/validate.go.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
+
+import msgspec
 
 from imagekit.config.cloudbuild import MAX_TIMEOUT, Limits, seconds
 from imagekit.errors import LimitError, Problem
@@ -22,8 +23,7 @@ def validate(build: Document, limits: Limits) -> dict[str, str]:
     Raises LimitError with all violations.
     """
     steps, images = build["steps"], build.get("images", [])
-    figures = Figures()
-    figures.add(steps)
+    figures = Figures.of(steps)
     problems = [] if figures.is_sound and steps else [*_disordered(steps)]
     problems += _over_limits(build, limits, figures)
     if seconds(str(build["timeout"])) is None:
@@ -42,47 +42,39 @@ def validate(build: Document, limits: Limits) -> dict[str, str]:
     return rules | ({"images": f"{len(images)} of at most {limits.images}"} if images else {})
 
 
-class Figures:
-    """The figures of a build's steps, from one quick pass.
+class Figures(msgspec.Struct, kw_only=True):
+    """The figures of a build's steps, or figures that they do not exceed.
 
-    Only a build that has a problem is looked at again to explain it.
+    Only a build that may have a problem is looked at closely, to explain it.
     """
 
-    def __init__(self) -> None:
-        self.steps = 0
-        """The number of steps."""
-        self.most = 0
-        """The most arguments of a step."""
-        self.longest = 0
-        """The most characters of an argument."""
-        self.longest_id = 0
-        """The most characters of an id."""
-        self.has_env = False
-        """Whether a step has environment variables."""
-        self.is_sound = True
-        """Whether the ids are unique and each step waits only for earlier ones."""
-        self._ids = {"-"}
+    steps: int
+    """The number of steps."""
+    most: int = 0
+    """The most arguments of a step."""
+    longest: int = 0
+    """The most characters of an argument."""
+    longest_name: int = 0
+    """The most characters of an id."""
+    has_env: bool = False
+    """Whether a step has environment variables."""
+    is_sound: bool = True
+    """Whether the ids are unique and each step waits only for earlier ones."""
 
-    def add(self, steps: list[dict[str, Any]]) -> None:
-        """Add steps, in their order."""
-        ids = self._ids
-        self.steps += len(steps)
+    @classmethod
+    def of(cls, steps: Sequence[dict[str, Any]]) -> Figures:
+        """The figures of steps, in their order."""
+        figures, ids = cls(steps=len(steps)), {"-"}
         for step in steps:
-            name = step["id"]
-            for other in step["waitFor"]:
-                if other not in ids:
-                    self.is_sound = False
-            if name in ids:
-                self.is_sound = False
+            name, args = step["id"], step["args"]
+            if name in ids or not name or not ids.issuperset(step["waitFor"]):
+                figures.is_sound = False
             ids.add(name)
-        given = [step["args"] for step in steps]
-        self.most = max([self.most, *map(len, given)])
-        longest = max(map(len, itertools.chain.from_iterable(given)), default=0)
-        self.longest = max(self.longest, longest)
-        names = [step["id"] for step in steps]
-        self.longest_id = max([self.longest_id, *map(len, names)])
-        self.is_sound = self.is_sound and "" not in ids
-        self.has_env = self.has_env or any("env" in step for step in steps)
+            figures.most = max(figures.most, len(args))
+            figures.longest = max(figures.longest, *map(len, args), 0)
+            figures.longest_name = max(figures.longest_name, len(name))
+            figures.has_env = figures.has_env or "env" in step
+        return figures
 
     def fit(self, around: Document, limits: Limits) -> bool:
         """Whether the steps, and everything around them, certainly break no rule."""
@@ -92,7 +84,7 @@ class Figures:
             and 0 < self.steps <= limits.steps
             and self.most <= limits.args
             and self.longest <= limits.arg_length
-            and max(self.longest_id, *map(len, images), 0) <= limits.name_length
+            and max(self.longest_name, *map(len, images), 0) <= limits.name_length
             and len(images) <= limits.images
             and not self.has_env
             and len(env) <= limits.env

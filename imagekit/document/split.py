@@ -6,12 +6,11 @@ then pulled. The split has as few builds as possible, then the shortest critical
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from imagekit.config.cloudbuild import CloudBuild
+from imagekit.config.cloudbuild import CloudBuild, Limits
 from imagekit.errors import LimitError, Problem
 from imagekit.planning.plan import Image, Plan
 
@@ -30,24 +29,20 @@ class _File(msgspec.Struct):
     tags: set[str]
     """The images in the file, and the parents that it pulls."""
 
-    def takes(self, needed: Sequence[tuple[Image, int, int]]) -> bool:
+    def takes(self, group: Sequence[Image], steps: int, names: int) -> bool:
         """Put images into the file if there is room for them and for pulling their parents.
 
-        Each comes with its number of steps and of names, parents before children.
+        `steps` and `names` are how many they have together.
         """
-        steps = names = 0
-        new: set[str] = set()
-        for image, own_steps, own_names in needed:
-            parent = image.parent
-            if parent is not None and parent not in self.tags and parent not in new:
-                new.add(parent)
-                steps += 1
-            new.add(image.tag)
-            steps, names = steps + own_steps, names + own_names
         if steps > self.steps or names > self.names:
             return False
-        self.steps, self.names = self.steps - steps, self.names - names
-        self.tags |= new
+        new = {image.tag for image in group}
+        pulled = {image.parent for image in group if image.parent is not None} - self.tags - new
+        if steps + len(pulled) > self.steps:
+            return False
+        self.steps -= steps + len(pulled)
+        self.names -= names
+        self.tags |= new | pulled
         return True
 
 
@@ -71,8 +66,11 @@ def split(plan: Plan, options: CloudBuild) -> tuple[Plan, ...]:
     # The first of equals is taken: the plan's own order, in which a new image moves no other.
     best: Assignment = ()
     least = (fewest(plan, options), max(_depths(plan.images).values()))
+    sizes = {
+        image.tag: (step_count(options, image), _names(options, image)) for image in plan.images
+    }
     for way in ways:
-        files = _fill(plan, options, way(plan, options))
+        files = _fill(plan, options.limits, way(plan, options), sizes)
         best = files if not best or _cost(files) < _cost(best) else best
         if _cost(best) == (least[0], max(least)):
             # No way gives fewer files, nor a shorter path.
@@ -182,6 +180,8 @@ def _whole_trees(plan: Plan, options: CloudBuild) -> Groups:
 
 def _by_size(plan: Plan, options: CloudBuild) -> Groups:
     """The largest images first, as soon as their parents are placed."""
+    import heapq  # Not at the top: few plans are split.
+
     children = _children(plan)
     places = {image.tag: place for place, image in enumerate(plan.images)}
     by_tag = {image.tag: image for image in plan.images}
@@ -211,26 +211,34 @@ def _children(plan: Plan) -> Mapping[str | None, list[Image]]:
 # ---- filling
 
 
-def _fill(plan: Plan, options: CloudBuild, groups: Iterable[Sequence[Image]]) -> Assignment:
+def _fill(
+    plan: Plan,
+    limits: Limits,
+    groups: Iterable[Sequence[Image]],
+    sizes: Mapping[str, tuple[int, int]],
+) -> Assignment:
     """Put each group into the first file where it fits, not before the file of its parent.
 
-    A group that is too large for one file is split into single images.
+    A group that is too large for one file is split into single images. `sizes` has the number of
+    steps and of names of each image.
     """
     files: list[_File] = []
     waiting: list[int] = []
     chosen: dict[str, int] = {}
-    sizes = {
-        image.tag: (step_count(options, image), _names(options, image)) for image in plan.images
-    }
     smallest = min(steps for steps, _ in sizes.values())
     for group in groups:
-        for part in [group] if _fits(options, group) else [[image] for image in group]:
-            needed = [(image, *sizes[image.tag]) for image in part]
+        steps = sum([sizes[image.tag][0] for image in group])
+        names = sum([sizes[image.tag][1] for image in group])
+        is_whole = len(group) == 1 or (steps <= limits.steps and names <= limits.images)
+        for part in [group] if is_whole else [[image] for image in group]:
+            needed = (steps, names) if is_whole else sizes[part[0].tag]
             first = chosen.get(part[0].parent or "", 0)
-            place = next((n for n in waiting if n >= first and files[n].takes(needed)), len(files))
+            place = next(
+                (n for n in waiting if n >= first and files[n].takes(part, *needed)), len(files)
+            )
             if place == len(files):
-                files.append(_File(options.limits.steps, options.limits.images, set()))
-                files[place].takes(needed)
+                files.append(_File(limits.steps, limits.images, set()))
+                files[place].takes(part, *needed)
                 waiting = [*waiting, place][-MAX_OPEN:]
             if files[place].steps < smallest:
                 waiting.remove(place)

@@ -15,7 +15,7 @@ from imagekit.planning.plan import Image, Plan
 
 SUFFIXES = ("-push", "-pull", "-test")
 """What the ids of steps have after the name of an image."""
-AT_BUILD = re.compile(r"\{(date|commit)\}")
+AT_BUILD = r"\{(date|commit)\}"
 LENGTHS = {"date": len("2026-01-31"), "commit": 7}
 """The number of characters of what only the build knows."""
 
@@ -36,12 +36,14 @@ def check(matrix: Matrix, plan: Plan) -> Iterator[Problem]:
 def _check_names(matrix: Matrix, plan: Plan) -> Iterator[Problem]:
     owners: dict[str, tuple[Image, str]] = {}
     reported: set[Path] = set()
+    recipes = matrix.recipes.by_name
     for image in plan.images:
-        if not matrix.recipes.by_name[image.recipe].tags:
+        recipe = recipes[image.recipe]
+        if not recipe.tags:
             # Another check reports it.
             continue
         for name in (image.tag, *image.aliases):
-            tag = _tag(matrix, name, image)
+            tag = _tag(matrix, name, image) if recipe.repository else name
             # The first tag is the same in every build.
             if not is_tag(tag) and (name == image.tag or not is_tag(_at_build(tag))):
                 yield _invalid_tag(matrix, name, image)
@@ -55,7 +57,8 @@ def _check_names(matrix: Matrix, plan: Plan) -> Iterator[Problem]:
                 reported |= (
                     {problem.path} if problem.path[0] not in ("images", "aliases") else set()
                 )
-            owners.setdefault(key, (image, name))
+            else:
+                owners[key] = image, name
     places: dict[str, int] = {}
     for name in owners:
         if name.endswith(SUFFIXES) and name[:-5] in owners:
@@ -69,7 +72,7 @@ def _check_names(matrix: Matrix, plan: Plan) -> Iterator[Problem]:
 
 def _at_build(tag: str) -> str:
     """Return a tag with as many characters as it has at the build."""
-    return AT_BUILD.sub(lambda match: "x" * LENGTHS[match[1]], tag)
+    return re.sub(AT_BUILD, lambda match: "x" * LENGTHS[match[1]], tag)
 
 
 def _shortest(plan: Plan, name: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from imagekit.config.schema import SECTION, Config, Entry
-from imagekit.docker.context import is_inside_context
 from imagekit.docker.names import INVALID_TAG, invalid_reason, is_repository, is_tag, resolve
 from imagekit.errors import Path, Problem, did_you_mean, listed
 from imagekit.planning.patterns import AT_BUILD, PLACEHOLDER
@@ -23,6 +22,9 @@ def check(config: Config, recipes: Recipes) -> Iterator[Problem]:
 
 
 def _check(name: str, recipes: Recipes, config: Config) -> Iterator[Problem]:
+    # Not at the top: many configs have no recipes of their own.
+    from imagekit.docker.context import is_inside_context
+
     recipe, path = recipes.by_name[name], ("recipes", name)
     tests = [("test", test) for test in recipe.test]
     for key, file in (("dockerfile", recipe.dockerfile), ("context", recipe.context), *tests):

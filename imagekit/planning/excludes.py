@@ -150,7 +150,10 @@ def ancestors(cells: Iterable[Any]) -> Iterator[tuple[Any, Any, Values]]:
         above = variant.parent if variant else None
         while above is not None:
             values = cell.combination.values
-            key, keys = above.pick(values), seen.setdefault(id(above), set())
+            key = above.pick(values)
+            keys = seen.get(id(above))
+            if keys is None:
+                keys = seen[id(above)] = set()
             if key in keys:
                 break
             keys.add(key)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import heapq
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Literal
 
 import msgspec
@@ -77,7 +76,7 @@ def expand(config: Config, recipes: Recipes) -> tuple[Matrix, list[Problem]]:
     seen = _seen(recipes, shapes, cells)
     number = sum(_count(config, recipes, seen))
     few = number <= MAX_NOT_LISTED
-    others = tuple(_not_listed(config, recipes, shapes, seen)) if few else ()
+    others = tuple(_not_listed(config, recipes, shapes, seen)) if number and few else ()
     matrix = Matrix(config=config, recipes=recipes, cells=cells + others, more=0 if few else number)
     return matrix, [*_check(matrix, cells), *excludes.check(cells)]
 
@@ -196,27 +195,34 @@ def _count(config: Config, recipes: Recipes, seen: Mapping[int, set[Values]]) ->
 def _not_listed(
     config: Config, recipes: Recipes, shapes: Mapping[int, str], seen: Mapping[int, set[Values]]
 ) -> Iterator[Cell]:
+    import heapq  # Not at the top: often nothing is left.
+
     # One set of axes after the other, since most combinations of all axes have none of these sets.
-    for _, values, mask in heapq.merge(*(_of_shape(config, recipes, mask) for mask in shapes)):
-        if values not in seen[mask]:
-            yield Cell(
-                combination=Combination(values, shapes[mask]),
-                status="not listed",
-                variant=recipes.find(shapes[mask], mask),
-                reason=NOT_LISTED,
-            )
+    of_shapes = (_of_shape(config, recipes, mask, seen[mask]) for mask in shapes)
+    for _, values, mask in heapq.merge(*of_shapes):
+        yield Cell(
+            combination=Combination(values, shapes[mask]),
+            status="not listed",
+            variant=recipes.find(shapes[mask], mask),
+            reason=NOT_LISTED,
+        )
 
 
 def _of_shape(
-    config: Config, recipes: Recipes, mask: int
+    config: Config, recipes: Recipes, mask: int, seen: Set[Values]
 ) -> Iterator[tuple[tuple[int, ...], Values, int]]:
     """Yield the combinations of a set of axes in the order of the config, each with its ranks."""
-    choices: list[list[tuple[int, str | None]]] = [
-        [*enumerate(config.axis(axis), start=1)] if mask >> i & 1 else [(0, None)]
-        for i, axis in enumerate(recipes.axes)
+    choices: list[list[str | None]] = [
+        [*config.axis(axis)] if mask >> i & 1 else [None] for i, axis in enumerate(recipes.axes)
     ]
-    for pairs in itertools.product(*choices):
-        yield tuple(rank for rank, _ in pairs), tuple(value for _, value in pairs), mask
+    ranks: list[dict[str | None, int]] = [
+        {None: 0} | {value: rank for rank, value in enumerate(config.axis(axis), start=1)}
+        for axis in recipes.axes
+    ]
+    for values in itertools.product(*choices):
+        if values not in seen:
+            rank = [of_axis[value] for of_axis, value in zip(ranks, values, strict=True)]
+            yield tuple(rank), values, mask
 
 
 # ---- checks

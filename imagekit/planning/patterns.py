@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
+
+Picker = Callable[[tuple[str | None, ...]], tuple[str | None, ...]]
 
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 SEPARATORS = "-_."
@@ -19,9 +22,13 @@ class Pattern(msgspec.Struct, frozen=True, eq=False):
     """A tag pattern for a set of axes, prepared to be filled with values quickly."""
 
     text: str
-    """A format string: a number stands for the value of the axis with this index."""
-    lookups: tuple[tuple[int, dict[str, str]], ...] = ()
-    """Build args: the index of an axis, and a text for each of its values. They follow the axes."""
+    """The text, with `%s` for each value and `%%` for a percent sign."""
+    indexes: tuple[int, ...]
+    """For each value, the index of its axis."""
+    pick: Picker
+    """Picks these values."""
+    lookups: dict[int, dict[str, str]]
+    """For a build arg, by its place among the values: the text for each value of the axis."""
 
     @classmethod
     def of(
@@ -38,7 +45,8 @@ class Pattern(msgspec.Struct, frozen=True, eq=False):
         A placeholder of another axis is left out, with one separator: the one before it, or else
         the one after it. `values` returns the build args of each value of an axis.
         """
-        lookups: list[tuple[int, dict[str, str]]] = []
+        indexes: list[int] = []
+        lookups: dict[int, dict[str, str]] = {}
         text = f"{_literal(repository)}:" if repository else ""
         start = len(text)
         dropped = False
@@ -49,7 +57,7 @@ class Pattern(msgspec.Struct, frozen=True, eq=False):
                 text += _literal(literal)
                 dropped = False
             elif part in AT_BUILD:
-                text += f"{{{{{part}}}}}"
+                text += f"{{{part}}}"
             elif part == "recipe":
                 text += _literal(recipe)
             elif axis not in present:
@@ -57,28 +65,38 @@ class Pattern(msgspec.Struct, frozen=True, eq=False):
                     text = text[:-1]
                 else:
                     dropped = len(text) == start
-            elif arg:
-                lookups.append((axes.index(axis), _texts(values(axis), arg)))
-                text += f"{{{len(axes) + len(lookups) - 1}}}"
             else:
-                text += f"{{{axes.index(axis)}}}"
-        return cls(text, tuple(lookups))
+                if arg:
+                    lookups[len(indexes)] = _texts(values(axis), arg)
+                indexes.append(axes.index(axis))
+                text += "%s"
+        return cls(text, tuple(indexes), picker(indexes), lookups)
 
     def after(self, prefix: str) -> Pattern:
         """Return the pattern with a text before the tag, instead of the repository's short name."""
         tag = self.text.rpartition(":")[2]
-        return Pattern(f"{_literal(prefix)}:{tag}", self.lookups)
+        return msgspec.structs.replace(self, text=f"{_literal(prefix)}:{tag}")
 
     def fill(self, values: tuple[str | None, ...]) -> str:
         """Return the tag of an image with these values of the axes."""
-        if self.lookups:
-            more = (texts.get(values[index] or "", "") for index, texts in self.lookups)
-            return self.text.format(*values, *more)
-        return self.text.format(*values)
+        if not self.lookups:
+            return self.text % self.pick(values)
+        chosen = [values[index] for index in self.indexes]
+        for place, texts in self.lookups.items():
+            chosen[place] = texts.get(chosen[place] or "", "")
+        return self.text % tuple(chosen)
+
+
+def picker(indexes: Sequence[int]) -> Picker:
+    """Return a function that picks values of axes."""
+    if len(indexes) > 1:
+        return operator.itemgetter(*indexes)
+    # An itemgetter of one index would return its value alone.
+    return operator.itemgetter(slice(indexes[0], indexes[0] + 1) if indexes else slice(0))
 
 
 def _literal(text: str) -> str:
-    return text.replace("{", "{{").replace("}", "}}")
+    return text.replace("%", "%%")
 
 
 def _texts(values: Mapping[str, Mapping[str, str]], arg: str) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, cast
 
 import msgspec
@@ -11,7 +11,7 @@ from imagekit.docker.names import resolve
 from imagekit.errors import Path, Problem, show_path
 from imagekit.planning.excludes import ancestors
 from imagekit.planning.matrix import Cell, Combination, Matrix, combination_of
-from imagekit.planning.patterns import Pattern
+from imagekit.planning.patterns import Pattern, picker
 from imagekit.planning.recipes import Values, Variant
 
 
@@ -128,21 +128,32 @@ class _Shared(msgspec.Struct, eq=False):
     """For each axis that the recipe reads, its index and the build args of its values."""
     is_distinct: bool
     """Whether no build arg can be set twice."""
+    read: Callable[[Values], Any]
+    """Picks the values of the axes that the recipe reads."""
+    pick_parent: Callable[[Values], Any]
+    """Picks the values of the parent."""
     parent: Pattern | None = None
     """The short name of the parent."""
     parent_reference: Pattern | None = None
     """The full reference of the parent."""
-    parents: dict[Any, tuple[str, str]] = {}
-    """Both names of each parent, by the parent's values. A parent has many images."""
+    parents: dict[Any, tuple[str | None, dict[str, str]]] = {}
+    """The short name of each parent and the build arg that passes it, by the parent's values."""
+    own: dict[Any, dict[str, str]] = {}
+    """The build args of the recipe and of the values that it reads, by these values."""
 
-    def parent_of(self, values: Values) -> tuple[str | None, str]:
-        """Return the short name of the parent of an image with these values, and its reference."""
-        if self.variant.parent is None or self.parent is None or self.parent_reference is None:
-            return None, ""
-        key = self.variant.parent.pick(values)
-        if key not in self.parents:
-            self.parents[key] = self.parent.fill(values), self.parent_reference.fill(values)
-        return self.parents[key]
+    def parent_of(self, values: Values) -> tuple[str | None, dict[str, str]]:
+        """Return the short name of the parent of an image, and the build arg that passes it."""
+        if self.parent is None or self.parent_reference is None:
+            return None, {}
+        passed = {self.variant.recipe.parent_arg: self.parent_reference.fill(values)}
+        return self.parent.fill(values), passed
+
+    def own_args(self, values: Values) -> dict[str, str]:
+        """Return the build args of the recipe and of the values that it reads."""
+        args = {**self.variant.recipe.build_args}
+        for index, table in self.tables:
+            args.update(table[values[index] or ""])
+        return args
 
 
 class _Maker:
@@ -158,31 +169,34 @@ class _Maker:
         self.shared: dict[int, _Shared] = {}
 
     def image(self, cell: Cell, *, listed: bool) -> Image:
-        variant, values = cast("Variant", cell.variant), cell.combination.values
+        values = cell.combination.values
+        shared = self.shared.get(id(cell.variant)) or self._share(_variant(cell))
+        variant = shared.variant
         recipe = variant.recipe
-        shared = self.shared.get(id(variant)) or self._share(variant)
         given = cell.build_args if listed else NO_ARGS
         if not shared.is_distinct or (given and recipe.parent_arg in given):
             self._check_args(cell, given)
-        parent, reference = shared.parent_of(values)
-        args = {} if parent is None else {recipe.parent_arg: reference}
-        args.update(recipe.build_args)
-        for index, table in shared.tables:
-            args.update(table[values[index] or ""])
-        if given:
-            args.update(given)
-        tag, *names = [pattern.fill(values) for pattern in variant.tags] or [""]
+        # Many images share a parent, and many the values that the recipe reads.
+        key = shared.pick_parent(values)
+        above = shared.parents.get(key)
+        if above is None:
+            above = shared.parents[key] = shared.parent_of(values)
+        key = shared.read(values)
+        own_args = shared.own.get(key)
+        if own_args is None:
+            own_args = shared.own[key] = shared.own_args(values)
+        tags = [pattern.fill(values) for pattern in variant.tags] or [""]
         if self.aliases and (own := self.aliases.get(cell.combination)):
-            names += own
-        chosen = variant.pick(values) if len(variant.axes) > 1 else (variant.pick(values),)
+            tags += own
+        chosen = variant.pick(values)
         return Image(
-            tag=tag,
-            values=dict(zip(variant.axes, chosen, strict=False)),
+            tag=tags[0],
+            values=dict(zip(variant.axes, chosen)),  # noqa: B905 - checking takes time
             recipe=variant.name,
             dockerfile=recipe.dockerfile,
-            build_args=args,
-            parent=parent,
-            aliases=tuple(names),
+            build_args={**above[1], **own_args, **given},
+            parent=above[0],
+            aliases=tuple(tags[1:]),
             context=recipe.context,
             target=recipe.target,
             labels=recipe.labels,
@@ -207,7 +221,9 @@ class _Maker:
             is_distinct = is_distinct and not names & seen
             seen |= names
             tables.append((index, table))
-        shared = _Shared(variant, tables, is_distinct)
+        read = picker([index for index, _ in tables])
+        pick_parent = above.pick if above is not None else picker(())
+        shared = _Shared(variant, tables, is_distinct, read, pick_parent)
         if above is not None and above.tags:
             base = resolve(self.matrix.config.repository, above.recipe.repository)
             shared.parent = above.tags[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import itertools
 from collections.abc import Callable, Iterator
 
 from imagekit.config.schema import Config
@@ -37,7 +38,8 @@ def dockerfiles(plan: Plan, config: Config, read: Callable[[str], str]) -> Itera
 
 
 def _missing_tests(plan: Plan, read: Callable[[str], str]) -> Iterator[Problem]:
-    users = collections.Counter(name for image in plan.images for name in dict.fromkeys(image.test))
+    tests = (dict.fromkeys(image.test) for image in plan.images if image.test)
+    users = collections.Counter(itertools.chain.from_iterable(tests))
     for name, number in users.items():
         try:
             read(name)
@@ -48,7 +50,7 @@ def _missing_tests(plan: Plan, read: Callable[[str], str]) -> Iterator[Problem]:
 
 
 def _undeclared(name: str, images: list[Image], declared: set[str]) -> Iterator[Problem]:
-    uses = collections.Counter(arg for image in images for arg in image.build_args)
+    uses = collections.Counter(itertools.chain.from_iterable(image.build_args for image in images))
     for arg, number in uses.items():
         if arg not in declared:
             message = (
@@ -62,15 +64,18 @@ def _defaults(
     name: str, images: list[Image], config: Config, defaults: dict[str, str]
 ) -> Iterator[Problem]:
     """Yield warnings for axis values without build args if the Dockerfile has defaults."""
+    without = {
+        (a, v) for a in config.axis_names() for v, args in config.axis(a).items() if not args
+    }
     recipes, _ = recipes_of(config)
     users: dict[tuple[str, str], list[Image]] = {}
-    for image in images:
+    for image in images if without else ():
         recipe = recipes.by_name[image.recipe]
         read = (*recipe.axes, *recipe.optional_axes)
         for axis, value in image.values.items():
-            if axis in read and not config.axis(axis)[value]:
+            if axis in read and (axis, value) in without:
                 users.setdefault((axis, value), []).append(image)
-    for axis in config.axis_names():
+    for axis in config.axis_names() if users else ():
         # The other values of the axis show which build args belong to it.
         usual = {arg for args in config.axis(axis).values() for arg in args}
         for value in config.axis(axis):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ from msgspec import UNSET
 
 from imagekit.config.schema import SECTION, Config, RecipeChange
 from imagekit.errors import Path, Problem, did_you_mean
-from imagekit.planning.patterns import Pattern
+from imagekit.planning.patterns import Pattern, picker
 
 CPU_BASE_IMAGE = "ubuntu:18.04"
 """The base of CPU images if a config has no base images, as in the original generator."""
@@ -268,7 +267,7 @@ def _with_variants(
                     for tag in recipe.tags
                 ),
                 axes=tuple(axes[index] for index in indexes),
-                pick=operator.itemgetter(*indexes) if indexes else lambda _: None,
+                pick=picker(indexes),
             )
     return Recipes(
         axes=axes,

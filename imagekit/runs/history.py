@@ -19,14 +19,11 @@ from imagekit.errors import UnknownRunError, UsageError, counted, did_you_mean
 from imagekit.runs import entry as entries
 from imagekit.runs.entry import NO_RUN, OUTCOMES, Entry
 from imagekit.runs.index import Counts, Index
-from imagekit.runs.record import moment, now
+from imagekit.runs.record import RECORD, moment, now
 from imagekit.runs.store import State, Store
 
 Progress = Callable[[Sequence[str], str], Iterable[str]]
 """Wraps an iterable of names to display progress; the text is the label."""
-
-RECORD = re.compile(r"(.*/)?\d{8}T\d{6}\.\d+Z-[^/]*-[0-9a-f]{8}\.json")
-"""The names of record files; other JSON files in a store are ignored."""
 
 NAME_TIME = re.compile(r"(?:.*/)?(\d{8}T\d{6}\.\d+)Z-[^/]*")
 """The start time in the name of a run."""

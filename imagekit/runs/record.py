@@ -16,6 +16,9 @@ from imagekit.support import workspace
 FORMAT = 1
 """The version of the record format."""
 
+RECORD = re.compile(r"(.*/)?\d{8}T\d{6}\.\d+Z-[^/]*-[0-9a-f]{8}\.json")
+"""The names of record files; other JSON files in a store are ignored."""
+
 RESULT_TYPE = "application/vnd.imagekit.run+json"
 """The media type of a notebook's result in its outputs."""
 

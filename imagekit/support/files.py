@@ -129,12 +129,12 @@ def replace_file(path: pathlib.Path, data: bytes, *, follow: bool = True) -> Non
 
 @contextlib.contextmanager
 def staged(
-    files: Mapping[pathlib.Path, bytes], *, follow: bool = True
+    files: Mapping[pathlib.Path, bytes | str], *, follow: bool = True
 ) -> Iterator[Callable[[pathlib.Path], None]]:
     """Write several files to the disk, and yield a function that puts one of them in its place.
 
-    A full disk thus replaces none of them. What is not put in its place is removed at the end. Each
-    is written and replaced as by `replace_file`.
+    A text is written as UTF-8. A full disk thus replaces none of them. What is not put in its place
+    is removed at the end. Each is written and replaced as by `replace_file`.
     """
     with contextlib.ExitStack() as stack:
         places: dict[pathlib.Path, tuple[pathlib.Path, pathlib.Path | None]] = {}
@@ -153,7 +153,8 @@ def staged(
             log.debug("writing %s", path)
             with _write_errors(path):
                 if temporary is None:
-                    target.write_bytes(files[path])
+                    with target.open("wb") as file:
+                        file.writelines(_chunks(files[path]))
                 else:
                     temporary.replace(target)
 
@@ -183,8 +184,17 @@ def _write_errors(path: pathlib.Path) -> Iterator[None]:
         raise UsageError(f"{path}: cannot be written: {error.strerror}") from None
 
 
+def _chunks(data: bytes | str) -> Iterator[bytes]:
+    """Bytes, or a text as UTF-8 in parts, since a copy of a long one would take time and memory."""
+    if isinstance(data, bytes):
+        yield data
+        return
+    for start in range(0, len(data), MB):
+        yield data[start : start + MB].encode()
+
+
 @contextlib.contextmanager
-def _temporary(target: pathlib.Path, data: bytes) -> Iterator[pathlib.Path]:
+def _temporary(target: pathlib.Path, data: bytes | str) -> Iterator[pathlib.Path]:
     """A file beside `target` with the data, which is removed if it is still there at the end.
 
     It is locked for as long, so that `sweep` can tell it from one that a killed process left.
@@ -200,7 +210,7 @@ def _temporary(target: pathlib.Path, data: bytes) -> Iterator[pathlib.Path]:
             # Before the lock, another process may have taken it for one that nobody writes.
             if os.fstat(file.fileno()).st_nlink:
                 break
-        file.write(data)
+        file.writelines(_chunks(data))
         file.flush()
         os.fsync(file.fileno())
         if not target.is_symlink() and target.exists():

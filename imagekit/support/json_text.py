@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from json.encoder import encode_basestring
 from typing import Any, TypeVar
 
 import msgspec
 
 Value = TypeVar("Value")
+
+quoted: Callable[[str], str] = encode_basestring
+"""Return a text as JSON, as `dumps` does."""
 
 
 def dumps(value: Any) -> str:

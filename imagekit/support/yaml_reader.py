@@ -8,7 +8,6 @@ problem.
 
 from __future__ import annotations
 
-import bisect
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -226,6 +225,8 @@ class Source:
 
     def _place(self, index: int) -> Place:
         """The position of a character. PyYAML counts more line breaks than editors do."""
+        import bisect  # Not at the top: it is only needed where something is wrong.
+
         starts = self._starts()
         line = bisect.bisect_right(starts, index)
         return Place(self.name, line, index - starts[line - 1] + 1)

@@ -84,7 +84,7 @@ def test_what_a_generated_file_looks_like(document, is_generated):
 
 
 def merged(*documents):
-    build = build_files.merge(map(build_reader.of_document, documents))
+    build = build_files.merge(map(build_reader.of_generated, map(json.dumps, documents)))
     return json.loads(build_reader.write(build))
 
 

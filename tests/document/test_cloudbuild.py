@@ -1,8 +1,13 @@
+import json
+
 import pytest
 
 import imagekit
+from imagekit.config.cloudbuild import CloudBuild
 from imagekit.document import cloudbuild
 from imagekit.document.split import split
+from imagekit.errors import LimitError
+from imagekit.planning.plan import Image, Plan
 
 CONFIG = """
 base_url: h/r
@@ -149,3 +154,73 @@ def test_a_parent_of_an_earlier_build_is_pulled(config_file):
     }
     assert steps[1]["waitFor"] == ["h/r:gpu-base-u-c-pull"]
     assert steps[2]["waitFor"] == ["h/r:gpu-u-p-c"]
+
+
+TEXTS = ('a "b"', "back\\slash", "tab\t", "\x01\x7f", "ü ☃ 🚀", "'", "</x>", "line\nbreak", "")
+
+
+def image(tag, **fields):
+    made = {"values": {}, "recipe": "r", "dockerfile": "D", "build_args": {}}
+    return Image(**{**made, "tag": tag, **fields})
+
+
+def plan_of(*images, **fields):
+    return Plan(repository="h/r", images=images, **fields)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_any_text_is_written_as_json_does_it(text):
+    everywhere = image(
+        "t",
+        dockerfile=text,
+        context=text,
+        target=text,
+        build_args={f"A{text}": text},
+        labels={f"k{text}": text},
+        aliases=(text,),
+        test=(text,),
+    )
+    plan = plan_of(everywhere, image(f"u{text}", parent="t"), source=text)
+    found = cloudbuild.unlimited(plan, CloudBuild(cache="registry"))
+    assert found == json.dumps(json.loads(found), indent=2, ensure_ascii=False) + "\n"
+    build = json.loads(found)["steps"][0]
+    assert build["args"][3:12] == [
+        *("-t", f"h/r:{text}", "-f", text, "--target", text),
+        *("--build-arg", f"A{text}={text}", "--cache-from"),
+    ]
+    assert f"k{text}={text}" in build["args"]
+    assert build["args"][-1] == text
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        ([], "the build has no steps"),
+        ([image("a"), image("a")], "duplicate step id h/r:a"),
+        ([image("a", aliases=("b",)), image("b")], "duplicate step id h/r:b-push"),
+        ([image("a"), image("a-push")], "duplicate step id h/r:a-push"),
+        ([image("a", test=("t",)), image("a-test")], "duplicate step id h/r:a-test"),
+        ([image("b", parent="a"), image("a")], "h/r:b waits for h/r:a, which is not earlier"),
+        ([image("a", build_args={str(n): "" for n in range(48)})], "102 arguments, at most 100"),
+        ([image("a", build_args={"A": "x" * 9_999})], "an argument of 10001 characters"),
+        ([image("a" * 993)], "has 1002 characters, at most 1000"),
+    ],
+)
+def test_a_build_that_cloud_build_would_refuse_is_not_written(images, message):
+    with pytest.raises(LimitError, match=message):
+        cloudbuild.render(plan_of(*images), CloudBuild())
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        [image("a-push"), image("b-test", parent="a-push")],
+        [image("a", build_args={str(n): "" for n in range(47)})],
+        [image("a", build_args={"A": "x" * 9_998})],
+        [image("a" * 991)],
+        [image("c", parent="outside")],
+    ],
+)
+def test_a_build_at_the_limits_is_written(images):
+    plan = plan_of(*images)
+    assert cloudbuild.render(plan, CloudBuild()) == cloudbuild.unlimited(plan, CloudBuild())

@@ -38,6 +38,13 @@ def test_a_parent_is_pulled_once_for_all_of_its_children():
     assert sum(len(part.pulled) for part in parts) <= 1
 
 
+def test_pulling_a_parent_takes_room():
+    images = [image("a"), image("b"), image("c", "a"), image("d", "b")]
+    parts = split(*plan(*images, steps=5))
+    for part in parts:
+        assert 2 * len(part.images) + len(part.pulled) <= 5
+
+
 def test_whole_trees_in_one_file_pull_nothing():
     chains = [image(f"{tree}{n}", f"{tree}{n - 1}" if n else None) for tree in "ab" for n in (0, 1)]
     parts = split(*plan(*chains, *map(image, "cd"), steps=6))

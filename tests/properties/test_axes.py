@@ -191,6 +191,13 @@ def test_every_build_step_says_what_the_recipe_says(config):
 
 @each
 @given(free_configs())
+def test_the_text_is_that_of_a_json_library(config):
+    text = api.render(api.plan(config), config)
+    assert text == json.dumps(json.loads(text), indent=2, ensure_ascii=False) + "\n"
+
+
+@each
+@given(free_configs())
 def test_every_name_is_pushed_once_after_its_build_and_its_tests(config):
     steps = steps_of(config)
     ids = [step["id"] for step in steps]
