@@ -40,10 +40,13 @@ twice in each image of the matrix, and it would compile itself each time."""
 
 
 LONGEST = (
-    *("test_init.py", "test_build.py", "test_projects.py", "test_cloud.py"),
-    *("test_site_pages.py", "test_browser.py", "test_families.py"),
+    *("test_init.py", "test_site_pages.py", "test_build.py", "test_cloud.py"),
+    *("test_projects.py", "test_browser.py", "test_families.py"),
 )
-"""The modules that come first, each on a core of its own: short ones then fill both to the end."""
+"""The modules that come first, each on a core of its own: short ones then fill both to the end.
+
+While the first makes the base images that all others with an engine wait for, the second needs none.
+"""
 
 
 def pytest_collection_modifyitems(items):
