@@ -45,7 +45,7 @@ LONGEST = (
 )
 """The modules that come first, each on a core of its own: short ones then fill both to the end.
 
-While the first makes the base images that all others with an engine wait for, the second needs none.
+While the first makes the base images, for which all with an engine wait, the second needs none.
 """
 
 
@@ -193,7 +193,7 @@ def make_bases(docker, folder):
             tree = folder / release
             include = f"--include={','.join(('usr-is-merged', *packages))}"
             # It takes half the time of debootstrap.
-            run("mmdebstrap", *OPTIONS, include, release, str(tree), MIRROR)
+            run("mmdebstrap", *OPTIONS, include, release, str(tree))
             slim(tree)
             debian, cuda = (f"{found.address}/ml:{tag}" for tag in images_of(release))
             load(docker, tree, debian)
@@ -214,8 +214,9 @@ OPTIONS = (
     "--skip=cleanup/apt/lists",
     "--dpkgopt=force-unsafe-io",
     '--aptopt=Acquire::Languages "none"',
+    # Each list is read by every `apt-get update` of a test.
+    """--setup-hook=sed -i '/updates\\|security/d' "$1/etc/apt/sources.list\"""",
 )
-MIRROR = "http://deb.debian.org/debian"
 KEPT_OUT = ("usr/share/doc", "usr/share/man", "usr/share/locale")
 """What Ubuntu's and Debian's own images tell dpkg not to install, too."""
 UNUSED = ("usr/lib/*/gconv", "usr/lib/*/perl", "usr/share/perl")
