@@ -1,5 +1,6 @@
 """What all tests stand on: no network and no processes, except where a test is marked `edge`."""
 
+import contextlib
 import fcntl
 import os
 import pathlib
@@ -72,19 +73,32 @@ def config_file(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def site_html(tmp_path_factory):
+def together(tmp_path_factory):
+    """The folder that all test processes of this run have in common."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@contextlib.contextmanager
+def one_at_a_time(path):
+    """Only one of the test processes is in here; whether it is the first that gets to the end."""
+    with path.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield not path.stat().st_size
+        lock.write("done\n")
+
+
+@pytest.fixture(scope="session")
+def site_html(together):
     """The folder of the site, built once for all test processes.
 
     Its notebooks are the executed ones of the tests' family; that a build executes them has tests
     of its own.
     """
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "site"
-    with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "built").exists():
+    folder = together / "site"
+    with one_at_a_time(folder.with_suffix(".lock")) as first:
+        if first:
             project = site.project(folder / "project")
             code, said = site.build(folder, project, "-D", "nb_execution_mode=off")
             assert code == 0, said
-            (folder / "built").touch()
     return folder / "html"

@@ -20,6 +20,7 @@ import urllib.request
 
 import pytest
 
+from tests.conftest import one_at_a_time
 from tests.system import engine as engines
 from tests.system.browser import CHROMIUM, FLAGS
 from tests.system.engine import CLIENTS, answers, any_answers, wait_until
@@ -82,13 +83,6 @@ def browser():
 
 
 @pytest.fixture(scope="session")
-def together(tmp_path_factory):
-    """The folder that all test processes of this run have in common."""
-    base = tmp_path_factory.getbasetemp()
-    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-
-
-@pytest.fixture(scope="session")
 def engine(together):
     """The folder of the engine that runs for the tests of all processes.
 
@@ -123,15 +117,6 @@ def images_of(release):
         release: f"imagekit.test/ubuntu:{release}",
         f"cuda-{release}": f"imagekit.test/cuda:13.0.3-base-ubuntu{release}",
     }
-
-
-@contextlib.contextmanager
-def one_at_a_time(path):
-    """Only one of the test processes is in here; whether it is the first."""
-    with path.open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield not path.stat().st_size
-        lock.write("done\n")
 
 
 @pytest.fixture(scope="session")
