@@ -19,6 +19,7 @@ from imagekit.cli.options import (
 )
 from imagekit.compare import report as differences
 from imagekit.compare.changes import compare
+from imagekit.compare.inventory import Known
 from imagekit.compare.selection import selected
 from imagekit.support.terminal import echo, emit
 
@@ -74,8 +75,9 @@ def diff(
     elif before == after == "-":
         raise click.UsageError("only one of A and B can be standard input")
     store = open_store(runs)
-    old = sides.read(before, store)
-    new = sides.read(after if after is not None else sides.other_side(before), store)
+    known = Known()
+    old = sides.read(before, store, known)
+    new = sides.read(after if after is not None else sides.other_side(before), store, known)
     print_changes(old, new, **options)
 
 
@@ -96,6 +98,7 @@ def print_changes(
     if markdown and as_json:
         raise click.UsageError("--markdown and --json cannot be combined")
     changes = compare(old.inventory, new.inventory)
+    changes = changes or compare(old.with_order(), new.with_order())
     changes = selected(changes, old.inventory, new.inventory, **selection)
     before, after = old.name, new.name
     if markdown:

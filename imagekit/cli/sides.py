@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import pathlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from imagekit import api
 from imagekit.compare import inventory
-from imagekit.compare.inventory import Inventory, with_files
+from imagekit.compare.inventory import Inventory, Known, with_files
 from imagekit.document import build_files, build_reader
 from imagekit.errors import UnknownRunError, UsageError
 from imagekit.planning.load import check_text
@@ -23,6 +23,7 @@ from imagekit.support.json_text import value_of
 from imagekit.support.tree import Tree
 
 if TYPE_CHECKING:
+    from imagekit.document.build_reader import FileBuild
     from imagekit.runs import history
 
 
@@ -33,29 +34,38 @@ class Side(msgspec.Struct, frozen=True):
     """Its name for display."""
     inventory: Inventory
     """Its images."""
+    build: FileBuild | None = None
+    """The build file; its order is not part of the inventory."""
+
+    def with_order(self) -> Inventory:
+        """Its images with the order of the steps, by which builds may differ in nothing else."""
+        if self.build is None:
+            return self.inventory
+        return msgspec.structs.replace(self.inventory, order=inventory.order(self.build))
 
 
-def read(name: str, store: Store) -> Side:
+def read(name: str, store: Store, known: Known) -> Side:
     """Read a config, a Cloud Build file, the output of `imagekit matrix --json`, or a run.
 
     `name` is a path, "-" for standard input, `REVISION:PATH` as for git, or the name of a run as
     for `History.find`. A build file that was split in that revision is found by its manifest, and
     the other way round.
     Dockerfiles and the files that they copy are read from the working directory or the revision.
+    `known` is kept from one side to the other, as they have most steps in common.
     Raises ConfigError for an invalid config, and UsageError if the name is none of these.
     """
     here = pathlib.Path.cwd()
     log.debug("reading %s", name)
     if name == "-":
-        return Side(api.STDIN, _inventory(api.stdin(), api.STDIN, Folder(here)))
+        return _side(api.stdin(), api.STDIN, Folder(here), known)
     path = pathlib.Path(name)
     # A pipe or a device can be read, too.
     if path.exists() and not path.is_dir() and not _is_record(path):
-        return Side(name, _inventory(_bytes(path), name, Folder(here)))
+        return _side(_bytes(path), name, Folder(here), known)
     revision, colon, inside = name.partition(":")
     for other in _same_build(name) if colon else ():
         if (data := git.blob(here, other)) is not None:
-            return Side(other, _inventory(data, other, Revision(here, revision)))
+            return _side(data, other, Revision(here, revision), known)
     if path.is_dir():
         raise UsageError(f"{name} is a folder; name a file in it")
     if colon and revision and "//" not in name and _is_unknown_revision(here, revision):
@@ -158,29 +168,33 @@ def _is_record(path: pathlib.Path) -> bool:
     return path.suffix == ".ipynb" or bool(RECORD.fullmatch(path.name))
 
 
-def _inventory(data: bytes, name: str, tree: Tree) -> Inventory:
-    text = data.decode(errors="replace")
+def _side(data: bytes, name: str, tree: Tree, known: Known) -> Side:
+    is_json = data.lstrip()[:1] == b"{"
     # What imagekit has written is read quickly, and it is nothing else.
-    quick = build_reader.read_quickly(text) if text.lstrip()[:1] == "{" else None
-    if quick is not None:
-        return with_files(inventory.of_build(quick), tree)
-    document = value_of(text) if text.lstrip()[:1] == "{" else None
-    if isinstance(document, dict) and isinstance(document.get("rows"), list):
-        try:
-            images: Inventory | None = inventory.of_rows(document)
-        except (KeyError, TypeError, ValueError) as error:
-            raise UsageError(f"{name}: not the output of imagekit matrix --json: {error}") from None
-    elif (parts := build_files.members(document, name)) is not None:
-        images = inventory.read(*_parts(name, parts, tree))
-        if images is None:
-            raise UsageError(
-                f"{name}: one of its files is not a Cloud Build file; generate them again"
-            )
-    else:
-        images = inventory.read(text)
-    if images is None:
-        images = _of_config(data, name)
-    return with_files(images, tree)
+    build = build_reader.read_quickly(data, known.files) if is_json else None
+    if build is None:
+        text = data.decode(errors="replace")
+        document = value_of(text) if is_json else None
+        if isinstance(document, dict) and isinstance(document.get("rows"), list):
+            return Side(name, with_files(_of_rows(document, name), tree))
+        if (parts := build_files.members(document, name)) is not None:
+            build = inventory.read_build(*_parts(name, parts, tree), known=known)
+            if build is None:
+                raise UsageError(
+                    f"{name}: one of its files is not a Cloud Build file; generate them again"
+                )
+        else:
+            build = inventory.read_build(text, known=known)
+    if build is None:
+        return Side(name, with_files(_of_config(data, name), tree))
+    return Side(name, with_files(inventory.of_build(build, known), tree), build)
+
+
+def _of_rows(document: dict[str, Any], name: str) -> Inventory:
+    try:
+        return inventory.of_rows(document)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(f"{name}: not the output of imagekit matrix --json: {error}") from None
 
 
 def _of_config(data: bytes, name: str) -> Inventory:

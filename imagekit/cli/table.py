@@ -11,7 +11,7 @@ import msgspec
 
 from imagekit.cli import color
 from imagekit.errors import one_line
-from imagekit.support.terminal import echo
+from imagekit.support.terminal import Clean, echo
 
 GAP, INDENT = "   ", "     "
 """The text between two columns, and before the lines below a row."""
@@ -114,23 +114,27 @@ def _print_wrapped(
 def _print_lines(columns: Sequence[str], lines: Iterable[tuple[Sequence[str], str]]) -> None:
     """Print one line per row without trailing spaces, for grep and diff."""
     rows = [(columns, "bold"), *lines]
-    padded = [_padded(values) for values in zip(*(values for values, _ in rows), strict=True)]
+    padded = [_padded(values) for values in zip(*[values for values, _ in rows], strict=True)]
     printed = [f" {GAP.join(cells)}".rstrip() for cells in zip(*padded, strict=True)]
-    styles = [style for _, style in rows]
     printed.insert(1, " " + "─" * _length(GAP.join(column[0] for column in padded)))
-    styles.insert(1, "")
     if not color.is_wanted(sys.stdout):
-        echo("\n".join(line for line in printed if line))
+        # Nothing is left to be removed by click, either.
+        echo(Clean("\n".join(line for line in printed if line)), color=True)
         return
     from rich.text import Text
 
     console = color.console()
+    styles = ["bold", "", *(style for _, style in rows[1:])]
     for line, style in zip(printed, styles, strict=True):
         _print_unwrapped(console, Text(line, style))
 
 
 def _padded(values: Sequence[str]) -> list[str]:
     """The cells of a column, as wide as the widest."""
+    together = "".join(values)
+    if together.isascii() and together.isprintable():
+        width = max(map(len, values))
+        return [value.ljust(width) for value in values]
     # Many cells of a column have the same text.
     texts = {value: one_line(value) for value in dict.fromkeys(values)}
     lengths = {value: _length(text) for value, text in texts.items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
@@ -25,41 +24,66 @@ class _Step(msgspec.Struct, gc=False):
 
     file: FileStep
     """The step in the file."""
-    number: int
-    """Its place among the steps, from 1."""
     args: Sequence[str]
     """Its arguments, with the file's own substitutions."""
     action: Action
     """What it does with images."""
     tags: Sequence[str]
     """The whole names of the images that it builds, pushes, pulls or tests."""
+    made: Arguments | None
+    """What its arguments say if it builds an image that has a name."""
+    directory: str
+    """The folder in which it runs."""
+    pushes: str | None = None
+    """The whole name of the image if all that it does is to push one."""
+    image: tuple[Around, ImageSpec] | None = None
+    """The image that it builds, with what the others said about it when that was found."""
+    found: int = 0
+    """Among which images that was, see `Known.around`."""
 
-    @property
-    def id(self) -> str:
-        """Its id, or "step N"."""
-        return self.file.id or f"step {self.number}"
+
+Around = tuple[str | None, list[str], bool, tuple[str, ...], str]
+"""What the other steps of a build say about an image: its parent, by its whole name; what it waits
+for; whether it is pushed; its test files; and what names have in front that is not shown."""
 
 
-def of_build(build: FileBuild) -> Inventory:
-    """The inventory of a build file."""
-    # The values of the others are known only where the build runs.
-    substitute = Substitutions(build.substitutions, dynamic=build.is_dynamic, missing="keep")
-    steps = [_step(file, number, substitute) for number, file in enumerate(build.steps, start=1)]
-    builds = [step for step in steps if step.action.build is not None and step.tags]
-    names = {name: None for step in builds for name in step.tags}
+class Known(msgspec.Struct):
+    """What was read of builds that are compared: a step that several have is read once."""
+
+    files: dict[bytes, FileStep] = {}
+    """The steps by their texts."""
+    steps: dict[bytes, dict[int, _Step]] = {}
+    """What steps do, by the substitutions of their builds and the identity of the step."""
+    names: dict[str, int] = {}
+    """The images of the last build, with their order."""
+    repository: str | None = None
+    """The repository of these images."""
+    around: tuple[Any, ...] = ()
+    """What the last build says about all of its images."""
+    changes: int = 0
+    """How often that was something else."""
+
+
+def of_build(build: FileBuild, known: Known | None = None) -> Inventory:
+    """The inventory of a build file.
+
+    For a comparison, `known` is kept from one build to the other. The order of the steps is left
+    out then, as it takes long and is of interest only where nothing else differs: see `order`.
+    """
+    substitute, seen = _substitutions(build), known or Known()
+    steps = _steps(build, substitute, seen)
+    names, are_named_alike = _names(steps)
+    if names != seen.names:
+        seen.names, seen.repository = names, common_repository(names)
     # Images of other generators are known by their whole names.
-    are_named_alike = all(step.file.id == step.tags[0] for step in builds)
-    repository = common_repository(names) if are_named_alike else None
+    repository = seen.repository if are_named_alike else None
     named = [tagged(substitute(name)) for name in build.images]
-    pushed = _pushed(steps, named, names)
     options = dict(_flat(_around(build)))
     unknown = []
-    for step in steps:
-        if step.action.build is not None and step.tags:
-            continue
-        if not _belongs(step, names):
-            name = f"step {step.file.id or step.number}"
-            name = name if name not in options else f"step {step.number}"
+    for number, step in enumerate(steps, start=1):
+        if step.made is None and step.pushes not in names and not _belongs(step, names):
+            name = f"step {step.file.id or number}"
+            name = name if name not in options else f"step {number}"
             options[name] = _text(step)
             if step.action.kind in ("other", "build"):
                 unknown.append(name)
@@ -67,22 +91,65 @@ def of_build(build: FileBuild) -> Inventory:
         options["images"] = ", ".join(other)
     return Inventory(
         repository=repository,
-        images=_images(builds, steps, prefix_of(repository), pushed, substitute),
+        images=_images(steps, prefix_of(repository), _pushed(steps, named, names), seen),
         options=dict(sorted(options.items())),
-        order=_order(steps, named, are_named_alike=are_named_alike),
+        order=None if known is not None else _order(steps, named, are_named_alike=are_named_alike),
         unknown=tuple(unknown),
     )
 
 
-def _step(file: FileStep, number: int, substitute: Substitutions) -> _Step:
+def order(build: FileBuild) -> str:
+    """A hash of the steps and their order; it is compared only where the repository is the same."""
+    substitute = _substitutions(build)
+    steps = _steps(build, substitute, Known())
+    _, are_named_alike = _names(steps)
+    images = [tagged(substitute(name)) for name in build.images]
+    return _order(steps, images, are_named_alike=are_named_alike)
+
+
+def _order(steps: Sequence[_Step], images: Sequence[str], *, are_named_alike: bool) -> str:
+    import hashlib  # Not at the top: most comparisons do not get here.
+
+    # In a file of another generator, an image may be written in several ways.
+    files = [step.file if are_named_alike else _normal(step) for step in steps]
+    return hashlib.sha256(msgspec.json.encode([files, images], order="sorted")).hexdigest()
+
+
+def _substitutions(build: FileBuild) -> Substitutions:
+    # The values of the others are known only where the build runs.
+    return Substitutions(build.substitutions, dynamic=build.is_dynamic, missing="keep")
+
+
+def _names(steps: Iterable[_Step]) -> tuple[dict[str, int], bool]:
+    """The images that are built, with their order, and whether steps have the names of theirs."""
+    builds = [step for step in steps if step.made is not None]
+    names = {name: place for place, step in enumerate(builds) for name in step.tags}
+    return names, all(step.file.id == step.tags[0] for step in builds)
+
+
+def _steps(build: FileBuild, substitute: Substitutions, known: Known) -> list[_Step]:
+    values = msgspec.json.encode([build.substitutions, build.is_dynamic], order="sorted")
+    found = known.steps.setdefault(values, {})
+    steps = []
+    for file in build.steps:
+        step = found.get(id(file))
+        if step is None:
+            step = found[id(file)] = _step(file, substitute)
+        steps.append(step)
+    return steps
+
+
+def _step(file: FileStep, substitute: Substitutions) -> _Step:
     args: Sequence[str] = file.args
     if "$" in "".join(args):
         args = [substitute(text) for text in args]
-    if file.script:
-        action = Action()
-    else:
-        action = docker_args.action(substitute(file.name), args, file.entrypoint or None)
-    return _Step(file, number, args, action, [tagged(name) for name in action.images])
+    name = substitute(file.name) if "$" in file.name else file.name
+    action = Action() if file.script else docker_args.action(name, args, file.entrypoint or None)
+    tags = list(map(tagged, action.images))
+    directory = substitute(file.dir) if file.dir else "."
+    is_plain = action.kind == "push" and tags and not (action.all_tags or file.entrypoint)
+    pushes = tags[0] if is_plain else None
+    return _Step(file, args, action, tags, action.build if tags else None, directory or ".", pushes)
 
 
 def prefix_of(repository: str | None) -> str:
@@ -139,7 +206,7 @@ _others = operator.attrgetter(
 """The other fields of a step. Few steps have one."""
 
 
-def _belongs(step: _Step, names: Mapping[str, None]) -> bool:
+def _belongs(step: _Step, names: Mapping[str, int]) -> bool:
     """Whether a step only pushes, pulls or tests images of the build, and waits for nothing.
 
     A step with its own entrypoint or another builder may do anything.
@@ -149,19 +216,12 @@ def _belongs(step: _Step, names: Mapping[str, None]) -> bool:
         return False
     if action.all_tags:
         return any(_is_of(name, action.images) for name in names)
-    return all(tag in names for tag in step.tags)
+    return all(map(names.__contains__, step.tags))
 
 
 def _is_of(name: str, repositories: Sequence[str]) -> bool:
     """Whether an image is in one of the repositories."""
     return LAST_TAG.sub("", name) in repositories
-
-
-def _order(steps: Sequence[_Step], images: Sequence[str], *, are_named_alike: bool) -> str:
-    """A hash of the steps; it is compared only where the repository is the same."""
-    # In a file of another generator, an image may be written in several ways.
-    files = [step.file if are_named_alike else _normal(step) for step in steps]
-    return hashlib.sha256(msgspec.json.encode([files, images], order="sorted")).hexdigest()
 
 
 def _normal(step: _Step) -> FileStep:
@@ -171,57 +231,66 @@ def _normal(step: _Step) -> FileStep:
 
 
 def _images(
-    builds: Sequence[_Step],
-    steps: Sequence[_Step],
-    prefix: str,
-    pushed: Set[str],
-    substitute: Substitutions,
+    steps: Sequence[_Step], prefix: str, pushed: Set[str], known: Known
 ) -> dict[str, ImageSpec]:
-    by_id = {step.id: step.tags[0] for step in builds}
-    by_id |= {step.id: step.tags[0] for step in steps if step.action.kind == "pull" and step.tags}
-    order = {name: place for place, step in enumerate(builds) for name in step.tags}
+    by_id: dict[str, str] = {}
     tests: dict[str, list[_Step]] = {}
     for step in steps:
-        if step.action.kind == "test" and step.tags:
-            tests.setdefault(step.tags[0], []).append(step)
+        if step.tags and (kind := step.action.kind) != "push":
+            if kind == "test":
+                tests.setdefault(step.tags[0], []).append(step)
+            else:
+                by_id[step.file.id] = step.tags[0]
+    around = (known.names, by_id, pushed, tests, prefix)
+    if around != known.around:
+        known.around = around
+        known.changes += 1
     images: dict[str, ImageSpec] = {}
-    for step in builds:
-        tags, made = step.tags, step.action.build or Arguments()
-        directory = substitute(step.file.dir) or "."
-        parent = _parent(made, step, order, by_id)
-        options = _joined(_options(step, made, directory, parent, by_id))
-        if pushed.isdisjoint(tags) and not made.pushes:
-            options["pushed"] = "no"
-        build_args, passed = _own_args(made.build_args, parent)
-        if passed not in ([], ["BASE_IMAGE"]):
-            options["parent passed as"] = ", ".join(passed)
-        name = tags[0].removeprefix(prefix)
+    for number, step in enumerate(steps, start=1):
+        if (made := step.made) is None:
+            continue
+        name = step.tags[0].removeprefix(prefix)
+        if step.image is None or step.found != known.changes:
+            own: Around = (
+                _parent(made, step, known.names, by_id),
+                list(map(by_id.get, step.file.wait_for, step.file.wait_for)),
+                made.pushes or not pushed.isdisjoint(step.tags),
+                tuple(_tests(tests.get(step.tags[0], ()))),
+                prefix,
+            )
+            if step.image is None or step.image[0] != own:
+                step.image = own, _image(step, made, own)
+            step.found = known.changes
         # An image may be built again by a later step.
-        images[name if name not in images else f"{name} (step {step.number})"] = ImageSpec(
-            dockerfile=made.dockerfile_from(directory),
-            build_args=build_args,
-            parent=None if parent is None else parent.removeprefix(prefix),
-            aliases=tuple([tag.removeprefix(prefix) for tag in tags[1:]]),
-            test=tuple(_tests(tests[tags[0]])) if tags[0] in tests else (),
-            options=options,
-        )
+        images[name if name not in images else f"{name} (step {number})"] = step.image[1]
     return images
 
 
-def _own_args(
-    build_args: Mapping[str, str], parent: str | None
-) -> tuple[dict[str, str], list[str]]:
-    """The build args without the parent, and the names of those that are the parent.
-
-    The one that enables BuildKit's inline cache is left out.
-    """
-    own, passed = {}, []
-    for name, value in build_args.items():
-        if parent is not None and parent in (value, f"{value}:latest"):
-            passed.append(name)
-        elif name != INLINE_CACHE or value != "1":
-            own[name] = value
-    return own, passed
+def _image(step: _Step, made: Arguments, around: Around) -> ImageSpec:
+    parent, waits, is_pushed, test, prefix = around
+    context, dockerfile = made.paths_from(step.directory)
+    options = _options(step, made, context, parent, waits)
+    if not is_pushed:
+        options["pushed"] = "no"
+    build_args = made.build_args.copy()
+    # With its tag or, where that is `latest`, without.
+    names = () if parent is None else (parent, parent.removesuffix(":latest"))
+    passed = [name for name, value in build_args.items() if value in names]
+    for name in passed:
+        del build_args[name]
+    if passed not in ([], ["BASE_IMAGE"]):
+        options["parent passed as"] = ", ".join(passed)
+    # What enables the inline cache of BuildKit is no build arg of the image's own.
+    if build_args.get(INLINE_CACHE) == "1":
+        del build_args[INLINE_CACHE]
+    return ImageSpec(
+        dockerfile=dockerfile,
+        build_args=build_args,
+        parent=None if parent is None else parent.removeprefix(prefix),
+        aliases=tuple([tag.removeprefix(prefix) for tag in step.tags[1:]]),
+        test=test,
+        options=options,
+    )
 
 
 INLINE_CACHE = cloudbuild.INLINE_CACHE.partition("=")[0]
@@ -232,18 +301,19 @@ def _parent(
 ) -> str | None:
     """The parent in the same build: an image in the build args, or one that the step waits for."""
     values = made.build_args.values()
-    named = [value for value in values if value in order]
-    named = named or [name for value in values if (name := f"{value}:latest") in order]
-    if len(named) > 1:
-        return min(named, key=order.__getitem__)
-    return named[0] if named else next((by_id[n] for n in step.file.wait_for if n in by_id), None)
+    named = order.keys() & values or order.keys() & {f"{value}:latest" for value in values}
+    if named:
+        return min(named, key=order.__getitem__) if len(named) > 1 else named.pop()
+    return next((by_id[name] for name in step.file.wait_for if name in by_id), None)
 
 
-def _pushed(steps: Iterable[_Step], images: Iterable[str], names: Mapping[str, None]) -> set[str]:
+def _pushed(steps: Iterable[_Step], images: Iterable[str], names: Mapping[str, int]) -> set[str]:
     """The images that are pushed by a step or at the end of the build."""
     found = set(images)
     for step in steps:
-        if step.action.kind == "push" and step.action.all_tags:
+        if step.pushes is not None:
+            found.add(step.pushes)
+        elif step.action.kind == "push" and step.action.all_tags:
             found |= {name for name in names if _is_of(name, step.action.images)}
         elif step.action.kind == "push":
             found.update(step.tags)
@@ -256,32 +326,27 @@ def _tests(tests: Iterable[_Step]) -> Iterator[str]:
 
 
 def _options(
-    step: _Step, made: Arguments, directory: str, parent: str | None, by_id: Mapping[str, str]
-) -> Iterator[tuple[str, str]]:
+    step: _Step, made: Arguments, context: str, parent: str | None, waits: Sequence[str]
+) -> dict[str, str]:
     """The options of a build step other than tags, Dockerfile and build args."""
+    found = []
     for flag, value in made.options:
         if flag == "--label":
             name, _, text = value.partition("=")
-            yield f"label {name}", text
+            found.append((f"label {name}", text))
         elif flag == "--cache-from" and value in step.tags:
-            yield "cache", "registry"
+            found.append(("cache", "registry"))
         elif flag != "--push":
-            yield flag, value
-    context = made.context_from(directory)
+            found.append((flag, value))
     if context != ".":
-        yield "context", context
+        found.append(("context", context))
     if step.file.name != BUILDER and (builder := step.file.name.partition("@")[0]) != BUILDER:
-        yield "builder", builder
-    wait_for = step.file.wait_for
-    waits = [by_id.get(name, name) for name in wait_for]
+        found.append(("builder", builder))
     if waits != ["-" if parent is None else parent]:
-        yield "waits for", ", ".join(waits) or "everything before"
+        found.append(("waits for", ", ".join(waits) or "everything before"))
     if any(_others(step.file)) or step.file.automap_substitutions is False:
-        yield from _fields(step.file, *KNOWN)
-
-
-def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+        found += _fields(step.file, *KNOWN)
     joined: dict[str, str] = {}
-    for name, value in pairs:
+    for name, value in found:
         joined[name] = f"{joined[name]}, {value}" if name in joined else value
     return joined

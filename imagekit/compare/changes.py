@@ -179,19 +179,22 @@ def compare_files(before: Texts | None, after: Texts) -> Changes:
     `before` is None if there was no file; it may be any text, also one of another generator.
     """
     # Imported here because a new or unchanged file is not read.
-    from imagekit.compare.inventory import Inventory, image_names, read
+    from imagekit.compare.inventory import Known, image_names, of_build, read_build
+    from imagekit.document.build_reader import FileBuild
 
     old_texts, new_texts = _listed(before), _listed(after)
     if old_texts == new_texts:
         return Changes()
     if before is None:
         return new_file(image_names(*new_texts))
-    new = read(*new_texts) or Inventory()
-    old = read(*old_texts)
+    known = Known()
+    new = read_build(*new_texts, known=known) or FileBuild([])
+    old = read_build(*old_texts, known=known)
     if old is None:
         what = "the old file was not a Cloud Build file"
-        return Changes(added=tuple(new.images), whole=(Difference(what),))
-    changes = compare(old, new)
+        return Changes(added=tuple(of_build(new).images), whole=(Difference(what),))
+    changes = compare(of_build(old, known), of_build(new, known))
+    changes = changes or compare(of_build(old), of_build(new))
     before_number, after_number = str(len(old_texts)), str(len(new_texts))
     if before_number != after_number:
         number = Difference("build files", before_number, after_number)

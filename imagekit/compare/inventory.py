@@ -10,13 +10,14 @@ from typing import Any
 
 import msgspec
 
-from imagekit.compare.build_file import of_build, prefix_of
+from imagekit.compare.build_file import Known, of_build, order, prefix_of
 from imagekit.compare.spec import ImageSpec, Inventory
 from imagekit.config.cloudbuild import CloudBuild
 from imagekit.docker.context import inside, made_of
 from imagekit.docker.names import common_repository, short_names, tagged
 from imagekit.document import build_reader, cloudbuild
 from imagekit.document.build_files import merge
+from imagekit.document.build_reader import FileBuild
 from imagekit.document.cloudbuild import BUILDER
 from imagekit.document.split import split
 from imagekit.errors import LimitError
@@ -26,11 +27,14 @@ from imagekit.support.tree import Tree
 __all__ = [
     "ImageSpec",
     "Inventory",
+    "Known",
     "image_names",
     "of_build",
     "of_plan",
     "of_rows",
+    "order",
     "read",
+    "read_build",
     "reference_names",
     "with_files",
 ]
@@ -52,9 +56,22 @@ def read(*texts: str) -> Inventory | None:
     Returns None if a text is not a Cloud Build file. Files of other generators are read, too,
     as far as their steps are understood.
     """
-    builds = [build_reader.read_leniently(text) for text in texts]
-    known = [build for build in builds if build is not None]
-    return of_build(merge(known)) if len(known) == len(builds) else None
+    build = read_build(*texts, known=Known())
+    return None if build is None else of_build(build)
+
+
+def read_build(*texts: str, known: Known) -> FileBuild | None:
+    """The build of a Cloud Build file, or of several in order; None if a text is not one.
+
+    `known` is kept for another build to compare it with, see `of_build`.
+    """
+    builds = []
+    for text in texts:
+        build = build_reader.read_leniently(text, known.files)
+        if build is None:
+            return None
+        builds.append(build)
+    return merge(builds)
 
 
 class _StepArgs(msgspec.Struct):
@@ -117,7 +134,8 @@ def with_files(inventory: Inventory, tree: Tree) -> Inventory:
             found = made_of(tree, *key)
             files_by_build[key] = tuple(found)
             hashes |= found
-        images[name] = msgspec.structs.replace(image, files=files_by_build[key])
+        files = files_by_build[key]
+        images[name] = msgspec.structs.replace(image, files=files) if files else image
     for name in sorted({name for image in inventory.images.values() for name in image.test}):
         path = inside(name)
         if path is not None and (hashed := tree.hash(path)) is not None:

@@ -148,12 +148,14 @@ def tagged(name: str) -> str:
 
 def common_repository(references: Collection[str]) -> str | None:
     """The repository of all references; None if there are several, or a reference has no tag."""
-    one = LAST_TAG.sub("", next(iter(references), ""))
-    end = len(one)
-    is_common = all(
-        reference.startswith(one) and LAST_TAG.match(reference, end) for reference in references
-    )
-    return one if is_common and references else None
+    if not references:
+        return None
+    one = LAST_TAG.sub("", next(iter(references)))
+    # What the first and the last have in common, all between them have, too.
+    if not (min(references).startswith(one) and max(references).startswith(one)):
+        return None
+    tags = [reference[len(one) :] for reference in references]
+    return one if all(map(LAST_TAG.fullmatch, tags)) else None
 
 
 LAST_TAG = re.compile(r":[\w.${}-]+$")

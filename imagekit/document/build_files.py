@@ -16,7 +16,7 @@ from imagekit.errors import UsageError
 from imagekit.planning.plan import Plan
 
 if TYPE_CHECKING:
-    from imagekit.document.build_reader import FileBuild
+    from imagekit.document.build_reader import FileBuild, FileStep
 
 
 class Files(dict[str, str]):
@@ -147,6 +147,14 @@ def _is_name(text: str) -> bool:
     return bool(re.fullmatch(r"[^/\0\ud800-\udfff]{1,255}", text)) and text not in (".", "..")
 
 
+def _without_pulls(step: FileStep, pulled: Mapping[str, str]) -> FileStep:
+    """A step that waits for what it pulls no more; the one in the file stays as it is."""
+    if not any(name in pulled for name in step.wait_for):
+        return step
+    wait_for = [pulled.get(name, name) for name in step.wait_for]
+    return msgspec.structs.replace(step, wait_for=wait_for)
+
+
 def merge(builds: Iterable[FileBuild]) -> FileBuild:
     """Merge build files, in order, into one build without pull steps.
 
@@ -160,8 +168,8 @@ def merge(builds: Iterable[FileBuild]) -> FileBuild:
     built = {step.id for step in steps} if pulls else set()
     pulled = {name: own for name in pulls if (own := name.removesuffix("-pull")) in built}
     kept = [step for step in steps if step.id not in pulled]
-    for step in kept if pulled else ():
-        step.wait_for = [pulled.get(name, name) for name in step.wait_for]
+    if pulled:
+        kept = [_without_pulls(step, pulled) for step in kept]
     return msgspec.structs.replace(
         several[0],
         steps=kept,

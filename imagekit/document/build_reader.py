@@ -143,12 +143,12 @@ def read_all(text: str, name: str) -> Read:
     return Read(build, source, [*reader.problems, *_rules(source.value, build)])
 
 
-def read_leniently(text: str) -> FileBuild | None:
+def read_leniently(text: str, known: dict[bytes, FileStep] | None = None) -> FileBuild | None:
     """Read a Cloud Build file as far as it is understood, and keep the rest as text.
 
-    None if it is none: it is malformed, or has no list of steps.
+    None if it is none: it is malformed, or has no list of steps. `known` is as for `read_quickly`.
     """
-    if (build := read_quickly(text)) is not None:
+    if (build := read_quickly(text, known)) is not None:
         return build
     try:
         source = parse(text.encode(errors="surrogatepass"), "", FORM)
@@ -161,22 +161,36 @@ def read_leniently(text: str) -> FileBuild | None:
     return _Reader(source.text, lenient=True).build(source.value)
 
 
-def read_quickly(text: str) -> FileBuild | None:
-    """Read a build file in the form of Google's JSON, as imagekit writes it; None for any other."""
+def read_quickly(text: str | bytes, known: dict[bytes, FileStep] | None = None) -> FileBuild | None:
+    """Read a build file in the form of Google's JSON, as imagekit writes it; None for any other.
+
+    `known` is kept from one file to the next if they have many steps in common: a step that is in
+    it is not read again, and is the same object.
+    """
+    known = {} if known is None else known
     try:
-        quick = _decoder().decode(text)
+        compact = msgspec.json.format(text if isinstance(text, bytes) else text.encode(), indent=-1)
+        quick = _decoder(list[msgspec.Raw]).decode(compact)
+        texts = [bytes(step) for step in quick.steps]
+        new = [step for step in texts if step not in known]
+        together = b"[" + b",".join(new) + b"]"
+        steps = msgspec.json.decode(together, type=list[FileStep])
     except (ValueError, RecursionError):
         return None
+    quick.steps = []
+    lengths = len(msgspec.json.encode(quick)) + sum(map(len, texts)) + max(0, len(texts) - 1)
     # If nothing was lost, such as a key that stands there twice, it is as long when it is written.
-    if len(msgspec.json.format(text.encode(), indent=-1)) != len(msgspec.json.encode(quick)):
+    if lengths != len(compact) or len(msgspec.json.encode(steps)) != len(together):
         return None
+    known.update(zip(new, steps, strict=True))
+    quick.steps = [known[step] for step in texts]
     build, problems = _of_quick(quick)
     return None if problems else build
 
 
 def of_generated(text: str) -> FileBuild:
     """The build of a text in the form of Google's JSON, as imagekit has just made it."""
-    return _of_quick(_decoder().decode(text))[0]
+    return _of_quick(_decoder(list[FileStep]).decode(text))[0]
 
 
 def write(build: FileBuild) -> str:
@@ -193,17 +207,11 @@ def _written(step: FileStep) -> dict[str, Any]:
 
 
 @functools.cache
-def _quick() -> Any:
-    """A build whose steps are in the form of Google's JSON, and the other fields are not read."""
+def _decoder(steps: Any) -> Any:
+    """Of a build in the form of Google's JSON, with these steps; other fields are not read."""
     others = [(name, Any, UNSET) for name in MESSAGES["Build"] if name != "steps"]
-    return msgspec.defstruct(
-        "Quick", [("steps", list[FileStep]), *others], forbid_unknown_fields=True
-    )
-
-
-@functools.cache
-def _decoder() -> Any:
-    return msgspec.json.Decoder(_quick())
+    quick = msgspec.defstruct("Quick", [("steps", steps), *others], forbid_unknown_fields=True)
+    return msgspec.json.Decoder(quick)
 
 
 def _of_quick(quick: Any) -> tuple[FileBuild, list[Problem]]:

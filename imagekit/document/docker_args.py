@@ -11,7 +11,7 @@ import functools
 import itertools
 import posixpath
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -34,6 +34,9 @@ WITH_VALUE = {"-t", "--tag", "-f", "--file", "--build-arg", "--label"}
 
 SHORT = re.compile(r"-([tfmco])(?:=)?(.+)", re.DOTALL)
 """A short option of `docker build` with its value attached."""
+
+ALL_TAGS = {"-a", "--all-tags", "--all-tags=true"}
+"""The option of `docker push` for every tag of a repository."""
 
 GLOBAL_WITH_VALUE = {"--config", "-c", "--context", "-H", "--host", "-l", "--log-level"}
 """Options of docker itself that have a value."""
@@ -63,18 +66,16 @@ class Arguments(msgspec.Struct, gc=False):
         """Whether the context is an address."""
         return REMOTE.match(self.context) is not None
 
-    def context_from(self, directory: str) -> str:
-        """The path of the context, for a step that runs in this directory; or its address."""
-        return _paths(directory, self.context, self.dockerfile)[0]
+    def paths_from(self, directory: str) -> tuple[str, str]:
+        """The paths of the context and of the Dockerfile, for a step that runs in this directory.
 
-    def dockerfile_from(self, directory: str) -> str:
-        """The path of the Dockerfile, for a step that runs in this directory; or its address."""
-        return _paths(directory, self.context, self.dockerfile)[1]
+        If the context is an address, both are addresses.
+        """
+        return _paths(directory, self.context, self.dockerfile)
 
 
 @functools.lru_cache(maxsize=1_000)
 def _paths(directory: str, context: str, dockerfile: str | None) -> tuple[str, str]:
-    """The context and the Dockerfile, for a step that runs in a directory."""
     # A build has few of them, and each is used by many steps.
     if REMOTE.match(context):
         return context, f"{context}/{dockerfile or 'Dockerfile'}"
@@ -126,6 +127,13 @@ def without_tag(name: str) -> str:
 
 def action(builder: str, args: Sequence[str], entrypoint: str | None = None) -> Action:
     """What a step with this builder and these arguments does with images."""
+    if builder == BUILDER and entrypoint is None and args:
+        # Nearly all steps are one of these, and large builds have a hundred thousand.
+        if args[0] == "build":
+            build = build_arguments(args)
+            return Action("build", build.tags, build, verb=1)
+        if args[0] == "push" and len(args) == 2 and args[1][:1] != "-":
+            return Action("push", args[1:], verb=1)
     program = program_of(builder, entrypoint)
     if program == "docker":
         return _docker(args)
@@ -139,18 +147,19 @@ def action(builder: str, args: Sequence[str], entrypoint: str | None = None) -> 
 
 def _docker(args: Sequence[str]) -> Action:
     start = _command(args) if args and args[0].startswith("-") else 0
-    for length in (1, 2):
-        verb = VERBS.get(tuple(args[start : start + length]))
-        at = start + length
+    for at in (start + 1, start + 2):
+        verb = VERBS.get(tuple(args[start:at]))
         if verb == "build":
             build = build_arguments(args, at)
-            return Action(kind="build", images=build.tags, build=build, verb=at)
-        if verb == "push":
-            names, flags = _names(args[at:])
-            all_tags = not flags.isdisjoint(("-a", "--all-tags", "--all-tags=true"))
-            return Action(kind="push", images=names, all_tags=all_tags, verb=at)
-        if verb == "pull":
-            return Action(kind="pull", images=_names(args[at:])[0], verb=at)
+            return Action("build", build.tags, build, verb=at)
+        if verb in ("push", "pull"):
+            kind: Kind = "push" if verb == "push" else "pull"
+            name, flags = at, set[str]()
+            while name < len(args) and args[name].startswith("-"):
+                flags.add(args[name])
+                name += 2 if args[name] == "--platform" else 1
+            all_tags = kind == "push" and not flags.isdisjoint(ALL_TAGS)
+            return Action(kind, args[name : name + 1], all_tags=all_tags, verb=at)
     return Action()
 
 
@@ -166,15 +175,6 @@ def command(args: Sequence[str]) -> list[str]:
     """The command of docker in its arguments, with its verb: `manifest push`."""
     words = (arg for arg in args[_command(args) :] if not arg.startswith("-"))
     return list(itertools.islice(words, 2))
-
-
-def _names(args: Sequence[str]) -> tuple[tuple[str, ...], set[str]]:
-    """The image in the arguments of a push or pull, and its options."""
-    flags, at = set[str](), 0
-    while at < len(args) and args[at].startswith("-"):
-        flags.add(args[at])
-        at += 2 if args[at] == "--platform" else 1
-    return tuple(args[at : at + 1]), flags
 
 
 def test_files(args: Sequence[str]) -> tuple[str, ...]:
@@ -202,48 +202,54 @@ def build_arguments(args: Sequence[str], start: int = 1) -> Arguments:
     another option follows.
     """
     read = Arguments()
-    for flag, value in _options(args, start, SWITCHES, WITH_VALUE):
-        if flag in ("-t", "--tag"):
+    at, end = start, len(args)
+    while at < end:
+        flag = args[at]
+        if at + 1 < end and flag in WITH_VALUE:
+            value = args[at + 1]
+            at += 2
+        elif at + 1 == end and flag[:1] != "-":
+            read.context = flag
+            break
+        else:
+            flag, value, at = _option(args, at, SWITCHES, WITH_VALUE)
+        if flag == "--build-arg":
+            name, _, text = value.partition("=")
+            read.build_args[name] = text
+        elif flag in ("-t", "--tag"):
             read.tags.append(value)
         elif flag in ("-f", "--file"):
             read.dockerfile = value
         elif not flag:
             read.context = value
-        else:
-            _read_other(read, flag, value)
+        elif flag != "--":
+            read.options.append((flag, value))
             if flag in ("--push", "-o", "--output"):
                 _read_output(read, flag, value)
     return read
 
 
-def _options(
+def _option(
     args: Sequence[str], at: int, switches: set[str], with_value: set[str]
-) -> Iterator[tuple[str, str]]:
-    """Each option with its value, and each other argument with an empty name."""
-    end = len(args)
-    while at < end:
-        flag = args[at]
-        at += 1
-        if flag == "--":
-            yield from (("", arg) for arg in args[at:])
-            break
-        if flag in with_value:
-            if at == end:
-                break
-            yield flag, args[at]
-            at += 1
-        elif not flag.startswith("-") or flag == "-":
-            yield "", flag
-        elif not flag.startswith("--") and (match := SHORT.fullmatch(flag)):
-            yield f"-{match[1]}", match[2]
-        elif "=" in flag:
-            flag, _, value = flag.partition("=")
-            yield flag, value
-        elif flag in switches or at == end or args[at].startswith("-"):
-            yield flag, "yes"
-        else:
-            yield flag, args[at]
-            at += 1
+) -> tuple[str, str, int]:
+    """The option at an index, its value, and the index behind it.
+
+    An argument that is no option has an empty name. Behind `--`, only the last argument is read.
+    """
+    flag, following = args[at], at + 1
+    is_last = following == len(args)
+    if not flag.startswith("-") or flag == "-":
+        return "", flag, following
+    if flag == "--" or (flag in with_value and is_last):
+        return "--" if is_last else "", args[-1], len(args)
+    if not flag.startswith("--") and (match := SHORT.fullmatch(flag)):
+        return f"-{match[1]}", match[2], following
+    if "=" in flag:
+        name, _, value = flag.partition("=")
+        return name, value, following
+    if flag not in with_value and (flag in switches or is_last or args[following][:1] == "-"):
+        return flag, "yes", following
+    return flag, args[following], following + 1
 
 
 def _read_output(read: Arguments, flag: str, value: str) -> None:
@@ -284,7 +290,9 @@ def kaniko_arguments(args: Sequence[str]) -> Arguments:
     Its context is the workspace if none is named. A Dockerfile is found in the context, too.
     """
     read, below = Arguments(pushes=True, context=WORKSPACE), ""
-    for flag, value in _options(args, 0, KANIKO_SWITCHES, KANIKO_WITH_VALUE):
+    at = 0
+    while at < len(args):
+        flag, value, at = _option(args, at, KANIKO_SWITCHES, KANIKO_WITH_VALUE)
         if flag in ("-d", "--destination"):
             read.tags.append(value)
         elif flag in ("-f", "--dockerfile"):
@@ -308,7 +316,7 @@ def _read_other(read: Arguments, flag: str, value: str) -> None:
     if flag == "--build-arg":
         name, _, text = value.partition("=")
         read.build_args[name] = text
-    elif flag:
+    elif flag not in ("", "--"):
         read.options.append((flag, value))
 
 

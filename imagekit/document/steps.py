@@ -104,12 +104,12 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @property
     def context(self) -> str:
         """The build context of a build step, relative to the root of the build."""
-        return self.docker_build.context_from(self.dir)
+        return self.docker_build.paths_from(self.dir)[0]
 
     @property
     def dockerfile(self) -> str:
         """The Dockerfile of a build step: the value of `-f`, or `Dockerfile` in the context."""
-        return self.docker_build.dockerfile_from(self.dir)
+        return self.docker_build.paths_from(self.dir)[1]
 
 
 class Build(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import pathlib
 import re
-import secrets
 from typing import Any, Literal
 
 import msgspec
@@ -103,6 +102,8 @@ def seconds_between(started: str, ended: datetime.datetime) -> float:
 
 def new_run(notebook: pathlib.Path, started: datetime.datetime) -> str:
     """A unique name for a run, which sorts by start time."""
+    import secrets  # Not at the top: only runs need it, and it takes a while to load.
+
     stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", notebook.stem)
     return f"{started:%Y%m%dT%H%M%S.%fZ}-{stem}-{secrets.token_hex(4)}"
 

@@ -7,7 +7,6 @@ import datetime
 import glob
 import os
 import pathlib
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -107,6 +106,8 @@ class Store:
         if self.folder is not None:
             yield self.folder
             return
+        import tempfile  # Not at the top: few stores are remote, and it takes a while to load.
+
         with tempfile.TemporaryDirectory(prefix="imagekit-run-") as folder:
             yield pathlib.Path(folder)
 

@@ -1,14 +1,13 @@
-"""Run git in a checkout: for image labels, run records and diffs."""
+"""Run git in a checkout: for image labels, run records and diffs.
+
+What runs programs is imported where it is used: most diffs run none, and it takes a while to load.
+"""
 
 from __future__ import annotations
 
 import os
 import pathlib
 import re
-import shlex
-import shutil
-import subprocess
-import tempfile
 
 from imagekit.support import log
 
@@ -19,6 +18,8 @@ GUARDED = ("-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}")
 
 def installed() -> bool:
     """Whether git is installed. The other functions treat its absence like that of a repository."""
+    import shutil
+
     return shutil.which("git") is not None
 
 
@@ -37,6 +38,9 @@ def blob(directory: pathlib.Path, name: str) -> bytes | None:
 
 
 def _run(directory: pathlib.Path, *args: str) -> bytes | None:
+    import shlex
+    import subprocess
+
     command = ["git", *GUARDED, "-C", str(directory), *args]
     log.debug("running %s", shlex.join(command))
     try:
@@ -69,6 +73,9 @@ def merge(mine: bytes, base: bytes, theirs: bytes, labels: tuple[str, str, str])
     Return the text, with marks around each conflict, and the number of conflicts; None if git is
     not installed or the texts cannot be merged, such as binary files.
     """
+    import subprocess
+    import tempfile
+
     with tempfile.TemporaryDirectory() as folder:
         paths = [pathlib.Path(folder, name) for name in ("mine", "base", "theirs")]
         for path, text in zip(paths, (mine, base, theirs), strict=True):

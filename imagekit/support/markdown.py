@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 
 from imagekit.errors import one_line
@@ -17,6 +16,8 @@ SPECIAL = re.compile(r"[\\`*_\[\]~]|!(?=\[)|^[#+-](?=\s)")
 
 def text(plain: str) -> str:
     """Escape a text for a table cell or a line of Markdown."""
+    import html  # Not at the top: few commands write Markdown, and it takes a while to load.
+
     escaped = html.escape(one_line(plain), quote=False)
     return SPECIAL.sub(lambda found: f"&#{ord(found[0])};", escaped).replace("|", "\\|")
 

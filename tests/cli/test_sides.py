@@ -10,6 +10,7 @@ import pytest
 from imagekit.cli import sides
 from imagekit.cli.app import main
 from imagekit.compare.changes import compare
+from imagekit.compare.inventory import Known
 from imagekit.errors import ConfigError, UsageError
 from imagekit.runs.store import Store
 from tests.support.test_checkout import commit, git
@@ -36,7 +37,7 @@ def project(tmp_path, monkeypatch, family):
 
 
 def read(name):
-    return sides.read(name, Store("runs")).inventory
+    return sides.read(name, Store("runs"), Known()).with_order()
 
 
 def test_a_config_and_what_was_generated_from_it_are_the_same(project, capsys):
@@ -130,7 +131,10 @@ def test_a_manifest_stands_for_all_of_its_files(project):
     assert read("HEAD:cloudbuild-manifest.json").images == found.images
     # Whoever does not know whether it was split asks for the single file.
     assert read("HEAD:cloudbuild.json").images == found.images
-    assert sides.read("HEAD:cloudbuild.json", Store("runs")).name == "HEAD:cloudbuild-manifest.json"
+    assert (
+        sides.read("HEAD:cloudbuild.json", Store("runs"), Known()).name
+        == "HEAD:cloudbuild-manifest.json"
+    )
     (project / "cloudbuild-02.json").unlink()
     with pytest.raises(UsageError, match=r"cloudbuild-02.json is missing"):
         read("cloudbuild-manifest.json")
@@ -163,4 +167,4 @@ def test_a_revision_without_git_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", "")
     with pytest.raises(UsageError, match="program 'git' not found; install git"):
-        sides.read("HEAD:config/images.yaml", Store("runs"))
+        sides.read("HEAD:config/images.yaml", Store("runs"), Known())

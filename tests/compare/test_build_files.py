@@ -2,11 +2,23 @@
 
 import json
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from imagekit.compare import report
 from imagekit.compare.changes import ORDER, compare, compare_files
-from imagekit.compare.inventory import image_names, read, reference_names, with_files
+from imagekit.compare.inventory import (
+    Known,
+    image_names,
+    of_build,
+    order,
+    read,
+    read_build,
+    reference_names,
+    with_files,
+)
 
 DOCKER = "gcr.io/cloud-builders/docker"
 
@@ -153,6 +165,12 @@ def test_steps_with_the_same_id_are_all_told():
     assert found.unknown == ("step a", "step 2")
 
 
+def test_a_push_with_its_own_program_may_do_more():
+    before = text(step(["build", "-t", X, "."]), step(["push", X]))
+    after = text(step(["build", "-t", X, "."]), step(["push", X], entrypoint="docker"))
+    assert compare_files(before, after).summary().startswith("step 2 (none) → ")
+
+
 def test_a_pull_builds_nothing():
     found = read(text(BUILD, step(["pull", "ubuntu"]), step(["push", "other"])))
     assert found.unknown == ()
@@ -191,3 +209,58 @@ def test_digests_and_ports_are_no_tags():
 def test_a_step_without_the_build_s_substitutions_says_so():
     (image,) = read(text(BUILD | {"automapSubstitutions": False})).images.values()
     assert image.options["automapSubstitutions"] == "false"
+
+
+TEST = "gcr.io/gcp-runtimes/container-structure-test"
+STEPS = (
+    step(["build", "-t", "r:a", "-f", "D", "."], id="r:a", waitFor=["-"]),
+    step(["build", "-t", "r:a", "-t", "r:b", "--build-arg", "A=1", "."], id="r:a"),
+    step(["build", "-t", "r:b", "--build-arg", "BASE_IMAGE=r:a", "."], id="r:b", waitFor=["r:a"]),
+    step(["build", "-t", "r:c", "--build-arg", "X=r:b", "--build-arg", "Y=r:a", "."], id="r:c"),
+    step(["build", "-t", "r:d", "--label", "l=$_TAG", "."], id="r:d", waitFor=["r:b", "t"]),
+    step(["build", "-t", "r:$_TAG", "--cache-from", "r:$_TAG", "sub"], dir="in/$_TAG"),
+    step(["build", "-t", "other", "--build-arg", "BASE=r", "."]),
+    step(["buildx", "build", "--push", "--tag=r:a", "--build-arg", "-t", "."], id="x"),
+    step(["push", "r:a"], waitFor=["r:a"]),
+    step(["push", "r:b"], entrypoint="docker"),
+    step(["push", "r:$_TAG"]),
+    step(["push", "--all-tags", "r"]),
+    step(["pull", "r:b"], id="r:b"),
+    step(["--image", "r:a", "--config", "t.yaml"], TEST, id="t"),
+    step(["--image", "r:a", "--config", "$_TAG.yaml"], TEST),
+    {"name": "ubuntu", "script": "docker push r:a"},
+    {"name": "$_TAG", "args": ["build", "-t", "r:a", "."]},
+)
+BUILDS = st.fixed_dictionaries(
+    {"steps": st.lists(st.sampled_from(STEPS), min_size=1, max_size=8)},
+    optional={
+        "substitutions": st.sampled_from([{"_TAG": "a"}, {"_TAG": "b"}]),
+        "images": st.lists(st.sampled_from(["r:a", "r:b", "r:$_TAG"]), max_size=2),
+    },
+)
+
+
+@given(st.lists(BUILDS, min_size=2, max_size=4), st.lists(st.booleans(), min_size=4, max_size=4))
+def test_what_was_read_of_another_build_changes_nothing(builds, indented):
+    known = Known()
+    for build, is_indented in zip(builds, indented, strict=False):
+        written = json.dumps(build, indent=2 if is_indented else None)
+        found = read_build(written, known=known)
+        alone = read(written)
+        assert msgspec.structs.replace(of_build(found, known), order=order(found)) == alone
+
+
+def test_steps_of_other_builds_are_waited_for_as_they_were():
+    """Reading a set of files, which pull from each other, leaves their steps as they are."""
+    pull = step(["pull", "r:a"], id="r:a-pull")
+    child = step(
+        ["build", "-t", "r:b", "--build-arg", "BASE_IMAGE=r:a", "."],
+        id="r:b",
+        waitFor=["r:a-pull"],
+    )
+    parts = [text(STEPS[0]), text(pull, child)]
+    known = Known()
+    both = of_build(read_build(*parts, known=known), known)
+    alone = of_build(read_build(parts[1], known=known), known)
+    assert both.images["b"].options == {"pushed": "no"}
+    assert alone.images["b"].options == read(parts[1]).images["b"].options

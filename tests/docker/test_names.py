@@ -1,6 +1,12 @@
 import pytest
 
-from imagekit.docker.names import Registry, invalid_reason, is_repository, registry_of
+from imagekit.docker.names import (
+    Registry,
+    common_repository,
+    invalid_reason,
+    is_repository,
+    registry_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -35,3 +41,25 @@ def test_the_command_that_creates_it():
 def test_an_address_without_an_image(url):
     assert not is_repository(url)
     assert "the image name is missing" in invalid_reason(url)
+
+
+@pytest.mark.parametrize(
+    ("references", "repository"),
+    [
+        (["h/r:b", "h/r:a", "h/r:c"], "h/r"),
+        (["localhost:5000/r:b"], "localhost:5000/r"),
+        (["h/r:$_TAG", "h/r:1.${_B}-x"], "h/r"),
+        (["h/b:1", "h/a:1"], None),
+        (["h/a:1", "h/b:1"], None),
+        (["h/r:1", "h/r/s:1"], None),
+        (["h/r:1", "h/r-s:1"], None),
+        (["h/r:1", "h/r@sha256:1"], None),
+        (["h/r:1", "h/r:a/b:1"], None),
+        (["h/r:1", "h/r:2\n"], None),
+        (["h/r:1", "h/r"], None),
+        (["h/r"], None),
+        ([], None),
+    ],
+)
+def test_the_repository_that_references_have_in_common(references, repository):
+    assert common_repository(references) == repository

@@ -53,7 +53,13 @@ def test_the_commands_of_docker(args, kind, images, verb):
 @pytest.mark.parametrize("flag", ["-a", "--all-tags", "--all-tags=true"])
 def test_a_push_of_all_tags(flag):
     found = action(BUILDER, ["push", flag, "h/a"])
-    assert (found.images, found.all_tags) == (("h/a",), True)
+    assert (found.images, found.all_tags) == (["h/a"], True)
+
+
+@pytest.mark.parametrize("args", [["push"], ["push", "--quiet"], ["pull", "-a"], ["build"], []])
+def test_what_names_no_image(args):
+    found = action(BUILDER, args)
+    assert (list(found.images), found.kind) == ([], args[0] if args else "other")
 
 
 @pytest.mark.parametrize(
@@ -105,7 +111,7 @@ def test_short_options_of_a_build(args, tags, dockerfile, context):
 )
 def test_the_context_of_kaniko(args, context, dockerfile):
     found = kaniko_arguments(["--destination", "a", *args])
-    assert (found.context_from("."), found.dockerfile_from(".")) == (context, dockerfile)
+    assert found.paths_from(".") == (context, dockerfile)
     assert found.pushes
 
 
@@ -120,8 +126,7 @@ def test_kaniko_may_not_push():
 def test_an_address_is_kept_as_it_is_written(address):
     found = build_arguments(["build", "-f", "D", address])
     assert found.is_remote
-    assert found.context_from("sub") == address
-    assert found.dockerfile_from("sub") == f"{address}/D"
+    assert found.paths_from("sub") == (address, f"{address}/D")
 
 
 def test_the_tests_of_a_structure():
