@@ -9,6 +9,7 @@ import sys
 import uuid
 
 import pytest
+import yaml
 
 from tests.system.conftest import (
     CA_BUNDLE,
@@ -152,6 +153,10 @@ def break_python(folder, said):
 
 def test_a_broken_image_is_not_pushed(build, project, registry):
     break_python(project, "IMAGEKIT_PYTHON=")
+    # Of the shipped tests, the one that finds it; the others take ten containers.
+    path = project / "dockerfiles/tests/python.yaml"
+    shipped = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump(shipped | {"commandTests": shipped["commandTests"][:1]}))
     done = build("--push", "--only", "gpu-*")
     assert done.returncode == 6
     assert (
