@@ -30,6 +30,21 @@ settings.register_profile(
 settings.load_profile("imagekit")
 
 
+EDGES = ("cli", "family", "hostile", "notebook", "project", "repository", "runs", "scaffold")
+EDGES += ("properties", "system")
+"""The folders of tests that run without coverage, with which Python takes up to twice as long.
+
+What is pure has to be covered by the tests of its own folder, and nothing else has to be.
+"""
+
+
+def pytest_collection_modifyitems(items):
+    depth = len(pathlib.Path(__file__).parent.parts)
+    for item in items:
+        if item.path.parts[depth] in EDGES:
+            item.add_marker(pytest.mark.no_cover)
+
+
 @pytest.fixture(autouse=True)
 def _no_outside(request, monkeypatch):
     """Tests marked `edge` use the real thing; for all others the outside does not exist."""

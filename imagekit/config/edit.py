@@ -166,15 +166,21 @@ def _composed(text: str) -> tuple[Any, list[int]]:
     """The nodes of a YAML text, with aliases as nodes of their own, and where its dashes are."""
     import yaml  # Not at the top: only the explorer changes a config.
 
+    dashes: list[int] = []
+
     class Loader(yaml.SafeLoader):
+        def get_token(self) -> Any:
+            token = super().get_token()  # type: ignore[no-untyped-call]
+            if isinstance(token, yaml.BlockEntryToken):
+                dashes.append(token.start_mark.index)
+            return token
+
         def compose_node(self, parent: Any, index: Any) -> Any:
             if self.check_event(yaml.AliasEvent):
                 event = self.get_event()  # type: ignore[no-untyped-call]
                 return _Alias(event, self.anchors[event.anchor])
             return super().compose_node(parent, index)
 
-    tokens = yaml.scan(text, Loader=yaml.SafeLoader)
-    dashes = [t.start_mark.index for t in tokens if isinstance(t, yaml.BlockEntryToken)]
     return yaml.compose(text, Loader=Loader), dashes
 
 

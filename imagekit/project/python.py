@@ -146,8 +146,11 @@ def keyword(source: str, name: str) -> ast.expr | None:
 
 def disagreement(requests: Sequence[PythonRequest]) -> Iterable[Problem]:
     """Return a problem if no version of Python is allowed by all files that ask for one."""
+    # Most agree, and on new versions: one is enough to know it.
+    if any(all(request.allows(v) for request in requests) for v in reversed(VERSIONS)):
+        return
     allowed = {request: {v for v in VERSIONS if request.allows(v)} for request in requests}
-    if not all(allowed.values()) or not requests or set.intersection(*allowed.values()):
+    if not all(allowed.values()):
         return
     pairs = itertools.combinations(requests, 2)
     apart = next((pair for pair in pairs if not allowed[pair[0]] & allowed[pair[1]]), requests)

@@ -109,7 +109,7 @@ def test_it_accepts_a_config_that_generates(path):
     assert messages(read(path.read_text(encoding="utf-8-sig"))) == []
 
 
-@given(configs() | well_formed)
+@given(configs() | well_formed())
 def test_it_accepts_every_config_as_it_is_dumped(config):
     assert messages(plain(config)) == []
 
@@ -122,7 +122,7 @@ def sound(data):
         return False
 
 
-@given(files)
+@given(files())
 def test_it_accepts_every_file_that_the_decoder_accepts(data):
     # Editors may refuse tags such as `!!int` on a text, which the decoder ignores.
     with contextlib.suppress(yaml.YAMLError, ValueError):

@@ -46,6 +46,8 @@ from imagekit.docker import dockerfile as parsed
         ("RUN --mount=type=bind,from=uv,source=/uv,target=/uv true", []),
         ("RUN --mount=target=/s true", ["."]),
         ("RUN --mount=type=bind,source=$X,target=/s true", ["."]),
+        # A line break of an old Mac, which a list of values cannot have.
+        ('RUN --mount="type=bind,source=a\rb" true', ["."]),
     ],
 )
 def test_what_a_dockerfile_takes_from_its_context(dockerfile, sources):

@@ -4,6 +4,7 @@ import pytest
 
 import imagekit
 from imagekit.document import build_files, build_reader
+from imagekit.errors import UsageError
 
 CONFIG = """
 base_url: h/r
@@ -45,6 +46,14 @@ def test_several_files_stand_beside_it_with_their_manifest(config):
 )
 def test_what_is_no_manifest(document):
     assert build_files.listed(document) is None
+
+
+def test_a_manifest_that_was_asked_for_lists_names_of_files():
+    names = {"files": [{"file": "b-01.json"}]}
+    assert build_files.members(OWN | names, "m.json") == ["b-01.json"]
+    assert build_files.members(names, "m.json") is None
+    with pytest.raises(UsageError, match=r"m\.json: not a manifest: it lists no names of files"):
+        build_files.members(OWN | {"files": []}, "m.json")
 
 
 @pytest.mark.parametrize(

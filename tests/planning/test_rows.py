@@ -18,3 +18,14 @@ images: [{python: p}, {base_image: [a, b], python: p, gpu: c}]
     found = rows(imagekit.matrix(config), imagekit.plan(config))
     assert [row.tag for row in found].count("cpu-p") == 1
     assert counts(found) == "5 included"
+
+
+def test_what_a_selection_leaves_out_is_not_selected(config_file):
+    text = "base_url: h/i\npython_versions: {a: {}, b: {}}\nimages: [{python: [a, b]}]\n"
+    config = imagekit.load(config_file(text))
+    found = rows(imagekit.matrix(config), imagekit.plan(config, only=["*-b"]))
+    assert [(row.status, row.tag) for row in found] == [
+        ("built", "cpu-b"),
+        ("not selected", "cpu-a"),
+    ]
+    assert found[1].reason == "left out by --only or --skip"

@@ -32,9 +32,6 @@ from tests.properties.free_axes import (
 )
 from tests.properties.strategies import is_hit, of_image
 
-# Many examples take twice as long with coverage, and every line has a test of its own.
-pytestmark = pytest.mark.no_cover
-
 each = settings(max_examples=60)
 """A config takes little time."""
 

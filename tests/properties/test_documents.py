@@ -4,7 +4,6 @@ import itertools
 import json
 import re
 
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -23,9 +22,6 @@ from tests.properties.strategies import (
     of_image,
     variants,
 )
-
-# Many examples take twice as long with coverage, and every line has a test of its own.
-pytestmark = pytest.mark.no_cover
 
 
 def steps_of(config):

@@ -19,9 +19,6 @@ from imagekit.errors import ConfigError, LimitError
 from imagekit.support.yaml_reader import parse
 from tests.properties.strategies import as_json, configs, files, plain, texts, well_formed
 
-# Many examples take twice as long with coverage, and every line has a test of its own.
-pytestmark = pytest.mark.no_cover
-
 NAME = "images.yaml"
 
 
@@ -33,12 +30,12 @@ def read(text):
     return config
 
 
-@given(configs() | well_formed)
+@given(configs() | well_formed())
 def test_a_config_reads_back_from_its_yaml(config):
     assert read(dump(config)) == config
 
 
-@given(configs() | well_formed)
+@given(configs() | well_formed())
 @example(Config(base_images={"🐍": {}})).via("a key beyond U+FFFF, as two JSON escapes")
 def test_a_config_reads_back_from_json_in_ascii(config):
     for text in as_json(plain(config), ensure_ascii=True):
@@ -49,7 +46,7 @@ def escape(found):
     return f"\\u{ord(found[0]):04x}"
 
 
-@given(configs() | well_formed)
+@given(configs() | well_formed())
 def test_a_config_reads_back_from_json_with_its_characters_as_they_are(config):
     for text in as_json(plain(config), ensure_ascii=False):
         # JSON allows these raw in a text and YAML does not: they have to be escapes.
@@ -104,7 +101,7 @@ def room(data):
 
 
 @settings(max_examples=150)
-@given(files)
+@given(files())
 @example(b"\xff")
 @example(b"")
 @example(b"[" * 2_000).via("deeper than Python's stack")
@@ -125,7 +122,7 @@ def test_every_file_is_a_sound_config_or_told_what_is_wrong_and_where(path, data
         assert shown.encode(), "what cannot be encoded cannot be printed"
 
 
-@given(files)
+@given(files())
 @example(b'gpu_versions: {g: {}}\npython_versions: {"a\\nb": {}}\nimages: [{gpu: g}]')
 @example(b'gpu_versions: {g: {}}\npython_versions: {"a\\Nb": {}}\nimages: [{gpu: g}]')
 def test_every_problem_is_one_line(path, data):
@@ -133,7 +130,7 @@ def test_every_problem_is_one_line(path, data):
         assert len(str(problem).splitlines()) == 1
 
 
-@given(files)
+@given(files())
 def test_what_is_said_of_a_file_is_said_once_and_in_its_order(path, data):
     problems = problems_of(path, data)
     for _, group in itertools.groupby(problems, key=lambda problem: problem.severity):

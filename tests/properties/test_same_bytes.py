@@ -8,9 +8,6 @@ import pytest
 
 from imagekit import api
 
-# Many examples take twice as long with coverage, and every line has a test of its own.
-pytestmark = pytest.mark.no_cover
-
 SURROUNDINGS = (
     # Without the two switches Python would replace the C locale by a UTF-8 one.
     {"PYTHONHASHSEED": "0", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},

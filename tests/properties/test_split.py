@@ -3,7 +3,6 @@
 import itertools
 import json
 
-import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -12,9 +11,6 @@ from imagekit.config.schema import Config
 from imagekit.document import build_files, steps
 from imagekit.document.split import fewest, path_length, split
 from imagekit.planning.plan import Image, Plan
-
-# Many examples take twice as long with coverage, and every line has a test of its own.
-pytestmark = pytest.mark.no_cover
 
 
 @st.composite

