@@ -253,36 +253,34 @@ def test_the_action(environment, wheels, dependencies, tmp_path, version):
     known = {f"inputs.{name}": value for name, value in inputs.items()}
     known["github.action_path"] = str(ROOT)
 
-    def steps():
-        for step in action["runs"]["steps"]:
-            assert step["shell"] == "bash"
-            values = {
-                name: re.sub(r"\$\{\{ (\S+) \}\}", lambda found: known[found[1]], value)
-                for name, value in step["env"].items()
-            }
+    def run(step):
+        assert step["shell"] == "bash"
+        values = {
+            name: re.sub(r"\$\{\{ (\S+) \}\}", lambda found: known[found[1]], value)
+            for name, value in step["env"].items()
+        }
+        return subprocess.run(
             # As GitHub's runner calls bash.
-            command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
-            yield subprocess.run(
-                command,
-                cwd=family,
-                env=environment | values | {"RUNNER_TEMP": str(dependencies)},
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+            ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
+            cwd=family,
+            env=environment | values | {"RUNNER_TEMP": str(dependencies)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
-    install, check = steps()
-    assert install.returncode == 0, install.stderr
-    assert (check.returncode, check.stderr) == (
+    install, use = action["runs"]["steps"]
+    done = run(install)
+    assert done.returncode == 0, done.stderr
+    done = run(use)
+    assert (done.returncode, done.stderr) == (
         4,
         "cloudbuild.json does not exist. Generate it and commit it.\n",
     )
-    known["inputs.command"] = "generate"
-    _, generate = steps()
-    assert generate.returncode == 0, generate.stderr
-    known["inputs.command"] = "generate --check"
-    _, check = steps()
-    assert check.returncode == 0, check.stderr
+    for command in ("generate", "generate --check"):
+        known["inputs.command"] = command
+        done = run(use)
+        assert done.returncode == 0, done.stderr
 
 
 def test_the_action_runs_what_exists():
