@@ -19,6 +19,7 @@ import yaml
 import imagekit
 from imagekit.scaffold import record
 from tests.conftest import ROOT
+from tests.system.bases import COMPILING
 from tests.system.conftest import CA_BUNDLE
 from tests.system.conftest import run as ran
 from tools import console, terminal
@@ -177,10 +178,13 @@ def test_the_tutorial(shell, tmp_path, wheels, docker, bases):
 
 
 def built(shell, family, command, docker):
-    """Build on base images of the tests, behind whatever proxy this machine has."""
+    """Build on base images of the tests, behind whatever proxy this machine has.
+
+    The matrix of other tests has the same base, so what is installed with apt is shared.
+    """
     config = family / "config/images.yaml"
     before = config.read_text()
-    replace(config, "BASE_IMAGE: ubuntu:24.04", "BASE_IMAGE: imagekit.test/ubuntu:trixie")
+    replace(config, "BASE_IMAGE: ubuntu:24.04", f"BASE_IMAGE: {COMPILING}/ubuntu:trixie")
     replace(
         config,
         "cpu: {test: dockerfiles/tests/python.yaml}",
