@@ -56,7 +56,8 @@ def images_of(release):
 def kept(serving):
     """The folder of a registry with the base images, kept between runs: it takes a minute.
 
-    `serving` gives a registry that keeps what it is given in a folder.
+    `serving` gives a registry that keeps what it is given in a folder. What this file says about
+    them is part of the folder's name, so another version makes them anew.
     """
     cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
     home = cache / "imagekit-tests"
