@@ -5,9 +5,7 @@ so that an engine that serves other work keeps its images. Two releases give two
 """
 
 import contextlib
-import fcntl
 import functools
-import hashlib
 import json
 import os
 import pathlib
@@ -15,29 +13,20 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import urllib.request
 
 import pytest
 
 from tests.conftest import one_at_a_time
+from tests.system import bases as base_images
 from tests.system import engine as engines
+from tests.system.bases import COMPILING, RELEASES, run
 from tests.system.browser import CHROMIUM, FLAGS
 from tests.system.engine import CLIENTS, answers, any_answers, wait_until
 
-RELEASES = {"bookworm": "3.11", "trixie": "3.13"}
-PACKAGES = {
-    "bookworm": ("python3", "python3-venv", "ca-certificates", "git"),
-    "trixie": ("python3", "python3-venv", "liberror-perl", "libcurl3t64-gnutls", "openssl"),
-}
-"""What each release has. Most tests build on bookworm, where the shipped Dockerfile finds its
-packages installed; on trixie it has to install them, though not what they depend on."""
 CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 INSTALL = "apt-get install docker.io mmdebstrap docker-registry"
 TINY = "imagekit.test/tiny:1"
-COMPILING = "imagekit.test/compiling"
-"""Where the base images are on which uv compiles what it installs. The shipped tests start pip
-twice in each image of the matrix, and it would compile itself each time."""
 
 
 LONGEST = (
@@ -111,14 +100,6 @@ def needs_dockerd():
         missing(f"no Docker engine can be started: {INSTALL} (as root)")
 
 
-def images_of(release):
-    """The base images of a release, by the tag that they are kept under."""
-    return {
-        release: f"imagekit.test/ubuntu:{release}",
-        f"cuda-{release}": f"imagekit.test/cuda:13.0.3-base-ubuntu{release}",
-    }
-
-
 @pytest.fixture(scope="session")
 def bases(docker, engine, tmp_path_factory):
     """Base images by release: a Debian with its Python, the same with a CUDA library, and uv.
@@ -128,110 +109,16 @@ def bases(docker, engine, tmp_path_factory):
     """
     if not shutil.which("mmdebstrap") or os.geteuid() != 0:
         missing(f"base images are made with mmdebstrap: {INSTALL} (as root)")
-    kept = kept_bases(docker)
+    kept = base_images.kept(serving)
     with one_at_a_time(engine / "bases.lock") as first:
         if first:
-            pull_bases(docker, kept, tmp_path_factory.mktemp("bases"))
+            folder = tmp_path_factory.mktemp("bases")
+            with serving(folder, kept) as found:
+                base_images.pull(docker, found.address)
+            (folder / "uv").mkdir()
+            shutil.copy(pathlib.Path(sys.executable).with_name("uv"), folder / "uv")
+            load(docker, folder / "uv", "imagekit.test/uv:1")
     return kept
-
-
-def pull_bases(docker, kept, folder):
-    with serving(folder, kept) as found:
-        for release in RELEASES:
-            for tag, name in images_of(release).items():
-                run(docker, "pull", f"{found.address}/ml:{tag}")
-                run(docker, "tag", f"{found.address}/ml:{tag}", name)
-                run(docker, "image", "rm", f"{found.address}/ml:{tag}")
-                text = f"FROM {name}\nENV UV_COMPILE_BYTECODE=1"
-                build = f"{docker} build -t {name.replace('imagekit.test', COMPILING)} -"
-                run("sh", "-c", f"echo '{text}' | DOCKER_BUILDKIT=1 {build}")
-    tool = folder / "uv"
-    tool.mkdir()
-    shutil.copy(pathlib.Path(sys.executable).with_name("uv"), tool)
-    load(docker, tool, "imagekit.test/uv:1")
-
-
-def kept_bases(docker):
-    """The folder of a registry with the base images, kept between runs: it takes two minutes."""
-    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
-    home = cache / "imagekit-tests"
-    home.mkdir(parents=True, exist_ok=True)
-    made_of = hashlib.sha256(repr((PACKAGES, OPTIONS, KEPT_OUT, UNUSED)).encode()).hexdigest()[:12]
-    kept = home / f"registry-{made_of}"
-    # Tests run in several processes, and one is enough to make them.
-    with (home / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not kept.exists():
-            with tempfile.TemporaryDirectory(dir=home) as folder:
-                make_bases(docker, pathlib.Path(folder))
-                pathlib.Path(folder, "registry").rename(kept)
-    return kept
-
-
-def make_bases(docker, folder):
-    soname = "-Wl,-soname,libcudart.so.13"
-    library = folder / "context/libcudart.so.13"
-    library.parent.mkdir()
-    run("cc", "-shared", "-nostdlib", soname, "-x", "c", os.devnull, "-o", str(library))
-    with serving(folder, folder / "registry") as found:
-        for release, packages in PACKAGES.items():
-            tree = folder / release
-            include = f"--include={','.join(('usr-is-merged', *packages))}"
-            # It takes half the time of debootstrap.
-            run("mmdebstrap", *OPTIONS, include, release, str(tree))
-            slim(tree)
-            debian, cuda = (f"{found.address}/ml:{tag}" for tag in images_of(release))
-            load(docker, tree, debian)
-            # As with NVIDIA's images, a layer upon the same system.
-            (library.parent / "Dockerfile").write_text(
-                f"FROM {debian}\nCOPY {library.name} /usr/local/cuda/lib64/\n"
-            )
-            context = str(library.parent)
-            run("env", "DOCKER_BUILDKIT=1", docker, "build", "--tag", cuda, context)
-            for name in (debian, cuda):
-                run(docker, "push", name)
-            run(docker, "image", "rm", debian, cuda)
-
-
-OPTIONS = (
-    "--variant=minbase",
-    "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr",
-    "--skip=cleanup/apt/lists",
-    "--dpkgopt=force-unsafe-io",
-    '--aptopt=Acquire::Languages "none"',
-    # Each list is read by every `apt-get update` of a test.
-    """--setup-hook=sed -i '/updates\\|security/d' "$1/etc/apt/sources.list\"""",
-)
-KEPT_OUT = ("usr/share/doc", "usr/share/man", "usr/share/locale")
-"""What Ubuntu's and Debian's own images tell dpkg not to install, too."""
-UNUSED = ("usr/lib/*/gconv", "usr/lib/*/perl", "usr/share/perl")
-"""A quarter of what is left: character sets, and the modules of Perl that only git names. What
-packages run as they are installed has its own, in perl-base."""
-
-
-def slim(tree):
-    """Leave out of a Debian what images do not have: every layer is packed, pushed and pulled."""
-    for path in (*tree.glob("var/cache/apt/archives/*.deb"), *tree.glob("var/cache/apt/*.bin")):
-        path.unlink()
-    # The names of lists stay, so that one sees whether they are left alone.
-    for path in tree.glob("var/lib/apt/lists/*_Packages"):
-        path.unlink()
-    for name in KEPT_OUT:
-        shutil.rmtree(tree / name)
-        (tree / name).mkdir()
-    for path in (path for pattern in UNUSED for path in tree.glob(pattern)):
-        shutil.rmtree(path)
-    # As in those images: each update would read the translations of all descriptions.
-    (tree / "etc/apt/apt.conf.d/no-languages").write_text('Acquire::Languages "none";\n')
-    # Nor is anything in an image worth waiting for the disk after each file.
-    excluded = "".join(f"path-exclude=/{name}/*\n" for name in KEPT_OUT)
-    (tree / "etc/dpkg/dpkg.cfg.d/image").write_text(f"force-unsafe-io\n{excluded}")
-
-
-def run(*command):
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
-    return done.stdout
 
 
 def load(docker, tree, name):

@@ -45,9 +45,8 @@ def test_the_sdist_holds_the_schema(dist):
         )
 
 
-@pytest.mark.parametrize("kind", ["*.whl", "*.tar.gz"])
-def test_it_installs_and_runs(dist, kind, tmp_path):
-    (archive,) = dist.glob(kind)
+def installed(archive, tmp_path):
+    """The imagekit that an archive gives when it is installed in an empty environment."""
     venv, python = tmp_path / "venv", tmp_path / "venv/bin/python"
     assert run(UV, "venv", "--quiet", "--python", sys.executable, venv).returncode == 0
     pins = ROOT / "constraints.txt"
@@ -61,6 +60,23 @@ def test_it_installs_and_runs(dist, kind, tmp_path):
         0,
         "cloudbuild.json written: 1 image; 1 added, new file",
     )
+    return program
+
+
+def test_the_sdist_installs_what_the_wheel_does(dist, tmp_path):
+    (sdist,), (wheel,) = dist.glob("*.tar.gz"), dist.glob("*.whl")
+    installed(sdist, tmp_path)
+    (package,) = (tmp_path / "venv").glob("lib/python*/site-packages")
+    with zipfile.ZipFile(wheel) as archive:
+        names = [name for name in archive.namelist() if name.startswith("imagekit/")]
+        assert {name: (package / name).read_bytes() for name in names} == {
+            name: archive.read(name) for name in names
+        }
+
+
+def test_the_wheel_installs_and_says_what_else_is_needed(dist, tmp_path):
+    (wheel,) = dist.glob("*.whl")
+    program = installed(wheel, tmp_path)
     # What needs an extra says which.
     for command, extra in (
         (["run", "generate"], "run"),
