@@ -141,8 +141,10 @@ def open_notebook(page, lab, name):
         page.locator(".jp-Dialog input").fill(f"notebooks/{name}.ipynb")
         page.keyboard.press("Enter")
     is_in_front(page, name)
-    # Cells that are run before there is a kernel only lose their outputs.
-    page.locator(f"{IN_FRONT} .jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for()
+    page.locator(f"{IN_FRONT} .jp-Notebook").wait_for()
+    # Cells that are run before there is a kernel only lose their outputs. The status bar is that
+    # of the notebook in front, and says what the kernel does as soon as there is one.
+    page.get_by_text("Python 3 (ipykernel) | Idle").first.wait_for()
     return page.locator(IN_FRONT)
 
 
