@@ -10,7 +10,6 @@ import os
 import pathlib
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -53,17 +52,8 @@ def played(text: str, folder: pathlib.Path) -> Iterator[tuple[str, str, str]]:
                 folder /= command.removeprefix("cd ")
                 yield command, shown, ""
                 continue
-            done = subprocess.run(
-                [sys.executable, terminal.__file__, command],
-                cwd=folder,
-                env=environment,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                check=False,
-            )
-            status = done.returncode
-            yield command, shown, done.stdout
+            status, now = terminal.run(command, folder, environment)
+            yield command, shown, now
 
 
 def rewrite_page(page: pathlib.Path) -> None:

@@ -21,6 +21,8 @@ from tools.family import FAMILY, ROOT, copied
 
 NAMES = ("build", "explore", "generate", "history", "images", "start")
 """The notebooks of imagekit. A family may have others as well."""
+EXAMPLES = ("build", "history", "images")
+"""Those that do not read the config, but show an example."""
 COMMIT = "the commit that was checked out"
 
 

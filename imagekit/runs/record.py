@@ -121,7 +121,10 @@ def portable(text: str, root: pathlib.Path) -> str:
     """
     for folder, short in ((root, "."), (_home(), "~")):
         if folder is not None and len(folder.parts) > 1:
-            own = re.escape(msgspec.json.encode(str(folder)).decode()[1:-1])
+            plain = msgspec.json.encode(str(folder)).decode()[1:-1]
+            if plain not in text:
+                continue  # The usual case, which the expressions take long to find out.
+            own = re.escape(plain)
             within = "" if short == "." else f"{short}/"
             text = re.sub(rf"(?<![\w.-]){own}/", within, text)
             text = re.sub(rf"(?<![\w.-]){own}(?![\w.-])", short, text)

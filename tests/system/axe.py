@@ -10,8 +10,11 @@ RUN = """([within, options]) => axe.run(
     {include: within}, {resultTypes: ['violations'], preload: false, ...options}
 ).then(found => found.violations.map(({id, impact, nodes}) => ({id, impact, nodes:
     nodes.map(node => `${node.target.flat().join(' ')}: ${node.failureSummary}`)})))"""
-CONTRAST = "color-contrast"
-COLORS = """known => {
+COLORS = {"color-contrast": "data-new-text", "link-in-text-block": "data-new-link"}
+"""The rules about colors, which take most of the time, and the attribute of what they look at."""
+WEAK = ("focus-order-semantics", "hidden-content", "region")
+"""Rules whose findings are moderate at most, and which take more time than others."""
+LOOKS = """known => {
     const looks = new Map();
     const look = box => {
         if (!box) return '';
@@ -24,18 +27,48 @@ COLORS = """known => {
         return looks.get(box);
     };
     const found = new Set(known), before = found.size;
+    const mark = (box, name, seen) => {
+        box.toggleAttribute(name, !found.has(seen));
+        found.add(seen);
+    };
+    const shown = box => box.checkVisibility({visibilityProperty: true});
     for (const box of document.querySelectorAll('body *')) {
-        box.removeAttribute('data-new-colors');
+        box.removeAttribute('data-new-text');
         if (![...box.childNodes].some(node => node.nodeType === 3 && node.data.trim())) continue;
-        if (!box.checkVisibility({visibilityProperty: true})) continue;
+        if (!shown(box)) continue;
         const {color, fontSize, fontWeight, textShadow} = getComputedStyle(box);
-        const text = [color, fontSize, fontWeight, textShadow, look(box)].join(' ');
-        if (!found.has(text)) box.setAttribute('data-new-colors', '');
-        found.add(text);
+        mark(box, 'data-new-text', [color, fontSize, fontWeight, textShadow, look(box)].join(' '));
+    }
+    const letters = boxes => boxes.reduce((sum, box) => sum + box.textContent.trim().length, 0);
+    const written = box => {
+        const {color, font, textDecorationLine, borderBottom} = getComputedStyle(box);
+        return [color, font, textDecorationLine, borderBottom, look(box)].join(' ');
+    };
+    for (const link of document.querySelectorAll('a[href]')) {
+        link.removeAttribute('data-new-link');
+        if (!shown(link)) continue;
+        let block = link.parentElement;
+        while (getComputedStyle(block).display.startsWith('inline')) block = block.parentElement;
+        const isInText = letters([block]) > 2 * letters([...block.querySelectorAll('a')]);
+        const inside = [...link.children].map(box => box.localName);
+        mark(link, 'data-new-link', [isInText, inside, written(link), written(block)].join(' in '));
     }
     return [...found].slice(before);
 }"""
-"""JavaScript: marks one text of each color, size and background that is not `known`."""
+"""JavaScript: marks a text of each look that is not `known`, and a link of each.
+
+A text's look is its color, size and background; a link's is also that of the text around it.
+"""
+
+
+MARKED = """colors => axe.configure({rules: Object.entries(colors).map(
+    ([id, mark]) => ({id, selector: `[${mark}]`}))})"""
+"""JavaScript: the rules about colors look at nothing but what is marked."""
+
+
+def load(page):
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(SCRIPT.read_text(encoding="utf-8"))
 
 
 def axe(page, within="html", **options):
@@ -43,8 +76,7 @@ def axe(page, within="html", **options):
 
     `within` is the CSS selector of what is looked at, `options` are axe's own.
     """
-    if not page.evaluate("'axe' in window"):
-        page.evaluate(SCRIPT.read_text(encoding="utf-8"))
+    load(page)
     return [
         f"{rule['id']} ({rule['impact']}): {node}"
         for rule in page.evaluate(RUN, [[[within]], options])
@@ -53,17 +85,18 @@ def axe(page, within="html", **options):
     ]
 
 
-def all_but_contrast(page):
-    """What `axe` finds by all rules but that of contrast, which takes most of the time."""
-    return axe(page, rules={CONTRAST: {"enabled": False}})
+def axe_once(page, known, every_rule=True):
+    """What `axe` finds, where colors are looked at once for each look of a text or link.
 
-
-def contrast(page, known):
-    """The texts that cannot be told from their background, one of each look.
-
-    Texts of one color, size and background are alike. Those that are in `known` have been looked
-    at, on this page or another, and the page's others are added to it.
+    Looks that are in `known` have been looked at, on this page or another, and the page's others
+    are added to it. Without `every_rule`, only the colors are looked at.
     """
-    new = page.evaluate(COLORS, [*known])
+    new = page.evaluate(LOOKS, [*known])
     known.update(new)
-    return axe(page, "[data-new-colors]", runOnly=[CONTRAST]) if new else []
+    if not new and not every_rule:
+        return []
+    load(page)
+    page.evaluate(MARKED, COLORS)
+    if every_rule:
+        return axe(page, rules={name: {"enabled": False} for name in WEAK})
+    return axe(page, runOnly=[*COLORS])

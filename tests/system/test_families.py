@@ -17,7 +17,7 @@ import pytest
 from tests.conftest import ROOT
 from tools import site
 from tools.family import PARTS
-from tools.notebooks import NAMES
+from tools.notebooks import EXAMPLES, NAMES
 
 pytestmark = pytest.mark.edge
 
@@ -126,9 +126,7 @@ def the_site_is_built(folder, not_executed):
     assert pages == {path.stem for path in (folder / "notebooks").glob("*.ipynb")}
 
 
-EXAMPLES = ("build", "history", "images")
-"""Notebooks that do not read the config, but show an example."""
-LEFT_OUT = ("--deselect", "tests/family/test_notebooks.py")
+LEFT_OUT = ("--ignore", "tests/family/test_notebooks.py")
 """The site's build has just executed the notebooks."""
 
 
