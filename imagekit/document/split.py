@@ -7,6 +7,7 @@ then pulled. The split has as few builds as possible, then the shortest critical
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -19,31 +20,21 @@ Assignment = tuple[tuple[Image, ...], ...]
 Groups = list[list[Image]]
 
 
-class _File(msgspec.Struct):
-    """A build file that is being filled."""
+class _Part(NamedTuple):
+    """Images that are put into a file together."""
 
+    tags: Sequence[str]
+    """The images."""
+    parents: Sequence[str]
+    """Their parents, besides themselves."""
     steps: int
-    """The number of steps that still fit."""
+    """The number of their steps."""
     names: int
-    """The number of entries in `images` that still fit."""
-    tags: set[str]
-    """The images in the file, and the parents that it pulls."""
+    """The number of their entries in `images`."""
 
-    def takes(self, group: Sequence[Image], steps: int, names: int) -> bool:
-        """Put images into the file if there is room for them and for pulling their parents.
 
-        `steps` and `names` are how many they have together.
-        """
-        if steps > self.steps or names > self.names:
-            return False
-        new = {image.tag for image in group}
-        pulled = {image.parent for image in group if image.parent is not None} - self.tags - new
-        if steps + len(pulled) > self.steps:
-            return False
-        self.steps -= steps + len(pulled)
-        self.names -= names
-        self.tags |= new | pulled
-        return True
+Parts = Mapping[str, _Part]
+"""Each image as a part of its own."""
 
 
 MAX_OPEN = 32
@@ -59,20 +50,20 @@ def split(plan: Plan, options: CloudBuild) -> tuple[Plan, ...]:
     """
     if _fits(options, plan.images):
         return (plan,)
-    problems = list(_check(plan, options))
+    parts = {image.tag: _part(image, options) for image in plan.images}
+    problems = list(_check(plan, options, parts))
     if problems:
         raise LimitError(problems)
-    ways = (_as_listed, _by_parent, _by_tree, _whole_trees, _by_size)
-    # The first of equals is taken: the plan's own order, in which a new image moves no other.
-    best: Assignment = ()
     least = (fewest(plan, options), max(_depths(plan.images).values()))
-    sizes = {
-        image.tag: (step_count(options, image), _names(options, image)) for image in plan.images
-    }
-    for way in ways:
-        files = _fill(plan, options.limits, way(plan, options), sizes)
-        best = files if not best or _cost(files) < _cost(best) else best
-        if _cost(best) == (least[0], max(least)):
+    best: Assignment = ()
+    cost: tuple[int, int] | None = None
+    for groups in _ways(plan, parts):
+        files = _fill(plan, options.limits, groups, parts)
+        own = len(files), path_length(files)
+        # The first of equals is taken: the plan's own order, in which a new image moves no other.
+        if cost is None or own < cost:
+            best, cost = files, own
+        if cost == (least[0], max(least)):
             # No way gives fewer files, nor a shorter path.
             break
     return tuple(msgspec.structs.replace(plan, images=images) for images in best)
@@ -81,8 +72,8 @@ def split(plan: Plan, options: CloudBuild) -> tuple[Plan, ...]:
 def fewest(plan: Plan, options: CloudBuild) -> int:
     """A lower bound for the number of files of any split."""
     limits = options.limits
-    steps = sum(step_count(options, image) for image in plan.images)
-    names = sum(_names(options, image) for image in plan.images)
+    steps = sum([step_count(options, image) for image in plan.images])
+    names = sum([_names(options, image) for image in plan.images])
     return max(-(-steps // limits.steps), -(-names // limits.images))
 
 
@@ -102,6 +93,11 @@ def _names(options: CloudBuild, image: Image) -> int:
     return 1 + len(image.aliases) if options.publish == "provenance" else 0
 
 
+def _part(image: Image, options: CloudBuild) -> _Part:
+    parents = () if image.parent is None else (image.parent,)
+    return _Part((image.tag,), parents, step_count(options, image), _names(options, image))
+
+
 def _fits(options: CloudBuild, images: Iterable[Image]) -> bool:
     """Whether images fit into one file, not counting pull steps."""
     needed = [(step_count(options, image), _names(options, image)) for image in images]
@@ -110,7 +106,7 @@ def _fits(options: CloudBuild, images: Iterable[Image]) -> bool:
     return steps <= options.limits.steps and names <= options.limits.images
 
 
-def _check(plan: Plan, options: CloudBuild) -> Iterator[Problem]:
+def _check(plan: Plan, options: CloudBuild, parts: Parts) -> Iterator[Problem]:
     limits = options.limits
     if options.publish == "together":
         message = (
@@ -121,16 +117,17 @@ def _check(plan: Plan, options: CloudBuild) -> Iterator[Problem]:
         )
         yield Problem(message=message)
     for image in plan.images:
-        needed = step_count(options, image) + (image.parent is not None)
+        part = parts[image.tag]
+        needed = part.steps + len(part.parents)
         if needed > limits.steps:
             message = (
                 f"{image.tag} alone needs {needed} steps, and a build may have {limits.steps}; "
                 "raise 'cloudbuild.limits.steps' if your Cloud Build accepts more"
             )
             yield Problem(message=message)
-        if _names(options, image) > limits.images:
+        if part.names > limits.images:
             message = (
-                f"{image.tag} alone has {_names(options, image)} names, and a build may push "
+                f"{image.tag} alone has {part.names} names, and a build may push "
                 f"{limits.images}; give it fewer aliases"
             )
             yield Problem(message=message)
@@ -139,11 +136,18 @@ def _check(plan: Plan, options: CloudBuild) -> Iterator[Problem]:
 # ---- groups that are put into files one after the other: parents always before their children
 
 
-def _as_listed(plan: Plan, options: CloudBuild) -> Groups:
-    return [[image] for image in plan.images]
+def _ways(plan: Plan, parts: Parts) -> Iterator[Groups]:
+    """Several orders, of which one or the other gives the best files."""
+    yield [[image] for image in plan.images]
+    yield _by_parent(plan)
+    trees = _whole_trees(plan)
+    # Each image after its parent, the largest trees first: few pulls.
+    yield [[image] for tree in trees for image in tree]
+    yield trees
+    yield _by_size(plan, parts)
 
 
-def _by_parent(plan: Plan, options: CloudBuild) -> Groups:
+def _by_parent(plan: Plan) -> Groups:
     """By depth, with children of one parent next to each other: short paths, few pulls."""
     depths = _depths(plan.images)
     places = {image.tag: place for place, image in enumerate(plan.images)}
@@ -151,12 +155,7 @@ def _by_parent(plan: Plan, options: CloudBuild) -> Groups:
     return [[image] for image in images]
 
 
-def _by_tree(plan: Plan, options: CloudBuild) -> Groups:
-    """Each image after its parent, the largest trees first: few pulls."""
-    return [[image] for tree in _whole_trees(plan, options) for image in tree]
-
-
-def _whole_trees(plan: Plan, options: CloudBuild) -> Groups:
+def _whole_trees(plan: Plan) -> Groups:
     """Each image in one group with all its descendants, the largest trees first: no pulls."""
     children = _children(plan)
     sizes: dict[str, int] = {}
@@ -178,7 +177,7 @@ def _whole_trees(plan: Plan, options: CloudBuild) -> Groups:
     return groups
 
 
-def _by_size(plan: Plan, options: CloudBuild) -> Groups:
+def _by_size(plan: Plan, parts: Parts) -> Groups:
     """The largest images first, as soon as their parents are placed."""
     import heapq  # Not at the top: few plans are split.
 
@@ -187,7 +186,7 @@ def _by_size(plan: Plan, options: CloudBuild) -> Groups:
     by_tag = {image.tag: image for image in plan.images}
 
     def entry(image: Image) -> tuple[bool, int, int, str]:
-        return image.tag not in children, -step_count(options, image), places[image.tag], image.tag
+        return image.tag not in children, -parts[image.tag].steps, places[image.tag], image.tag
 
     ready = [entry(image) for image in children.get(None, ())]
     heapq.heapify(ready)
@@ -211,39 +210,47 @@ def _children(plan: Plan) -> Mapping[str | None, list[Image]]:
 # ---- filling
 
 
-def _fill(
-    plan: Plan,
-    limits: Limits,
-    groups: Iterable[Sequence[Image]],
-    sizes: Mapping[str, tuple[int, int]],
-) -> Assignment:
+class _File(msgspec.Struct):
+    """A build file that is being filled."""
+
+    steps: int
+    """The number of steps that still fit."""
+    names: int
+    """The number of entries in `images` that still fit."""
+    tags: set[str]
+    """The images in the file, and the parents that it pulls."""
+
+
+def _fill(plan: Plan, limits: Limits, groups: Groups, parts: Parts) -> Assignment:
     """Put each group into the first file where it fits, not before the file of its parent.
 
-    A group that is too large for one file is split into single images. `sizes` has the number of
-    steps and of names of each image.
+    A group that is too large for one file is split into single images.
     """
     files: list[_File] = []
     waiting: list[int] = []
     chosen: dict[str, int] = {}
-    smallest = min(steps for steps, _ in sizes.values())
-    for group in groups:
-        steps = sum([sizes[image.tag][0] for image in group])
-        names = sum([sizes[image.tag][1] for image in group])
-        is_whole = len(group) == 1 or (steps <= limits.steps and names <= limits.images)
-        for part in [group] if is_whole else [[image] for image in group]:
-            needed = (steps, names) if is_whole else sizes[part[0].tag]
-            first = chosen.get(part[0].parent or "", 0)
-            place = next(
-                (n for n in waiting if n >= first and files[n].takes(part, *needed)), len(files)
-            )
-            if place == len(files):
-                files.append(_File(limits.steps, limits.images, set()))
-                files[place].takes(part, *needed)
-                waiting = [*waiting, place][-MAX_OPEN:]
-            if files[place].steps < smallest:
-                waiting.remove(place)
-            for image in part:
-                chosen[image.tag] = place
+    smallest = min(part.steps for part in parts.values())
+    for part in _together(groups, limits, parts):
+        first = chosen.get(part.parents[0], 0) if part.parents else 0
+        for place in waiting:
+            file = files[place]
+            if part.steps <= file.steps and part.names <= file.names and place >= first:
+                is_pulled = not file.tags.issuperset(part.parents)
+                pulled = len(set(part.parents) - file.tags) if is_pulled else 0
+                if part.steps + pulled <= file.steps:
+                    break
+        else:
+            place, pulled = len(files), len(part.parents)
+            file = _File(limits.steps, limits.images, set())
+            files.append(file)
+            waiting = [*waiting, place][-MAX_OPEN:]
+        file.steps -= part.steps + pulled
+        file.names -= part.names
+        file.tags.update(part.tags, part.parents)
+        if file.steps < smallest:
+            waiting.remove(place)
+        for tag in part.tags:
+            chosen[tag] = place
     # Within a file, images stand as in the plan.
     contents: list[list[Image]] = [[] for _ in files]
     for image in plan.images:
@@ -251,8 +258,18 @@ def _fill(
     return tuple(map(tuple, contents))
 
 
-def _cost(files: Assignment) -> tuple[int, int]:
-    return len(files), path_length(files)
+def _together(groups: Groups, limits: Limits, parts: Parts) -> Iterator[_Part]:
+    for group in groups:
+        if len(group) > 1:
+            tags = [image.tag for image in group]
+            parents = {image.parent for image in group} - {None, *tags}
+            steps = sum([parts[tag].steps for tag in tags])
+            names = sum([parts[tag].names for tag in tags])
+            if steps + len(parents) <= limits.steps and names <= limits.images:
+                yield _Part(tags, sorted(filter(None, parents)), steps, names)
+                continue
+        for image in group:
+            yield parts[image.tag]
 
 
 def _depths(images: Iterable[Image]) -> dict[str, int]:
