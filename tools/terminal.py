@@ -1,4 +1,4 @@
-"""Run a command on a terminal as wide as a column of the site.
+"""Run a command on a terminal as wide as a column of the site: `python tools/terminal.py COMMAND`.
 
 A table that is printed to a pipe has all columns, whatever their width. On a terminal it is fitted,
 and that is what somebody sees who runs the command.
@@ -10,6 +10,7 @@ import os
 import pathlib
 import struct
 import subprocess
+import sys
 import termios
 
 WIDTH = 90
@@ -33,3 +34,9 @@ def run(command: str, folder: pathlib.Path, environment: dict[str, str]) -> tupl
     os.close(own)
     lines = printed.decode().replace("\r\n", "\n").split("\n")
     return process.returncode, "\n".join(line.rstrip() for line in lines)
+
+
+if __name__ == "__main__":
+    code, said = run(sys.argv[1], pathlib.Path.cwd(), dict(os.environ))
+    sys.stdout.write(said)
+    sys.exit(code)
