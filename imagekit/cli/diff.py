@@ -98,7 +98,8 @@ def print_changes(
     if markdown and as_json:
         raise click.UsageError("--markdown and --json cannot be combined")
     changes = compare(old.inventory, new.inventory)
-    changes = changes or compare(old.with_order(), new.with_order())
+    if not changes and (old.build or new.build):
+        changes = compare(old.with_order(), new.with_order())
     changes = selected(changes, old.inventory, new.inventory, **selection)
     before, after = old.name, new.name
     if markdown:

@@ -141,11 +141,11 @@ def _same_build(path: str) -> tuple[str, str, str]:
 def of_run(runs: history.History, name: str) -> Side:
     """The images that a run generated. Raises UsageError if they are not recorded."""
     entry = runs.find(name)
-    build = runs.build(entry)
-    if build is None:
+    images = runs.build(entry)
+    if images is None:
         ended = f" ({entry.outcome})" if entry.outcome != "succeeded" else ""
         raise UsageError(f"{entry.run}: its files record no images{ended}")
-    return Side(entry.run, build)
+    return Side(entry.run, images)
 
 
 def _run(name: str, store: Store, inside: str) -> Side:

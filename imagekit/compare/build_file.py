@@ -18,6 +18,10 @@ from imagekit.document.docker_args import Action, Arguments
 from imagekit.document.substitutions import Substitutions
 from imagekit.errors import one_line
 
+Context = tuple[str | None, list[str], bool, tuple[str, ...], str]
+"""What the other steps of a build say about an image: its parent, by its whole name; what it waits
+for; whether it is pushed; its test files; and what names have in front that is not shown."""
+
 
 class _Step(msgspec.Struct, gc=False):
     """What a step of any Cloud Build file does with images."""
@@ -36,15 +40,10 @@ class _Step(msgspec.Struct, gc=False):
     """The folder in which it runs."""
     pushes: str | None = None
     """The whole name of the image if all that it does is to push one."""
-    image: tuple[Around, ImageSpec] | None = None
-    """The image that it builds, with what the others said about it when that was found."""
-    found: int = 0
-    """Among which images that was, see `Known.around`."""
-
-
-Around = tuple[str | None, list[str], bool, tuple[str, ...], str]
-"""What the other steps of a build say about an image: its parent, by its whole name; what it waits
-for; whether it is pushed; its test files; and what names have in front that is not shown."""
+    image: tuple[Context, ImageSpec] | None = None
+    """The image that it builds, and the context in which that was found."""
+    generation: int = 0
+    """The generation of contexts in which that was found, see `Known`."""
 
 
 class Known(msgspec.Struct):
@@ -58,10 +57,10 @@ class Known(msgspec.Struct):
     """The images of the last build, with their order."""
     repository: str | None = None
     """The repository of these images."""
-    around: tuple[Any, ...] = ()
-    """What the last build says about all of its images."""
-    changes: int = 0
-    """How often that was something else."""
+    contexts: tuple[Any, ...] = ()
+    """What the contexts of the images of the last build are made of."""
+    generation: int = 0
+    """A number that grows when `contexts` changes."""
 
 
 def of_build(build: FileBuild, known: Known | None = None) -> Inventory:
@@ -70,15 +69,17 @@ def of_build(build: FileBuild, known: Known | None = None) -> Inventory:
     For a comparison, `known` is kept from one build to the other. The order of the steps is left
     out then, as it takes long and is of interest only where nothing else differs: see `order`.
     """
-    substitute, seen = _substitutions(build), known or Known()
-    steps = _steps(build, substitute, seen)
+    is_compared = known is not None
+    known = known or Known()
+    substitute = _substitutions(build)
+    steps = _steps(build, substitute, known)
     names, are_named_alike = _names(steps)
-    if names != seen.names:
-        seen.names, seen.repository = names, common_repository(names)
+    if names != known.names:
+        known.names, known.repository = names, common_repository(names)
     # Images of other generators are known by their whole names.
-    repository = seen.repository if are_named_alike else None
+    repository = known.repository if are_named_alike else None
     named = [tagged(substitute(name)) for name in build.images]
-    options = dict(_flat(_around(build)))
+    options = dict(_flat(_besides_steps(build)))
     unknown = []
     for number, step in enumerate(steps, start=1):
         if step.made is None and step.pushes not in names and not _belongs(step, names):
@@ -91,9 +92,9 @@ def of_build(build: FileBuild, known: Known | None = None) -> Inventory:
         options["images"] = ", ".join(other)
     return Inventory(
         repository=repository,
-        images=_images(steps, prefix_of(repository), _pushed(steps, named, names), seen),
+        images=_images(steps, prefix_of(repository), _pushed(steps, named, names), known),
         options=dict(sorted(options.items())),
-        order=None if known is not None else _order(steps, named, are_named_alike=are_named_alike),
+        order=None if is_compared else _order(steps, named, are_named_alike=are_named_alike),
         unknown=tuple(unknown),
     )
 
@@ -147,8 +148,8 @@ def _step(file: FileStep, substitute: Substitutions) -> _Step:
     action = Action() if file.script else docker_args.action(name, args, file.entrypoint or None)
     tags = list(map(tagged, action.images))
     directory = substitute(file.dir) if file.dir else "."
-    is_plain = action.kind == "push" and tags and not (action.all_tags or file.entrypoint)
-    pushes = tags[0] if is_plain else None
+    is_push = action.kind == "push" and not (action.all_tags or file.entrypoint)
+    pushes = tags[0] if is_push and tags else None
     return _Step(file, args, action, tags, action.build if tags else None, directory or ".", pushes)
 
 
@@ -157,7 +158,7 @@ def prefix_of(repository: str | None) -> str:
     return f"{repository}:" if repository is not None else ""
 
 
-def _around(build: FileBuild) -> dict[str, Any]:
+def _besides_steps(build: FileBuild) -> dict[str, Any]:
     """What a build says besides its steps and images."""
     own = {"timeout": build.timeout, "substitutions": build.substitutions, "options": build.options}
     return {name: value for name, value in own.items() if value} | build.rest | build.others
@@ -235,41 +236,41 @@ def _images(
 ) -> dict[str, ImageSpec]:
     by_id: dict[str, str] = {}
     tests: dict[str, list[_Step]] = {}
-    for step in steps:
+    for number, step in enumerate(steps, start=1):
         if step.tags and (kind := step.action.kind) != "push":
             if kind == "test":
                 tests.setdefault(step.tags[0], []).append(step)
             else:
-                by_id[step.file.id] = step.tags[0]
-    around = (known.names, by_id, pushed, tests, prefix)
-    if around != known.around:
-        known.around = around
-        known.changes += 1
+                by_id[step.file.id or f"step {number}"] = step.tags[0]
+    contexts = (known.names, by_id, pushed, tests, prefix)
+    if contexts != known.contexts:
+        known.contexts = contexts
+        known.generation += 1
     images: dict[str, ImageSpec] = {}
     for number, step in enumerate(steps, start=1):
         if (made := step.made) is None:
             continue
         name = step.tags[0].removeprefix(prefix)
-        if step.image is None or step.found != known.changes:
-            own: Around = (
+        if step.image is None or step.generation != known.generation:
+            context: Context = (
                 _parent(made, step, known.names, by_id),
                 list(map(by_id.get, step.file.wait_for, step.file.wait_for)),
                 made.pushes or not pushed.isdisjoint(step.tags),
                 tuple(_tests(tests.get(step.tags[0], ()))),
                 prefix,
             )
-            if step.image is None or step.image[0] != own:
-                step.image = own, _image(step, made, own)
-            step.found = known.changes
+            if step.image is None or step.image[0] != context:
+                step.image = context, _image(step, made, context)
+            step.generation = known.generation
         # An image may be built again by a later step.
         images[name if name not in images else f"{name} (step {number})"] = step.image[1]
     return images
 
 
-def _image(step: _Step, made: Arguments, around: Around) -> ImageSpec:
-    parent, waits, is_pushed, test, prefix = around
-    context, dockerfile = made.paths_from(step.directory)
-    options = _options(step, made, context, parent, waits)
+def _image(step: _Step, made: Arguments, context: Context) -> ImageSpec:
+    parent, waits, is_pushed, test, prefix = context
+    folder, dockerfile = made.paths_from(step.directory)
+    options = _options(step, made, folder, parent, waits)
     if not is_pushed:
         options["pushed"] = "no"
     build_args = made.build_args.copy()
@@ -301,9 +302,10 @@ def _parent(
 ) -> str | None:
     """The parent in the same build: an image in the build args, or one that the step waits for."""
     values = made.build_args.values()
-    named = order.keys() & values or order.keys() & {f"{value}:latest" for value in values}
+    named = [value for value in values if value in order]
+    named = named or [name for value in values if (name := f"{value}:latest") in order]
     if named:
-        return min(named, key=order.__getitem__) if len(named) > 1 else named.pop()
+        return min(named, key=order.__getitem__) if len(named) > 1 else named[0]
     return next((by_id[name] for name in step.file.wait_for if name in by_id), None)
 
 

@@ -179,8 +179,7 @@ def compare_files(before: Texts | None, after: Texts) -> Changes:
     `before` is None if there was no file; it may be any text, also one of another generator.
     """
     # Imported here because a new or unchanged file is not read.
-    from imagekit.compare.inventory import Known, image_names, of_build, read_build
-    from imagekit.document.build_reader import FileBuild
+    from imagekit.compare.inventory import Inventory, Known, image_names, of_build, read_build
 
     old_texts, new_texts = _listed(before), _listed(after)
     if old_texts == new_texts:
@@ -188,13 +187,15 @@ def compare_files(before: Texts | None, after: Texts) -> Changes:
     if before is None:
         return new_file(image_names(*new_texts))
     known = Known()
-    new = read_build(*new_texts, known=known) or FileBuild([])
+    new = read_build(*new_texts, known=known)
     old = read_build(*old_texts, known=known)
+    now = Inventory() if new is None else of_build(new, known)
     if old is None:
         what = "the old file was not a Cloud Build file"
-        return Changes(added=tuple(of_build(new).images), whole=(Difference(what),))
-    changes = compare(of_build(old, known), of_build(new, known))
-    changes = changes or compare(of_build(old), of_build(new))
+        return Changes(added=tuple(now.images), whole=(Difference(what),))
+    changes = compare(of_build(old, known), now)
+    if not changes and new is not None:
+        changes = compare(of_build(old), of_build(new))
     before_number, after_number = str(len(old_texts)), str(len(new_texts))
     if before_number != after_number:
         number = Difference("build files", before_number, after_number)

@@ -49,7 +49,10 @@ class Volume(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True, fro
 class FileStep(
     msgspec.Struct, rename="camel", omit_defaults=True, forbid_unknown_fields=True, gc=False
 ):
-    """A step as it is written. The fields are those of Google's `BuildStep`."""
+    """A step as it is written. The fields are those of Google's `BuildStep`.
+
+    It is not changed once it is read, as builds that are compared share their steps.
+    """
 
     name: str = ""
     args: list[str] = []

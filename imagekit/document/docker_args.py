@@ -76,6 +76,7 @@ class Arguments(msgspec.Struct, gc=False):
 
 @functools.lru_cache(maxsize=1_000)
 def _paths(directory: str, context: str, dockerfile: str | None) -> tuple[str, str]:
+    """The context and the Dockerfile, for a step that runs in a directory."""
     # A build has few of them, and each is used by many steps.
     if REMOTE.match(context):
         return context, f"{context}/{dockerfile or 'Dockerfile'}"
@@ -204,13 +205,10 @@ def build_arguments(args: Sequence[str], start: int = 1) -> Arguments:
     read = Arguments()
     at, end = start, len(args)
     while at < end:
-        flag = args[at]
+        flag: str | None = args[at]
         if at + 1 < end and flag in WITH_VALUE:
             value = args[at + 1]
             at += 2
-        elif at + 1 == end and flag[:1] != "-":
-            read.context = flag
-            break
         else:
             flag, value, at = _option(args, at, SWITCHES, WITH_VALUE)
         if flag == "--build-arg":
@@ -220,9 +218,9 @@ def build_arguments(args: Sequence[str], start: int = 1) -> Arguments:
             read.tags.append(value)
         elif flag in ("-f", "--file"):
             read.dockerfile = value
-        elif not flag:
+        elif flag == "":
             read.context = value
-        elif flag != "--":
+        elif flag is not None:
             read.options.append((flag, value))
             if flag in ("--push", "-o", "--output"):
                 _read_output(read, flag, value)
@@ -231,17 +229,18 @@ def build_arguments(args: Sequence[str], start: int = 1) -> Arguments:
 
 def _option(
     args: Sequence[str], at: int, switches: set[str], with_value: set[str]
-) -> tuple[str, str, int]:
+) -> tuple[str | None, str, int]:
     """The option at an index, its value, and the index behind it.
 
-    An argument that is no option has an empty name. Behind `--`, only the last argument is read.
+    An argument that is no option has an empty name. Behind `--`, only the last argument is read;
+    if there is none, or an option lacks its value, the name is None.
     """
     flag, following = args[at], at + 1
     is_last = following == len(args)
     if not flag.startswith("-") or flag == "-":
         return "", flag, following
     if flag == "--" or (flag in with_value and is_last):
-        return "--" if is_last else "", args[-1], len(args)
+        return None if is_last else "", args[-1], len(args)
     if not flag.startswith("--") and (match := SHORT.fullmatch(flag)):
         return f"-{match[1]}", match[2], following
     if "=" in flag:
@@ -312,11 +311,11 @@ def kaniko_arguments(args: Sequence[str]) -> Arguments:
     return read
 
 
-def _read_other(read: Arguments, flag: str, value: str) -> None:
+def _read_other(read: Arguments, flag: str | None, value: str) -> None:
     if flag == "--build-arg":
         name, _, text = value.partition("=")
         read.build_args[name] = text
-    elif flag not in ("", "--"):
+    elif flag:
         read.options.append((flag, value))
 
 

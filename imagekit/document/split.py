@@ -48,13 +48,14 @@ def split(plan: Plan, options: CloudBuild) -> tuple[Plan, ...]:
     Raises LimitError if a single image is too large for a build, or if the plan must be split
     but uses `publish: together`.
     """
-    if _fits(options, plan.images):
+    at_least = fewest(plan, options)
+    if at_least <= 1:
         return (plan,)
     parts = {image.tag: _part(image, options) for image in plan.images}
     problems = list(_check(plan, options, parts))
     if problems:
         raise LimitError(problems)
-    least = (fewest(plan, options), max(_depths(plan.images).values()))
+    depth = max(_depths(plan.images).values())
     best: Assignment = ()
     cost: tuple[int, int] | None = None
     for groups in _ways(plan, parts):
@@ -63,17 +64,19 @@ def split(plan: Plan, options: CloudBuild) -> tuple[Plan, ...]:
         # The first of equals is taken: the plan's own order, in which a new image moves no other.
         if cost is None or own < cost:
             best, cost = files, own
-        if cost == (least[0], max(least)):
+        if cost == (at_least, max(at_least, depth)):
             # No way gives fewer files, nor a shorter path.
             break
     return tuple(msgspec.structs.replace(plan, images=images) for images in best)
 
 
 def fewest(plan: Plan, options: CloudBuild) -> int:
-    """A lower bound for the number of files of any split."""
+    """A lower bound for the number of files of any split, without the steps that pull parents."""
     limits = options.limits
     steps = sum([step_count(options, image) for image in plan.images])
-    names = sum([_names(options, image) for image in plan.images])
+    names = 0
+    if options.publish == "provenance":
+        names = sum([_names(options, image) for image in plan.images])
     return max(-(-steps // limits.steps), -(-names // limits.images))
 
 
@@ -96,14 +99,6 @@ def _names(options: CloudBuild, image: Image) -> int:
 def _part(image: Image, options: CloudBuild) -> _Part:
     parents = () if image.parent is None else (image.parent,)
     return _Part((image.tag,), parents, step_count(options, image), _names(options, image))
-
-
-def _fits(options: CloudBuild, images: Iterable[Image]) -> bool:
-    """Whether images fit into one file, not counting pull steps."""
-    needed = [(step_count(options, image), _names(options, image)) for image in images]
-    steps = sum(number for number, _ in needed)
-    names = sum(number for _, number in needed)
-    return steps <= options.limits.steps and names <= options.limits.images
 
 
 def _check(plan: Plan, options: CloudBuild, parts: Parts) -> Iterator[Problem]:

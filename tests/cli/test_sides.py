@@ -9,7 +9,7 @@ import pytest
 
 from imagekit.cli import sides
 from imagekit.cli.app import main
-from imagekit.compare.changes import compare
+from imagekit.compare.changes import ORDER, compare
 from imagekit.compare.inventory import Known
 from imagekit.errors import ConfigError, UsageError
 from imagekit.runs.store import Store
@@ -116,6 +116,20 @@ def test_a_run_that_generated_nothing(project, family):
 SPLIT = CONFIG.replace("[{python: py312}]", "[{python: [py312, py313]}]").replace(
     "{py312:", "{py313: {PYTHON_VERSION: 3.13}, py312:"
 )
+
+
+@pytest.mark.parametrize("before", ["images.yaml", "before.json"])
+def test_steps_in_another_order_are_a_change(project, capsys, before):
+    with pytest.raises(SystemExit):
+        main(["generate", "--config", "images.yaml", "--output", "before.json"])
+    build = json.loads((project / "before.json").read_text())
+    build["steps"].reverse()
+    (project / "after.json").write_text(json.dumps(build))
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        main(["diff", before, "after.json", "--exit-code"])
+    assert ended.value.code == 1
+    assert ORDER in capsys.readouterr().out
 
 
 def test_a_manifest_stands_for_all_of_its_files(project):

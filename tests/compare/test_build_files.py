@@ -211,6 +211,23 @@ def test_a_step_without_the_build_s_substitutions_says_so():
     assert image.options["automapSubstitutions"] == "false"
 
 
+def test_of_two_names_of_one_parent_the_first_is_named():
+    base = step(["build", "-t", "r:a", "-t", "r:b", "."], id="r:a")
+    args = ["--build-arg", "BASE_IMAGE=r:b", "--build-arg", "OTHER=r:a"]
+    found = read(text(base, step(["build", "-t", "r:c", *args, "."], id="r:c"))).images["c"]
+    assert (found.parent, found.build_args) == ("b", {"OTHER": "r:a"})
+
+
+@pytest.mark.parametrize(
+    ("wait_for", "parent", "told"),
+    [(["step 1"], "r:a", None), ([""], None, "everything before")],
+)
+def test_a_step_without_an_id_is_waited_for_by_its_number(wait_for, parent, told):
+    first = step(["build", "-t", "r:a", "."])
+    found = read(text(first, step(["build", "-t", "r:b", "."], waitFor=wait_for))).images["r:b"]
+    assert (found.parent, found.options.get("waits for")) == (parent, told)
+
+
 TEST = "gcr.io/gcp-runtimes/container-structure-test"
 STEPS = (
     step(["build", "-t", "r:a", "-f", "D", "."], id="r:a", waitFor=["-"]),
@@ -219,6 +236,7 @@ STEPS = (
     step(["build", "-t", "r:c", "--build-arg", "X=r:b", "--build-arg", "Y=r:a", "."], id="r:c"),
     step(["build", "-t", "r:d", "--label", "l=$_TAG", "."], id="r:d", waitFor=["r:b", "t"]),
     step(["build", "-t", "r:$_TAG", "--cache-from", "r:$_TAG", "sub"], dir="in/$_TAG"),
+    step(["build", "-t", "r:e", "--build-arg", "X=r:b", "--build-arg", "Y=r:a", "."], id=""),
     step(["build", "-t", "other", "--build-arg", "BASE=r", "."]),
     step(["buildx", "build", "--push", "--tag=r:a", "--build-arg", "-t", "."], id="x"),
     step(["push", "r:a"], waitFor=["r:a"]),
@@ -247,7 +265,9 @@ def test_what_was_read_of_another_build_changes_nothing(builds, indented):
         written = json.dumps(build, indent=2 if is_indented else None)
         found = read_build(written, known=known)
         alone = read(written)
-        assert msgspec.structs.replace(of_build(found, known), order=order(found)) == alone
+        shared = msgspec.structs.replace(of_build(found, known), order=order(found))
+        # As text, in which the order of images, options and build args counts, too.
+        assert msgspec.json.encode(shared) == msgspec.json.encode(alone)
 
 
 def test_steps_of_other_builds_are_waited_for_as_they_were():

@@ -56,6 +56,17 @@ def test_a_push_of_all_tags(flag):
     assert (found.images, found.all_tags) == (["h/a"], True)
 
 
+@pytest.mark.parametrize("last", ["--", "-t", "--build-arg"])
+def test_an_option_that_lacks_its_value_is_none(last):
+    read = action(BUILDER, ["build", ".", last]).build
+    assert (read.context, read.tags, read.build_args, read.options) == (".", [], {}, [])
+
+
+def test_dashes_alone_end_the_options():
+    read = action(BUILDER, ["build", "--=x", "-t", "r:a", "--", "-odd"]).build
+    assert (read.context, read.options) == ("-odd", [("--", "x")])
+
+
 @pytest.mark.parametrize("args", [["push"], ["push", "--quiet"], ["pull", "-a"], ["build"], []])
 def test_what_names_no_image(args):
     found = action(BUILDER, args)
