@@ -1,7 +1,7 @@
 """Time and memory of generating, comparing and splitting, as ratios measured in one run.
 
     python benchmarks/generate.py            # print the table and write it into README.md
-    python benchmarks/generate.py --runs 5   # more runs; the fastest of each counts
+    python benchmarks/generate.py --runs 9   # more runs; the fastest of each counts
 
 Each figure is of the whole process, with the file on disk. imagekit is compared with the rules of
 the original generator (plain_generator.py) on the same images, with `docker buildx bake --print`
@@ -250,7 +250,7 @@ def table(rows: Sequence[tuple[str, str, str, str]]) -> str:
 def main() -> None:
     """Measure, and write the table into README.md."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--original", help="the command of another generator to compare with")
     options = parser.parse_args()
     plain = [sys.executable, str(HERE / "plain_generator.py")]

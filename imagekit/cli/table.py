@@ -131,15 +131,17 @@ def _print_lines(columns: Sequence[str], lines: Iterable[tuple[Sequence[str], st
 
 def _padded(values: Sequence[str]) -> list[str]:
     """The cells of a column, as wide as the widest."""
-    together = "".join(values)
-    if together.isascii() and together.isprintable():
-        width = max(map(len, values))
-        return [value.ljust(width) for value in values]
     # Many cells of a column have the same text.
-    texts = {value: one_line(value) for value in dict.fromkeys(values)}
-    lengths = {value: _length(text) for value, text in texts.items()}
-    width = max(lengths.values())
-    cells = {value: text + " " * (width - lengths[value]) for value, text in texts.items()}
+    unique = dict.fromkeys(values)
+    together = "".join(unique)
+    if together.isascii() and together.isprintable():
+        width = max(map(len, unique))
+        cells = {value: value.ljust(width) for value in unique}
+    else:
+        texts = {value: one_line(value) for value in unique}
+        lengths = {value: _length(text) for value, text in texts.items()}
+        width = max(lengths.values())
+        cells = {value: text + " " * (width - lengths[value]) for value, text in texts.items()}
     return [cells[value] for value in values]
 
 
