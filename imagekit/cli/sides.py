@@ -173,7 +173,8 @@ def _side(data: bytes, name: str, tree: Tree, known: Known) -> Side:
     # What imagekit has written is read quickly, and it is nothing else.
     build = build_reader.read_quickly(data, known.files) if is_json else None
     if build is None:
-        text = data.decode(errors="replace")
+        # Replaced, two bytes that are not UTF-8 would be the same; no reader accepts them so.
+        text = data.decode(errors="surrogateescape")
         document = value_of(text) if is_json else None
         if isinstance(document, dict) and isinstance(document.get("rows"), list):
             return Side(name, with_files(_of_rows(document, name), tree))
@@ -209,4 +210,4 @@ def _parts(name: str, parts: list[str], tree: Tree) -> list[str]:
     for part, data in contents.items():
         if data is None:
             raise UsageError(f"{name}: its file {part} is missing; generate them again")
-    return [data.decode(errors="replace") for data in contents.values() if data is not None]
+    return [data.decode(errors="surrogateescape") for data in contents.values() if data is not None]

@@ -111,6 +111,16 @@ def test_a_run_that_generated_nothing(project, family):
         read(failed.stem)
 
 
+@pytest.mark.parametrize(
+    "text", [b'steps: [{args: ["caf\xe9"]}]', b'{"steps": [{"args": ["caf\xe9"]}]}']
+)
+def test_a_byte_that_is_no_text_is_told_and_not_replaced(project, text):
+    (project / "build").write_bytes(text)
+    with pytest.raises(ConfigError, match="invalid UTF-8 byte 0xe9") as refused:
+        read("build")
+    assert refused.value.problems[0].place.column == text.index(b"\xe9") + 1
+
+
 # ---- several build files
 
 SPLIT = CONFIG.replace("[{python: py312}]", "[{python: [py312, py313]}]").replace(
