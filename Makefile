@@ -19,8 +19,7 @@ generate: .venv/run  ## Write cloudbuild.json and the README's grid from config/
 	@$(BIN)/imagekit run generate
 
 test: .venv/test lint  ## Run all tests
-	# One process more than small machines have cores: some tests wait for an engine or a browser.
-	$(BIN)/pytest -q -n 3 --dist loadscope --no-loadscope-reorder --cov --cov-report=
+	$(BIN)/pytest -q -n 2 --dist loadscope --no-loadscope-reorder --cov --cov-report=
 	# What is pure is tested in every branch; the edges are tested on the real thing.
 	@$(BIN)/coverage report --fail-under=100 --include="$$($(BIN)/python -m tools.pure)"
 

@@ -142,10 +142,17 @@ def open_notebook(page, lab, name):
         page.keyboard.press("Enter")
     is_in_front(page, name)
     page.locator(f"{IN_FRONT} .jp-Notebook").wait_for()
-    # Cells that are run before there is a kernel only lose their outputs. The status bar is that
-    # of the notebook in front, and says what the kernel does as soon as there is one.
-    page.get_by_text("Python 3 (ipykernel) | Idle").first.wait_for()
+    has_its_kernel(page)
     return page.locator(IN_FRONT)
+
+
+def has_its_kernel(page):
+    """Wait for the kernel: cells that are run before there is one only lose their outputs.
+
+    The status bar is that of the notebook in front, and says what the kernel does as soon as there
+    is one; the notebook's own mark says that it is idle before.
+    """
+    page.get_by_text("Python 3 (ipykernel) | Idle").first.wait_for()
 
 
 def is_in_front(page, name):
@@ -160,7 +167,7 @@ def test_the_start_notebook_says_where_to_go(lab, seen):
     the_start_notebook_leads_to(page, "images")
     where_a_notebook_is_not_trusted_there_are_words(page)
     the_start_notebook_leads_to(page, "generate")
-    page.locator(f"{IN_FRONT} .jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for()
+    has_its_kernel(page)
     a_saved_notebook_is_clean_again(page, lab.project / "notebooks/generate.ipynb")
     assert elsewhere(asked) == []
 
