@@ -41,7 +41,7 @@ class Side(msgspec.Struct, frozen=True):
         """Its images with the order of the steps, by which builds may differ in nothing else."""
         if self.build is None:
             return self.inventory
-        return msgspec.structs.replace(self.inventory, order=inventory.order(self.build))
+        return msgspec.structs.replace(self.inventory, order=inventory.of_build(self.build).order)
 
 
 def read(name: str, store: Store, known: Known) -> Side:

@@ -67,11 +67,12 @@ def of_build(build: FileBuild, known: Known | None = None) -> Inventory:
     """The inventory of a build file.
 
     For a comparison, `known` is kept from one build to the other. The order of the steps is left
-    out then, as it takes long and is of interest only where nothing else differs: see `order`.
+    out then, as it takes long and is of interest only where nothing else differs.
     """
     is_compared = known is not None
     known = known or Known()
-    substitute = _substitutions(build)
+    # The values of the others are known only where the build runs.
+    substitute = Substitutions(build.substitutions, dynamic=build.is_dynamic, missing="keep")
     steps = _steps(build, substitute, known)
     names, are_named_alike = _names(steps)
     if names != known.names:
@@ -99,26 +100,13 @@ def of_build(build: FileBuild, known: Known | None = None) -> Inventory:
     )
 
 
-def order(build: FileBuild) -> str:
-    """A hash of the steps and their order; it is compared only where the repository is the same."""
-    substitute = _substitutions(build)
-    steps = _steps(build, substitute, Known())
-    _, are_named_alike = _names(steps)
-    images = [tagged(substitute(name)) for name in build.images]
-    return _order(steps, images, are_named_alike=are_named_alike)
-
-
 def _order(steps: Sequence[_Step], images: Sequence[str], *, are_named_alike: bool) -> str:
+    """A hash of the steps and their order; it is compared only where the repository is the same."""
     import hashlib  # Not at the top: most comparisons do not get here.
 
     # In a file of another generator, an image may be written in several ways.
     files = [step.file if are_named_alike else _normal(step) for step in steps]
     return hashlib.sha256(msgspec.json.encode([files, images], order="sorted")).hexdigest()
-
-
-def _substitutions(build: FileBuild) -> Substitutions:
-    # The values of the others are known only where the build runs.
-    return Substitutions(build.substitutions, dynamic=build.is_dynamic, missing="keep")
 
 
 def _names(steps: Iterable[_Step]) -> tuple[dict[str, int], bool]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from imagekit.compare.build_file import Known, of_build, order, prefix_of
+from imagekit.compare.build_file import Known, of_build, prefix_of
 from imagekit.compare.spec import ImageSpec, Inventory
 from imagekit.config.cloudbuild import CloudBuild
 from imagekit.docker.context import inside, made_of
@@ -32,7 +32,6 @@ __all__ = [
     "of_build",
     "of_plan",
     "of_rows",
-    "order",
     "read",
     "read_build",
     "reference_names",

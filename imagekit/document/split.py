@@ -254,6 +254,7 @@ def _fill(plan: Plan, limits: Limits, groups: Groups, parts: Parts) -> Assignmen
 
 
 def _together(groups: Groups, limits: Limits, parts: Parts) -> Iterator[_Part]:
+    """What is put into one file together: a whole group, or its images if it is too large."""
     for group in groups:
         if len(group) > 1:
             tags = [image.tag for image in group]

@@ -13,7 +13,6 @@ from imagekit.compare.inventory import (
     Known,
     image_names,
     of_build,
-    order,
     read,
     read_build,
     reference_names,
@@ -265,7 +264,7 @@ def test_what_was_read_of_another_build_changes_nothing(builds, indented):
         written = json.dumps(build, indent=2 if is_indented else None)
         found = read_build(written, known=known)
         alone = read(written)
-        shared = msgspec.structs.replace(of_build(found, known), order=order(found))
+        shared = msgspec.structs.replace(of_build(found, known), order=of_build(found).order)
         # As text, in which the order of images, options and build args counts, too.
         assert msgspec.json.encode(shared) == msgspec.json.encode(alone)
 
