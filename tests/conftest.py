@@ -45,6 +45,9 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.nodeid.startswith(folders):
             item.add_marker(pytest.mark.no_cover)
+    # What is covered comes first, in each process: a function whose answers are kept is else not
+    # called again where it is measured. The sort is stable, so it keeps the order of the others.
+    items.sort(key=lambda item: item.get_closest_marker("no_cover") is not None)
 
 
 @pytest.fixture(autouse=True)
