@@ -9,7 +9,7 @@ BYTECODE := $(if $(PYTHONDONTWRITEBYTECODE),--compile,--no-compile)
 INSTALL = VIRTUAL_ENV="$(CURDIR)/.venv" $(INSTALLER) install -q --disable-pip-version-check $(BYTECODE)
 
 .DEFAULT_GOAL := help
-.PHONY: help generate test check lint lab docs fuzz chaos audit licenses bench bench-loads bench-image notebooks goldens lock dist clean
+.PHONY: help generate test prepared check lint lab docs fuzz chaos audit licenses bench bench-loads bench-image notebooks goldens lock dist clean
 
 help:  ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -18,10 +18,16 @@ generate: .venv/run  ## Write cloudbuild.json and the README's grid from config/
 	@$(BIN)/imagekit readme --quiet
 	@$(BIN)/imagekit run generate
 
-test: .venv/test lint  ## Run all tests
-	$(BIN)/pytest -q -n 2 --dist loadscope --no-loadscope-reorder --cov --cov-report=
+test: .venv/test  ## Run all tests
+	@$(MAKE) --no-print-directory -j 2 lint prepared
+	$(BIN)/pytest -q -n 3 --dist loadscope --no-loadscope-reorder --cov --cov-report=
 	# What is pure is tested in every branch; the edges are tested on the real thing.
 	@$(BIN)/coverage report --fail-under=100 --include="$$($(BIN)/python -m tools.pure)"
+
+# What each test process would do in a new checkout, all of them at once: compile what tests import, and
+# read the constants that hypothesis tries. While the linters run, one does it. The tests tell what fails.
+prepared: .venv/test
+	@$(BIN)/pytest --collect-only -qq >/dev/null || true
 
 check: .venv/test lint  ## Run the fast checks: lint, types, contracts, unit tests
 	$(BIN)/pytest -q -n 2 --dist worksteal -m "not edge and not slow" --ignore tests/system
