@@ -327,6 +327,35 @@ def changes(draw):
     return text, config, axis, draw(st.sampled_from([*config.axis(axis)]))
 
 
+def test_a_dumped_config_is_the_same():
+    text = CONFIG + "recipes: {cpu: {labels: {team: research}}}\n"
+    assert loaded(dump(loaded(text))) == loaded(text)
+    assert dump(loaded(dump(loaded(text)))) == dump(loaded(text))
+
+
+SHARED = """\
+base_url: h/r
+base_images: {old: {BASE_IMAGE: a}, new: {BASE_IMAGE: b}}
+python_versions: {py39: {PYTHON_VERSION: 3.9}, py310: {PYTHON_VERSION: 3.10}}
+images:
+  - {base_image: &both [old, new], python: py39}
+  - {base_image: *both, python: py310}
+  - {base_image: [new], python: [py39, py310]}
+"""
+
+
+def test_a_list_that_entries_share_is_changed_once():
+    more = edit.add_value(SHARED, "base_image", "next", {"BASE_IMAGE": "c"}, "old")
+    assert "&both [old, next, new], python: py39" in more
+    assert "- {base_image: [new], python: [py39, py310]}" in more
+    assert "&both [new], python: py39" in edit.remove_value(SHARED, "base_image", "old")
+
+
+def test_an_entry_goes_with_the_last_value_of_its_list():
+    less = loaded(edit.remove_value(SHARED, "base_image", "new"))
+    assert [entry.axes["python"] for entry in less.images] == [("py39",), ("py310",)]
+
+
 @FEW
 @given(changes())
 def test_a_value_more_means_the_same_in_every_style(case):

@@ -26,6 +26,7 @@ def named(glob, path):
         ("a/*/c", "a/b/c"),
         ("a?c", "abc"),
         ("a**c", "abc"),
+        ("a***c", "abc"),
         ("[ab]", "b"),
         ("[^ab]", "c"),
         ("[a-c]x", "bx"),
