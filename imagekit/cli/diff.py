@@ -18,7 +18,6 @@ from imagekit.cli.options import (
     store_option,
 )
 from imagekit.compare import report as differences
-from imagekit.compare.changes import compare
 from imagekit.compare.inventory import Known
 from imagekit.compare.selection import selected
 from imagekit.support.terminal import echo, emit
@@ -97,9 +96,7 @@ def print_changes(
     """
     if markdown and as_json:
         raise click.UsageError("--markdown and --json cannot be combined")
-    changes = compare(old.inventory, new.inventory)
-    if not changes and (old.build or new.build):
-        changes = compare(old.with_order(), new.with_order())
+    changes = old.changes_to(new)
     changes = selected(changes, old.inventory, new.inventory, **selection)
     before, after = old.name, new.name
     if markdown:

@@ -10,6 +10,7 @@ import msgspec
 
 from imagekit import api
 from imagekit.compare import inventory
+from imagekit.compare.changes import Changes, compare, compare_builds
 from imagekit.compare.inventory import Inventory, Known, with_files
 from imagekit.document import build_files, build_reader
 from imagekit.errors import UnknownRunError, UsageError
@@ -35,7 +36,17 @@ class Side(msgspec.Struct, frozen=True):
     inventory: Inventory
     """Its images."""
     build: FileBuild | None = None
-    """The build file; its order is not part of the inventory."""
+    """The build file."""
+    known: Known | None = None
+    """What was read of that and the other side."""
+
+    def changes_to(self, after: Side) -> Changes:
+        """The changes from this side to another."""
+        if self.build is not None and after.build is not None and self.known is not None:
+            before = self.inventory, self.build
+            return compare_builds(before, (after.inventory, after.build), self.known)
+        changes = compare(self.inventory, after.inventory)
+        return changes or compare(self.with_order(), after.with_order())
 
     def with_order(self) -> Inventory:
         """Its images with the order of the steps, by which builds may differ in nothing else."""
@@ -111,13 +122,19 @@ def _is_unknown_revision(here: pathlib.Path, revision: str) -> bool:
     return git.output(here, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}") is None
 
 
+TO_TOP = ("rev-parse", "--show-cdup")
+"""The arguments with which git tells the way from a folder to the top of its repository."""
+
+
 def other_side(name: str) -> str:
     """The default second argument of `diff`: the current version of a file in a revision.
 
     Raises UsageError if the first argument is not a file in a revision, or no longer exists.
     """
     _, colon, inside = name.partition(":")
-    for other in _same_build(inside):
+    # git counts from the top of the repository, unless the path begins with a dot.
+    top = "" if inside.startswith((".", "/")) else git.output(pathlib.Path.cwd(), *TO_TOP) or ""
+    for other in _same_build(top + inside):
         if colon and inside and pathlib.Path(other).is_file():
             return other
     if colon and inside:
@@ -187,8 +204,8 @@ def _side(data: bytes, name: str, tree: Tree, known: Known) -> Side:
         else:
             build = inventory.read_build(text, known=known)
     if build is None:
-        return Side(name, with_files(_of_config(data, name), tree))
-    return Side(name, with_files(inventory.of_build(build, known), tree), build)
+        build = _of_config(data, name)
+    return Side(name, with_files(inventory.of_build(build, known), tree), build, known)
 
 
 def _of_rows(document: dict[str, Any], name: str) -> Inventory:
@@ -198,9 +215,9 @@ def _of_rows(document: dict[str, Any], name: str) -> Inventory:
         raise UsageError(f"{name}: not the output of imagekit matrix --json: {error}") from None
 
 
-def _of_config(data: bytes, name: str) -> Inventory:
+def _of_config(data: bytes, name: str) -> FileBuild:
     checked = check_text(data, name)
-    return inventory.of_plan(checked.plan, checked.config.cloudbuild)
+    return inventory.plan_build(checked.plan, checked.config.cloudbuild)
 
 
 def _parts(name: str, parts: list[str], tree: Tree) -> list[str]:

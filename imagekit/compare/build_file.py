@@ -71,8 +71,7 @@ def of_build(build: FileBuild, known: Known | None = None) -> Inventory:
     """
     is_compared = known is not None
     known = known or Known()
-    # The values of the others are known only where the build runs.
-    substitute = Substitutions(build.substitutions, dynamic=build.is_dynamic, missing="keep")
+    substitute = _substitute(build)
     steps = _steps(build, substitute, known)
     names, are_named_alike = _names(steps)
     if names != known.names:
@@ -80,7 +79,7 @@ def of_build(build: FileBuild, known: Known | None = None) -> Inventory:
     # Images of other generators are known by their whole names.
     repository = known.repository if are_named_alike else None
     named = [tagged(substitute(name)) for name in build.images]
-    options = dict(_flat(_besides_steps(build)))
+    options = dict(sorted(_flat(_besides_steps(build))))
     unknown = []
     for number, step in enumerate(steps, start=1):
         if step.made is None and step.pushes not in names and not _belongs(step, names):
@@ -94,10 +93,52 @@ def of_build(build: FileBuild, known: Known | None = None) -> Inventory:
     return Inventory(
         repository=repository,
         images=_images(steps, prefix_of(repository), _pushed(steps, named, names), known),
-        options=dict(sorted(options.items())),
+        options=options,
         order=None if is_compared else _order(steps, named, are_named_alike=are_named_alike),
         unknown=tuple(unknown),
     )
+
+
+class Waits(msgspec.Struct):
+    """What the pushes and tests of a build wait for."""
+
+    names: dict[tuple[str, str], list[str]] = {}
+    """The images and tests, by the name of the image and what waits, such as its push."""
+    known: Set[str] = set()
+    """All images and tests of the build."""
+
+
+def waits(build: FileBuild, known: Known, but: Set[int], repository: str | None) -> Waits:
+    """What the pushes and tests wait for, without the steps whose identities are in `but`.
+
+    Names are short if they are in `repository`.
+    """
+    steps = _steps(build, _substitute(build), known)
+    kinds = ("push", "test")
+    found = [s for s in steps if s.action.kind in kinds and s.tags and id(s.file) not in but]
+    if not found:
+        return Waits()
+    prefix = prefix_of(repository)
+    images = {tag: step.tags[0] for step in steps if step.made is not None for tag in step.tags}
+    makes: dict[str, str] = {}
+    for step in steps:
+        if step.tags and step.file.id and step.action.kind != "push":
+            name = step.tags[0].removeprefix(prefix)
+            makes[step.file.id] = name if step.action.kind != "test" else f"the test of {name}"
+    names: dict[tuple[str, str], list[str]] = {}
+    for step in found:
+        tag, kind = step.tags[0], step.action.kind
+        if image := images.get(tag):
+            what = kind if tag == image else f"{kind} of {tag.removeprefix(prefix)}"
+            own = list(map(makes.get, step.file.wait_for, step.file.wait_for))
+            key = image.removeprefix(prefix), what
+            names.setdefault(key, []).extend(own or ["everything before"])
+    return Waits(names, {*makes.values()})
+
+
+def _substitute(build: FileBuild) -> Substitutions:
+    """The substitutions of a build; the values of others are known only where it runs."""
+    return Substitutions(build.substitutions, dynamic=build.is_dynamic, missing="keep")
 
 
 def _order(steps: Sequence[_Step], images: Sequence[str], *, are_named_alike: bool) -> str:

@@ -8,27 +8,36 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from imagekit.docker.names import short_names
-from imagekit.errors import counted, one_line
+from imagekit.document.cloudbuild import BUILDER
+from imagekit.errors import counted, listed, one_line
 
 if TYPE_CHECKING:
-    from imagekit.compare.inventory import ImageSpec, Inventory
+    from imagekit.compare.build_file import Waits
+    from imagekit.compare.inventory import ImageSpec, Inventory, Known
+    from imagekit.document.build_reader import FileBuild
 
 NOTHING = "(none)"
 
 Texts = str | Sequence[str]
 """The text of a build file, or of several in their order."""
 
-ORDER = "order, waiting or pushing of the steps"
+ORDER = "order of the steps, or how they are written"
 """What differs where the images and all else are the same."""
 
 LONG = 80
 """Characters above which a summary does not repeat the values of a difference."""
 
 MANY = 3
-"""Images above which a change that they share is told once."""
+"""Images above which a change that they share is told once, and changes that a summary counts."""
 
-DESCRIBING = ("label ", "pushed", "waits for", "cache", "builder", "env")
+DESCRIBING = (
+    *("label ", "pushed", "waits for", "cache", "builder", "env"),
+    *("timeout", "allowFailure", "allowExitCodes"),
+)
 """Beginnings of options that make no other image, or none that could be known."""
+
+USUAL = {"pushed": "yes", "context": ".", "builder": BUILDER}
+"""The values of options that are left out where they are these."""
 
 
 class Difference(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -52,6 +61,16 @@ class Difference(msgspec.Struct, frozen=True, omit_defaults=True):
         if None in (self.before, self.after):
             verb = "added" if self.before is None else "removed"
         return f"{self.what} {verb}"
+
+    def excerpt(self) -> Difference:
+        """The same with only the part that differs of two long values."""
+        old, new = self.before, self.after
+        if old is None or new is None or max(len(old), len(new)) <= LONG:
+            return self
+        pairs = enumerate(zip(old, new, strict=False))
+        start = next((index for index, (a, b) in pairs if a != b), min(len(old), len(new)))
+        first = max(0, start - LONG // 4)
+        return Difference(self.what, _part(old, first), _part(new, first), self.rebuilds)
 
     def __str__(self) -> str:
         if self.before == self.after:
@@ -92,7 +111,7 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
                 yield one_line(f"~ {name}: {'; '.join(own)}")
         for cause, names in self.consequences().items():
             yield one_line(f"↻ {', '.join(names)}: because {cause} changed")
-        yield from (one_line(f"~ {difference}") for difference in self.whole)
+        yield from (one_line(f"~ {difference.excerpt()}") for difference in self.whole)
 
     def common(self) -> dict[str, list[str]]:
         """Differences shared by many images, such as a changed file, with these images."""
@@ -121,7 +140,10 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
             "rebuilt": self.rebuilt,
         }
         counts = [f"{len(names)} {kind}" for kind, names in parts.items() if names]
-        return ", ".join([*counts, *(difference.short() for difference in self.whole)])
+        whole = [difference.short() for difference in self.whole]
+        if len(whole) > MANY:
+            whole = [f"{len(whole)} changes outside the images"]
+        return ", ".join([*counts, *whole])
 
 
 def written(files: list[str], images: int, changes: Changes) -> str:
@@ -167,6 +189,44 @@ def compare(before: Inventory, after: Inventory) -> Changes:
     return differences
 
 
+def compare_builds(
+    before: tuple[Inventory, FileBuild], after: tuple[Inventory, FileBuild], known: Known
+) -> Changes:
+    """The changes between two build files, of which a comparison of inventories knows less.
+
+    It adds what pushes and tests wait for and, where nothing else differs, the order of the steps.
+    """
+    from imagekit.compare.build_file import of_build, waits
+
+    changes = compare(before[0], after[0])
+    both = set(map(id, before[1].steps)) & set(map(id, after[1].steps))
+    sides = zip(with_same_names(before[0], after[0]), (before[1], after[1]), strict=True)
+    old, new = (waits(build, known, both, side.repository) for side, build in sides)
+    if others := list(_waiting(old, new)):
+        changed = dict(changes.changed)
+        for name, difference in others:
+            told = difference if len(others) <= MANY else Difference(f"{difference.what} others")
+            changed[name] = (*changed.get(name, ()), told)
+        return msgspec.structs.replace(changes, changed=changed)
+    if not changes:
+        return compare(of_build(before[1]), of_build(after[1]))
+    return changes
+
+
+def _waiting(before: Waits, after: Waits) -> Iterator[tuple[str, Difference]]:
+    """The images whose push or test waits for others, unless those came or went themselves."""
+    for key, names in after.names.items():
+        if key not in before.names:
+            continue
+        old, new = set(before.names[key]), set(names)
+        gone = [name for name in before.names[key] if name not in new]
+        come = [name for name in names if name not in old]
+        stayed = any(name in after.known or name not in before.known for name in gone)
+        if stayed or any(name in before.known or name not in after.known for name in come):
+            was, is_now = (listed(texts) if texts else None for texts in (gone, come))
+            yield key[0], Difference(f"{key[1]} waits for", was, is_now)
+
+
 def _unknown(before: Inventory, after: Inventory) -> tuple[str, ...]:
     """The steps with the same text in both, of which is not known what they build."""
     old, new = before.options or {}, after.options or {}
@@ -179,7 +239,8 @@ def compare_files(before: Texts | None, after: Texts) -> Changes:
     `before` is None if there was no file; it may be any text, also one of another generator.
     """
     # Imported here because a new or unchanged file is not read.
-    from imagekit.compare.inventory import Inventory, Known, image_names, of_build, read_build
+    from imagekit.compare.inventory import Known, image_names, of_build, read_build
+    from imagekit.document.build_reader import FileBuild
 
     old_texts, new_texts = _listed(before), _listed(after)
     if old_texts == new_texts:
@@ -189,13 +250,12 @@ def compare_files(before: Texts | None, after: Texts) -> Changes:
     known = Known()
     new = read_build(*new_texts, known=known)
     old = read_build(*old_texts, known=known)
-    now = Inventory() if new is None else of_build(new, known)
+    new = FileBuild(steps=[]) if new is None else new
+    now = of_build(new, known)
     if old is None:
         what = "the old file was not a Cloud Build file"
         return Changes(added=tuple(now.images), whole=(Difference(what),))
-    changes = compare(of_build(old, known), now)
-    if not changes and new is not None:
-        changes = compare(of_build(old), of_build(new))
+    changes = compare_builds((of_build(old, known), old), (now, new), known)
     before_number, after_number = str(len(old_texts)), str(len(new_texts))
     if before_number != after_number:
         number = Difference("build files", before_number, after_number)
@@ -221,20 +281,7 @@ def _whole_changes(before: Inventory, after: Inventory) -> Iterator[Difference]:
     if names[0] != names[1] and None not in names and before.images and after.images:
         yield Difference("repository", before.repository, after.repository, rebuilds=True)
     if before.options is not None and after.options is not None:
-        for difference in _mapping("", before.options, after.options):
-            is_step = difference.what in (*before.unknown, *after.unknown)
-            yield _excerpt(difference) if is_step else difference
-
-
-def _excerpt(difference: Difference) -> Difference:
-    """A difference of two long texts, with only the part that differs."""
-    old, new = difference.before, difference.after
-    if old is None or new is None or max(len(old), len(new)) <= LONG:
-        return difference
-    pairs = enumerate(zip(old, new, strict=False))
-    start = next((index for index, (a, b) in pairs if a != b), min(len(old), len(new)))
-    first = max(0, start - LONG // 4)
-    return Difference(difference.what, _part(old, first), _part(new, first))
+        yield from _mapping("", before.options, after.options)
 
 
 def _part(text: str, first: int) -> str:
@@ -260,10 +307,20 @@ def _differences(
         yield Difference("test", tests[0], tests[1])
     for name in new.test if old.test == new.test and before.files and after.files else ():
         yield from _contents(name, before, after)
-    if old.options is not None and new.options is not None:
-        for difference in _mapping("", old.options, new.options):
+    if old.options is not None and new.options is not None and old.options != new.options:
+        options = (_with_usual(image, old.options, new.options) for image in (old, new))
+        for difference in _mapping("", *options):
             rebuilds = not difference.what.startswith(DESCRIBING)
             yield msgspec.structs.replace(difference, rebuilds=rebuilds)
+
+
+def _with_usual(
+    image: ImageSpec, old: Mapping[str, str], new: Mapping[str, str]
+) -> Mapping[str, str]:
+    """The options of an image, with the usual value of those that only the other one has."""
+    usual = USUAL | {"waits for": image.parent or "-"}
+    both = {name: usual[name] for name in _united(old, new) if name in usual}
+    return both | (image.options or {})
 
 
 def _contents(

@@ -32,6 +32,7 @@ __all__ = [
     "of_build",
     "of_plan",
     "of_rows",
+    "plan_build",
     "read",
     "read_build",
     "reference_names",
@@ -41,12 +42,17 @@ __all__ = [
 
 def of_plan(plan: Plan, options: CloudBuild) -> Inventory:
     """The inventory of a plan's build files, whether or not they fit the limits."""
+    return of_build(plan_build(plan, options))
+
+
+def plan_build(plan: Plan, options: CloudBuild) -> FileBuild:
+    """The build of a plan's build files, whether or not they fit the limits."""
     try:
         parts = split(plan, options)
     except LimitError:
         parts = (plan,)
     texts = (cloudbuild.unlimited(part, options) for part in parts)
-    return of_build(merge(map(build_reader.of_generated, texts)))
+    return merge(map(build_reader.of_generated, texts))
 
 
 def read(*texts: str) -> Inventory | None:

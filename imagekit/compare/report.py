@@ -48,7 +48,7 @@ def rows(changes: Changes) -> Iterator[Row]:
     yield from (
         Row("rebuilt", n, f"because {cause} changed") for n, cause in changes.rebuilt.items()
     )
-    yield from (_row("build", "", difference) for difference in changes.whole)
+    yield from (_row("build", "", difference.excerpt()) for difference in changes.whole)
 
 
 def _row(kind: str, name: str, difference: Difference) -> Row:
@@ -131,4 +131,4 @@ def _summary(changes: Changes) -> str:
         "rebuilt": len(changes.rebuilt),
     }
     parts = [f"{number} {kind}" for kind, number in numbers.items() if number]
-    return ", ".join(parts) or "the build's options changed"
+    return ", ".join(parts) or f"{counted(len(changes.whole), 'change')} outside the images"

@@ -94,6 +94,11 @@ def test_a_script_that_has_changed_is_told_on_one_line():
     changes = compare_files(before, after)
     assert changes.unknown == ()
     (difference,) = changes.whole
+    # JSON has all of it.
+    assert difference.after.endswith("y" * 200)
+    (_, _, _, *shown) = msgspec.structs.astuple(*report.rows(changes))
+    assert f"~ step 1 {' → '.join(shown)}" == next(changes.lines())
+    difference = difference.excerpt()
     assert difference.before == "…x x x x x x x x x x one\\ndone"
     assert difference.after.startswith("…x x x x x x x x x x two yyy")
     assert difference.after.endswith("y…")
@@ -105,6 +110,13 @@ def test_a_script_that_has_changed_is_told_on_one_line():
     assert compare_files(both, only).summary() == "step 2 removed"
     short = compare_files(text(step(["info"])), text(step(["version"])))
     assert short.summary() == f"step 1 {DOCKER} info → {DOCKER} version"
+
+
+def test_steps_are_told_in_their_order():
+    steps = [step(["info", str(number)]) for number in range(1, 12)]
+    changes = compare_files(text(), text(*steps))
+    assert [d.what for d in changes.whole] == [f"step {number}" for number in range(1, 12)]
+    assert changes.summary() == "11 changes outside the images"
 
 
 BUILD = step(["build", "-t", "eu.gcr.io/acme/tool:7", "."])
@@ -142,7 +154,7 @@ def test_all_tags_of_a_repository_may_be_pushed_at_once():
     after = text(build, step(["push", "--all-tags", "eu.gcr.io/acme/x"]))
     assert compare_files(before, after).summary() == ORDER
     other = text(build, step(["push", "--all-tags", "eu.gcr.io/acme/other"]))
-    assert str(compare_files(before, other).changed[X][0]) == "pushed (none) → no"
+    assert str(compare_files(before, other).changed[X][0]) == "pushed yes → no"
 
 
 def test_a_remote_context_is_shown_as_it_is_written():
@@ -150,7 +162,7 @@ def test_a_remote_context_is_shown_as_it_is_written():
     before, after = text(step(["build", "-t", X, "."])), text(step(["build", "-t", X, address]))
     assert list(map(str, compare_files(before, after).changed[X])) == [
         f"Dockerfile Dockerfile → {address}/Dockerfile",
-        f"context (none) → {address}",
+        f"context . → {address}",
     ]
 
 

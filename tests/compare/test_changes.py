@@ -14,8 +14,14 @@ def build(tag, *args, wait_for=("-",), **more):
     return step | {"waitFor": list(wait_for)} | more
 
 
-def push(tag):
-    return {"id": f"r:{tag}-push", "name": "docker", "args": ["push", f"r:{tag}"]}
+def push(tag, *wait_for, name=None):
+    step = {"id": name or f"r:{tag}-push", "name": "docker", "args": ["push", f"r:{tag}"]}
+    return step | {"waitFor": list(wait_for)}
+
+
+def check(tag, *wait_for, name="test"):
+    args = ["test", "--image", f"r:{tag}", "--config", "t.yaml"]
+    return {"id": name, "name": STRUCTURE_TEST, "args": args, "waitFor": list(wait_for)}
 
 
 def text(*steps, **whole):
@@ -45,7 +51,7 @@ PY = ("-f", "Dockerfile", "--build-arg", "PYTHON_VERSION=3.11", "--build-arg", "
         (build("a", "--label", "l=1", *PY), "label l (none) → 1", False),
         (build("a", *PY, "--network=host"), "--network (none) → host", True),
         (build("a", *PY, "--no-cache", "--pull"), "--no-cache (none) → yes", True),
-        (build("a", *PY, wait_for=["other"]), "waits for (none) → other", False),
+        (build("a", *PY, wait_for=["other"]), "waits for - → other", False),
         (build("a", *PY, env=["A=1"]), 'env (none) → ["A=1"]', False),
     ],
 )
@@ -119,7 +125,7 @@ def test_what_differs_outside_the_images():
 
 def test_an_image_that_is_no_longer_pushed():
     changes = compare_files(text(build("a"), push("a")), text(build("a")))
-    assert told(changes, "a") == ["pushed (none) → no"]
+    assert told(changes, "a") == ["pushed yes → no"]
 
 
 def test_only_the_layout_differs():
@@ -157,7 +163,78 @@ def test_an_image_that_no_longer_waits_for_its_parent_is_told():
         text(build("a"), on("a", "b") | {"waitFor": ["-"]}),
     )
     found = compare_files(before, after)
-    assert told(found, "b") == ["waits for (none) → -"]
+    assert told(found, "b") == ["waits for a → -"]
+
+
+PUSHED = (build("a"), build("b"), check("a", "r:a"), push("a", "test"), push("b", "r:b"))
+
+
+@pytest.mark.parametrize(
+    ("steps", "image", "what"),
+    [
+        ((*PUSHED[:3], push("a", "r:a"), PUSHED[4]), "a", "push waits for the test of a → a"),
+        (
+            (*PUSHED[:3], push("a"), PUSHED[4]),
+            "a",
+            "push waits for the test of a → everything before",
+        ),
+        ((*PUSHED[:4], push("b", "r:b", "test")), "b", "push waits for (none) → the test of a"),
+        ((*PUSHED[:2], check("a", "-"), *PUSHED[3:]), "a", "test waits for a → -"),
+    ],
+)
+@pytest.mark.parametrize("others", [False, True])
+def test_what_pushes_and_tests_wait_for(steps, image, what, others):
+    """It is told with the names of images, also where something else has changed."""
+    more = (build("c"), push("c", "r:c")) if others else ()
+    changes = compare_files(text(*PUSHED), text(*more, *steps))
+    assert told(changes, image) == [what]
+    assert [*changes.changed] == [image]
+    assert changes.added == (("c",) if others else ())
+    assert not any(difference.rebuilds for difference in changes.changed[image])
+
+
+def test_pushes_that_wait_for_all_images_are_told_only_of_those_that_were_there():
+    """With `publish: together`, another image would be a change of all others."""
+
+    def together(*tags):
+        ids = [f"r:{tag}" for tag in tags]
+        return text(*map(build, tags), *(push(tag, *ids) for tag in tags))
+
+    assert compare_files(together(*"ab"), together(*"abc")).changed == {}
+    assert compare_files(together(*"abc"), together(*"ab")).changed == {}
+    each = text(*map(build, "abcd"), *(push(tag, f"r:{tag}") for tag in "abcd"))
+    assert [*compare_files(each, together(*"abcd")).lines()] == [
+        "~ 4 images: push waits for others"
+    ]
+
+
+def test_steps_with_other_names_wait_for_the_same():
+    tests, pushes = check("a", "r:a", name="t"), push("a", "t", name="p")
+    changed = text(*PUSHED[:2], tests, pushes, PUSHED[4])
+    assert compare_files(text(*PUSHED), changed).summary() == ORDER
+
+
+def test_an_alias_may_wait_for_something_else_than_its_image():
+    image, other = build("a", "-t", "r:latest"), build("b")
+    before, after = (
+        text(image, other, push("a", "r:a"), push("latest", name)) for name in ("r:a", "r:b")
+    )
+    assert told(compare_files(before, after), "a") == ["push of latest waits for a → b"]
+
+
+def test_a_push_of_an_image_from_elsewhere_is_a_step_of_its_own():
+    before, after = (text(build("a"), push("z", name)) for name in ("r:a", "-"))
+    changes = compare_files(before, after)
+    assert changes.changed == {}
+    assert [difference.what for difference in changes.whole] == ["step r:z-push"]
+
+
+def test_what_waits_is_told_of_images_in_another_repository():
+    before = text(*PUSHED)
+    after = text(*PUSHED[:4], push("b", "r:a")).replace("r:", "s:")
+    changes = compare_files(before, after)
+    assert told(changes, "b") == ["push waits for b → a"]
+    assert [d.what for d in changes.whole] == ["repository"]
 
 
 def test_what_changed_in_many_images_is_told_once():

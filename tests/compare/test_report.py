@@ -49,7 +49,7 @@ def test_no_value_can_break_out_of_its_cell():
 
 def test_only_options_or_only_consequences():
     whole = report.markdown(Changes(whole=(Difference("timeout", "1", "2"),)), "a", "b")
-    assert whole.startswith("**the build's options changed**")
+    assert whole.startswith("**1 change outside the images**")
     assert "<details>" not in whole
     assert "| change" not in report.markdown(Changes(rebuilt={"a": "b"}), "a", "b")
 
