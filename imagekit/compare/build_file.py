@@ -61,6 +61,8 @@ class Known(msgspec.Struct):
     """What the contexts of the images of the last build are made of."""
     generation: int = 0
     """A number that grows when `contexts` changes."""
+    has_new: bool = False
+    """Whether the last build has pushes or tests that those before have not."""
 
 
 def of_build(build: FileBuild, known: Known | None = None) -> Inventory:
@@ -72,6 +74,7 @@ def of_build(build: FileBuild, known: Known | None = None) -> Inventory:
     is_compared = known is not None
     known = known or Known()
     substitute = _substitute(build)
+    known.has_new = False
     steps = _steps(build, substitute, known)
     names, are_named_alike = _names(steps)
     if names != known.names:
@@ -114,10 +117,7 @@ def waits(build: FileBuild, known: Known, but: Set[int], repository: str | None)
     Names are short if they are in `repository`.
     """
     steps = _steps(build, _substitute(build), known)
-    kinds = ("push", "test")
-    found = [s for s in steps if s.action.kind in kinds and s.tags and id(s.file) not in but]
-    if not found:
-        return Waits()
+    found = [step for step in steps if id(step.file) not in but and step.action.kind in FOLLOWING]
     prefix = prefix_of(repository)
     images = {tag: step.tags[0] for step in steps if step.made is not None for tag in step.tags}
     makes: dict[str, str] = {}
@@ -127,12 +127,12 @@ def waits(build: FileBuild, known: Known, but: Set[int], repository: str | None)
             makes[step.file.id] = name if step.action.kind != "test" else f"the test of {name}"
     names: dict[tuple[str, str], list[str]] = {}
     for step in found:
-        tag, kind = step.tags[0], step.action.kind
+        tag, kind = step.tags[0] if step.tags else "", step.action.kind
         if image := images.get(tag):
             what = kind if tag == image else f"{kind} of {tag.removeprefix(prefix)}"
-            own = list(map(makes.get, step.file.wait_for, step.file.wait_for))
+            waits_for = list(map(makes.get, step.file.wait_for, step.file.wait_for))
             key = image.removeprefix(prefix), what
-            names.setdefault(key, []).extend(own or ["everything before"])
+            names.setdefault(key, []).extend(waits_for or ["everything before"])
     return Waits(names, {*makes.values()})
 
 
@@ -157,6 +157,10 @@ def _names(steps: Iterable[_Step]) -> tuple[dict[str, int], bool]:
     return names, all(step.file.id == step.tags[0] for step in builds)
 
 
+FOLLOWING = ("push", "test")
+"""What steps do with images that others have built."""
+
+
 def _steps(build: FileBuild, substitute: Substitutions, known: Known) -> list[_Step]:
     values = msgspec.json.encode([build.substitutions, build.is_dynamic], order="sorted")
     found = known.steps.setdefault(values, {})
@@ -165,6 +169,7 @@ def _steps(build: FileBuild, substitute: Substitutions, known: Known) -> list[_S
         step = found.get(id(file))
         if step is None:
             step = found[id(file)] = _step(file, substitute)
+            known.has_new = known.has_new or step.action.kind in FOLLOWING
         steps.append(step)
     return steps
 

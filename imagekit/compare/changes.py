@@ -12,7 +12,6 @@ from imagekit.document.cloudbuild import BUILDER
 from imagekit.errors import counted, listed, one_line
 
 if TYPE_CHECKING:
-    from imagekit.compare.build_file import Waits
     from imagekit.compare.inventory import ImageSpec, Inventory, Known
     from imagekit.document.build_reader import FileBuild
 
@@ -196,13 +195,12 @@ def compare_builds(
 
     It adds what pushes and tests wait for and, where nothing else differs, the order of the steps.
     """
-    from imagekit.compare.build_file import of_build, waits
+    from imagekit.compare.build_file import of_build
 
     changes = compare(before[0], after[0])
-    both = set(map(id, before[1].steps)) & set(map(id, after[1].steps))
-    sides = zip(with_same_names(before[0], after[0]), (before[1], after[1]), strict=True)
-    old, new = (waits(build, known, both, side.repository) for side, build in sides)
-    if others := list(_waiting(old, new)):
+    # Most builds push and test as before, and looking for what waits takes long.
+    others = list(_waiting(before, after, known)) if known.has_new else []
+    if others:
         changed = dict(changes.changed)
         for name, difference in others:
             told = difference if len(others) <= MANY else Difference(f"{difference.what} others")
@@ -213,16 +211,23 @@ def compare_builds(
     return changes
 
 
-def _waiting(before: Waits, after: Waits) -> Iterator[tuple[str, Difference]]:
+def _waiting(
+    before: tuple[Inventory, FileBuild], after: tuple[Inventory, FileBuild], known: Known
+) -> Iterator[tuple[str, Difference]]:
     """The images whose push or test waits for others, unless those came or went themselves."""
-    for key, names in after.names.items():
-        if key not in before.names:
+    from imagekit.compare.build_file import waits
+
+    both = {id(step) for step in before[1].steps} & {id(step) for step in after[1].steps}
+    sides = zip(with_same_names(before[0], after[0]), (before[1], after[1]), strict=True)
+    old_waits, new_waits = (waits(build, known, both, side.repository) for side, build in sides)
+    for key, names in new_waits.names.items():
+        if key not in old_waits.names:
             continue
-        old, new = set(before.names[key]), set(names)
-        gone = [name for name in before.names[key] if name not in new]
+        old, new = set(old_waits.names[key]), set(names)
+        gone = [name for name in old_waits.names[key] if name not in new]
         come = [name for name in names if name not in old]
-        stayed = any(name in after.known or name not in before.known for name in gone)
-        if stayed or any(name in before.known or name not in after.known for name in come):
+        stayed = any(name in new_waits.known or name not in old_waits.known for name in gone)
+        if stayed or any(name in old_waits.known or name not in new_waits.known for name in come):
             was, is_now = (listed(texts) if texts else None for texts in (gone, come))
             yield key[0], Difference(f"{key[1]} waits for", was, is_now)
 
