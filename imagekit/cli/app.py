@@ -68,7 +68,7 @@ def cli(context: click.Context) -> None:
 with_global_options(cli)
 
 
-COLLECT_AFTER = 500_000
+COLLECT_AFTER = 2_000_000
 """New objects before Python looks for unreachable ones; by default it is 700."""
 
 
