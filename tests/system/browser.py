@@ -1,6 +1,10 @@
-"""Pages in a real browser. Pictures of them are left in `build/screenshots` for looking at."""
+"""Pages in a real browser.
+
+With IMAGEKIT_PICTURES set, pictures of them are left in `build/screenshots` for looking at.
+"""
 
 import contextlib
+import os
 import shutil
 import urllib.parse
 
@@ -32,6 +36,8 @@ def page_of(browser, width=1280, height=1000, **options):
 
 
 def picture(page, name):
+    if not os.environ.get("IMAGEKIT_PICTURES"):
+        return
     PICTURES.mkdir(parents=True, exist_ok=True)
     # This format takes half the time, and hiding the cursor computes all styles again.
     page.screenshot(path=PICTURES / f"{name}.jpg", quality=85, caret="initial")

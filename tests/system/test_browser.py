@@ -1,6 +1,6 @@
 """JupyterLab in a real browser, as a person sees it.
 
-Pictures of what was seen are left in `build/screenshots` for looking at.
+With IMAGEKIT_PICTURES set, pictures of what was seen are left in `build/screenshots`.
 """
 
 import contextlib
