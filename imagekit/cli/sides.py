@@ -196,7 +196,7 @@ def _side(data: bytes, name: str, tree: Tree, known: Known) -> Side:
         if isinstance(document, dict) and isinstance(document.get("rows"), list):
             return Side(name, with_files(_of_rows(document, name), tree))
         if (parts := build_files.members(document, name)) is not None:
-            build = inventory.read_build(*_parts(name, parts, tree), known=known)
+            build = inventory.read_build(*_parts(name, parts), known=known)
             if build is None:
                 raise UsageError(
                     f"{name}: one of its files is not a Cloud Build file; generate them again"
@@ -220,11 +220,17 @@ def _of_config(data: bytes, name: str) -> FileBuild:
     return inventory.plan_build(checked.plan, checked.config.cloudbuild)
 
 
-def _parts(name: str, parts: list[str], tree: Tree) -> list[str]:
+def _parts(name: str, parts: list[str]) -> list[str]:
     """The texts of the files that a manifest lists, which are in the same folder."""
-    path = name if pathlib.Path(name).exists() else name.partition(":")[2]
-    contents = {part: tree.read(part) for part in build_files.paths(path, parts)}
-    for part, data in contents.items():
+    revision, colon, inside = name.partition(":")
+    is_revision = colon and not pathlib.Path(name).exists()
+    texts = []
+    for part in build_files.paths(inside if is_revision else name, parts):
+        if is_revision:
+            data = git.blob(pathlib.Path.cwd(), f"{revision}:{part}")
+        else:
+            data = _bytes(pathlib.Path(part)) if pathlib.Path(part).is_file() else None
         if data is None:
             raise UsageError(f"{name}: its file {part} is missing; generate them again")
-    return [data.decode(errors="surrogateescape") for data in contents.values() if data is not None]
+        texts.append(data.decode(errors="surrogateescape"))
+    return texts

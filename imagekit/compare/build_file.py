@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import json
 import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
@@ -61,8 +62,12 @@ class Known(msgspec.Struct):
     """What the contexts of the images of the last build are made of."""
     generation: int = 0
     """A number that grows when `contexts` changes."""
-    has_new: bool = False
-    """Whether the last build has pushes or tests that those before have not."""
+    has_other: bool = False
+    """Whether pushes and tests of the last build may wait for others than those before."""
+    by_place: bool = False
+    """Whether some wait for what stands before them."""
+    size: int = 0
+    """The number of steps of the last build."""
 
 
 def of_build(build: FileBuild, known: Known | None = None) -> Inventory:
@@ -74,7 +79,8 @@ def of_build(build: FileBuild, known: Known | None = None) -> Inventory:
     is_compared = known is not None
     known = known or Known()
     substitute = _substitute(build)
-    known.has_new = False
+    known.has_other, generation = len(build.steps) != known.size, known.generation
+    known.size = len(build.steps)
     steps = _steps(build, substitute, known)
     names, are_named_alike = _names(steps)
     if names != known.names:
@@ -93,47 +99,62 @@ def of_build(build: FileBuild, known: Known | None = None) -> Inventory:
                 unknown.append(name)
     if other := [name for name in named if name not in names]:
         options["images"] = ", ".join(other)
+    images = _images(steps, prefix_of(repository), _pushed(steps, named, names), known)
+    known.has_other = known.has_other or known.generation != generation
     return Inventory(
         repository=repository,
-        images=_images(steps, prefix_of(repository), _pushed(steps, named, names), known),
+        images=images,
         options=options,
         order=None if is_compared else _order(steps, named, are_named_alike=are_named_alike),
         unknown=tuple(unknown),
     )
 
 
-class Waits(msgspec.Struct):
-    """What the pushes and tests of a build wait for."""
+class Following(msgspec.Struct):
+    """What the pushes and tests of a build say besides their image and their test files."""
 
-    names: dict[tuple[str, str], list[str]] = {}
-    """The images and tests, by the name of the image and what waits, such as its push."""
-    known: Set[str] = set()
-    """All images and tests of the build."""
+    waits: dict[tuple[str, str], list[str]] = {}
+    """What waits for which images and tests: the name of the image, and its push or test."""
+    fields: dict[tuple[str, str], str] = {}
+    """Other fields of these steps, such as `test allowFailure`."""
+    files: dict[tuple[str, str], int] = {}
+    """The number of the build file that waits."""
+    made: dict[str, int] = {}
+    """All images and tests, and the number of the build file that makes them."""
 
 
-def waits(build: FileBuild, known: Known, but: Set[int], repository: str | None) -> Waits:
-    """What the pushes and tests wait for, without the steps whose identities are in `but`.
-
-    Names are short if they are in `repository`.
-    """
+def following(build: FileBuild, known: Known, repository: str | None) -> Following:
+    """What pushes and tests wait for, and their fields. Names are short if in `repository`."""
     steps = _steps(build, _substitute(build), known)
-    found = [step for step in steps if id(step.file) not in but and step.action.kind in FOLLOWING]
     prefix = prefix_of(repository)
     images = {tag: step.tags[0] for step in steps if step.made is not None for tag in step.tags}
+    found = Following()
     makes: dict[str, str] = {}
-    for step in steps:
-        if step.tags and step.file.id and step.action.kind != "push":
+    last_test: dict[str, int] = {}
+    for index, step in enumerate(steps):
+        if step.tags and (kind := step.action.kind) != "push":
             name = step.tags[0].removeprefix(prefix)
-            makes[step.file.id] = name if step.action.kind != "test" else f"the test of {name}"
-    names: dict[tuple[str, str], list[str]] = {}
-    for step in found:
-        tag, kind = step.tags[0] if step.tags else "", step.action.kind
-        if image := images.get(tag):
-            what = kind if tag == image else f"{kind} of {tag.removeprefix(prefix)}"
-            waits_for = list(map(makes.get, step.file.wait_for, step.file.wait_for))
-            key = image.removeprefix(prefix), what
-            names.setdefault(key, []).extend(waits_for or ["everything before"])
-    return Waits(names, {*makes.values()})
+            if kind == "test":
+                last_test[name] = index
+                # An image may have several tests.
+                several = f"the test of {name}" in found.made
+                name = f"the test {step.file.id}" if several else f"the test of {name}"
+            makes[step.file.id] = name
+            found.made[name] = bisect.bisect(build.starts, index)
+    makes.pop("", None)
+    for index, step in enumerate(steps):
+        kind, tag = step.action.kind, step.tags[0] if step.tags else ""
+        if kind in FOLLOWING and tag in images and not step.file.entrypoint:
+            image, short = images[tag].removeprefix(prefix), tag.removeprefix(prefix)
+            what = kind if short == image else f"{kind} of {short}"
+            key = image, f"{what} waits for"
+            names = list(map(makes.get, step.file.wait_for, step.file.wait_for))
+            is_early = kind == "push" and last_test.get(image, -1) > index
+            before = "everything before, without its test" if is_early else "everything before"
+            found.waits.setdefault(key, []).extend(names or [before])
+            found.files[key] = bisect.bisect(build.starts, index)
+            found.fields |= {(image, f"{what} {k}"): v for k, v in _fields(step.file, *KNOWN)}
+    return found
 
 
 def _substitute(build: FileBuild) -> Substitutions:
@@ -169,7 +190,9 @@ def _steps(build: FileBuild, substitute: Substitutions, known: Known) -> list[_S
         step = found.get(id(file))
         if step is None:
             step = found[id(file)] = _step(file, substitute)
-            known.has_new = known.has_new or step.action.kind in FOLLOWING
+            if step.action.kind in FOLLOWING:
+                known.has_other = True
+                known.by_place = known.by_place or not file.wait_for
         steps.append(step)
     return steps
 
@@ -305,8 +328,8 @@ def _image(step: _Step, made: Arguments, context: Context) -> ImageSpec:
     parent, waits, is_pushed, test, prefix = context
     folder, dockerfile = made.paths_from(step.directory)
     options = _options(step, made, folder, parent, waits)
-    if not is_pushed:
-        options["pushed"] = "no"
+    if not is_pushed or made.pushes:
+        options["pushed"] = "by its build" if made.pushes else "no"
     build_args = made.build_args.copy()
     # With its tag or, where that is `latest`, without.
     names = () if parent is None else (parent, parent.removesuffix(":latest"))

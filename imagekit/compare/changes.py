@@ -12,6 +12,7 @@ from imagekit.document.cloudbuild import BUILDER
 from imagekit.errors import counted, listed, one_line
 
 if TYPE_CHECKING:
+    from imagekit.compare.build_file import Following
     from imagekit.compare.inventory import ImageSpec, Inventory, Known
     from imagekit.document.build_reader import FileBuild
 
@@ -31,7 +32,8 @@ MANY = 3
 
 DESCRIBING = (
     *("label ", "pushed", "waits for", "cache", "builder", "env"),
-    *("timeout", "allowFailure", "allowExitCodes"),
+    *("timeout", "allowFailure", "allowExitCodes", "--progress", "--quiet", "--load"),
+    *("--cache-from", "--cache-to", "--iidfile", "--metadata-file"),
 )
 """Beginnings of options that make no other image, or none that could be known."""
 
@@ -60,6 +62,13 @@ class Difference(msgspec.Struct, frozen=True, omit_defaults=True):
         if None in (self.before, self.after):
             verb = "added" if self.before is None else "removed"
         return f"{self.what} {verb}"
+
+    @property
+    def shared(self) -> str | None:
+        """How it is told once of many images; None if its values are those of one image."""
+        if self.what.endswith(" waits for"):
+            return f"{self.what.split()[0]} waits for others"
+        return self.what if self.before is None and self.after is None else None
 
     def excerpt(self) -> Difference:
         """The same with only the part that differs of two long values."""
@@ -105,7 +114,7 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
         for what, names in common.items():
             yield one_line(f"~ {len(names)} images: {what}")
         for name, differences in self.changed.items():
-            own = [str(difference) for difference in differences if difference.what not in common]
+            own = [str(difference) for difference in differences if difference.shared not in common]
             if own:
                 yield one_line(f"~ {name}: {'; '.join(own)}")
         for cause, names in self.consequences().items():
@@ -114,12 +123,12 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
 
     def common(self) -> dict[str, list[str]]:
         """Differences shared by many images, such as a changed file, with these images."""
-        images_by_change: dict[str, list[str]] = {}
+        images_by_change: dict[str, dict[str, None]] = {}
         for name, differences in self.changed.items():
             for difference in differences:
-                if difference.before is None and difference.after is None:
-                    images_by_change.setdefault(difference.what, []).append(name)
-        return {what: names for what, names in images_by_change.items() if len(names) > MANY}
+                if (what := difference.shared) is not None:
+                    images_by_change.setdefault(what, {})[name] = None
+        return {what: [*names] for what, names in images_by_change.items() if len(names) > MANY}
 
     def consequences(self) -> dict[str, list[str]]:
         """The rebuilt images by the added or changed image that causes it."""
@@ -198,38 +207,54 @@ def compare_builds(
     from imagekit.compare.build_file import of_build
 
     changes = compare(before[0], after[0])
-    # Most builds push and test as before, and looking for what waits takes long.
-    others = list(_waiting(before, after, known)) if known.has_new else []
+    old_number, new_number = (str(len(build.starts)) for _, build in (before, after))
+    if old_number != new_number:
+        number = Difference("build files", old_number, new_number)
+        changes = msgspec.structs.replace(changes, whole=(*changes.whole, number))
+    # Most builds push and test as before, and looking at that takes long.
+    is_same = not known.has_other and not known.by_place
+    others = [] if is_same else list(_following(before, after, known))
     if others:
         changed = dict(changes.changed)
         for name, difference in others:
-            told = difference if len(others) <= MANY else Difference(f"{difference.what} others")
-            changed[name] = (*changed.get(name, ()), told)
+            changed[name] = (*changed.get(name, ()), difference)
         return msgspec.structs.replace(changes, changed=changed)
-    if not changes:
-        return compare(of_build(before[1]), of_build(after[1]))
-    return changes
+    return changes or compare(of_build(before[1]), of_build(after[1]))
 
 
-def _waiting(
+def _following(
     before: tuple[Inventory, FileBuild], after: tuple[Inventory, FileBuild], known: Known
 ) -> Iterator[tuple[str, Difference]]:
-    """The images whose push or test waits for others, unless those came or went themselves."""
-    from imagekit.compare.build_file import waits
+    """The differences of pushes and tests, by image. What came or went itself is none of them."""
+    from imagekit.compare.build_file import following
 
-    both = {id(step) for step in before[1].steps} & {id(step) for step in after[1].steps}
     sides = zip(with_same_names(before[0], after[0]), (before[1], after[1]), strict=True)
-    old_waits, new_waits = (waits(build, known, both, side.repository) for side, build in sides)
-    for key, names in new_waits.names.items():
-        if key not in old_waits.names:
-            continue
-        old, new = set(old_waits.names[key]), set(names)
-        gone = [name for name in old_waits.names[key] if name not in new]
-        come = [name for name in names if name not in old]
-        stayed = any(name in new_waits.known or name not in old_waits.known for name in gone)
-        if stayed or any(name in old_waits.known or name not in new_waits.known for name in come):
-            was, is_now = (listed(texts) if texts else None for texts in (gone, come))
-            yield key[0], Difference(f"{key[1]} waits for", was, is_now)
+    old, new = (following(build, known, side.repository) for side, build in sides)
+    for key, names in new.waits.items():
+        was = old.waits.get(key, names)
+        if was != names:
+            left = (
+                set(was) - _implied(key, was, old, new),
+                set(names) - _implied(key, names, new, old),
+            )
+            if left[0] != left[1]:
+                yield key[0], Difference(key[1], listed(was), listed(names))
+    both = {name for name, _ in old.waits} & {name for name, _ in new.waits}
+    for key in old.fields | new.fields:
+        value, now = old.fields.get(key), new.fields.get(key)
+        if value != now and key[0] in both:
+            yield key[0], Difference(key[1], value, now)
+
+
+def _implied(
+    key: tuple[str, str], names: Sequence[str], own: Following, other: Following
+) -> set[str]:
+    """Those of the names for which the other build has no step, or for which it waits in any case.
+
+    Build files run in order, so what is in an earlier one has ended.
+    """
+    file = other.files[key]
+    return {name for name in names if name in own.made and other.made.get(name, 0) < file}
 
 
 def _unknown(before: Inventory, after: Inventory) -> tuple[str, ...]:
@@ -261,10 +286,6 @@ def compare_files(before: Texts | None, after: Texts) -> Changes:
         what = "the old file was not a Cloud Build file"
         return Changes(added=tuple(now.images), whole=(Difference(what),))
     changes = compare_builds((of_build(old, known), old), (now, new), known)
-    before_number, after_number = str(len(old_texts)), str(len(new_texts))
-    if before_number != after_number:
-        number = Difference("build files", before_number, after_number)
-        return msgspec.structs.replace(changes, whole=(*changes.whole, number))
     if changes:
         return changes
     return msgspec.structs.replace(changes, whole=(Difference("only the formatting differs"),))
@@ -352,10 +373,17 @@ def _united(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
 
 def _consequences(after: Inventory, others: set[str]) -> Iterator[tuple[str, str]]:
     """Images with the nearest image below them that is another one; those themselves are none."""
-    for name, image in after.images.items():
-        below, parent = {name}, image.parent
-        while parent is not None and parent not in others and parent not in below:
-            below.add(parent)
-            parent = after.images[parent].parent if parent in after.images else None
-        if parent in others and name not in others:
-            yield name, str(parent)
+    nearest: dict[str, str | None] = {}
+    for name in after.images:
+        above, parent = [name], after.images[name].parent
+        seen = {name}
+        while parent in after.images and parent not in others and parent not in nearest:
+            if parent in seen:
+                break
+            seen.add(parent)
+            above.append(parent)
+            parent = after.images[parent].parent
+        found = parent if parent in others else nearest.get(parent or "")
+        nearest |= dict.fromkeys(above, found)
+        if found is not None and name not in others:
+            yield name, found

@@ -43,7 +43,7 @@ def rows(changes: Changes) -> Iterator[Row]:
     common = changes.common()
     yield from (Row("changed", f"{len(names)} images", what) for what, names in common.items())
     for name, differences in changes.changed.items():
-        own = (difference for difference in differences if difference.what not in common)
+        own = (difference for difference in differences if difference.shared not in common)
         yield from (_row("changed", name, difference) for difference in own)
     yield from (
         Row("rebuilt", n, f"because {cause} changed") for n, cause in changes.rebuilt.items()

@@ -167,12 +167,16 @@ def merge(builds: Iterable[FileBuild]) -> FileBuild:
     pulls = {s.id for s in steps if s.args[:1] == ["pull"] and s.id.endswith("-pull")}
     built = {step.id for step in steps} if pulls else set()
     pulled = {name: own for name in pulls if (own := name.removesuffix("-pull")) in built}
-    kept = [step for step in steps if step.id not in pulled]
-    if pulled:
-        kept = [_without_pulls(step, pulled) for step in kept]
+    kept: list[FileStep] = []
+    starts = []
+    for build in several:
+        starts.append(len(kept))
+        own_steps = (step for step in build.steps if step.id not in pulled)
+        kept += (_without_pulls(step, pulled) for step in own_steps) if pulled else own_steps
     return msgspec.structs.replace(
         several[0],
         steps=kept,
+        starts=tuple(starts),
         images=[name for build in several for name in build.images],
         # Each has only those that it uses.
         substitutions={k: v for build in several for k, v in build.substitutions.items()},

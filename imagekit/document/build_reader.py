@@ -86,6 +86,8 @@ class FileBuild(msgspec.Struct):
     """The other fields."""
     others: dict[str, str] = {}
     """What is no field, or of a wrong type, as text; only of a file that is read leniently."""
+    starts: tuple[int, ...] = (0,)
+    """Where the steps of each file start, if this is the build of several, which run in order."""
 
     @property
     def is_dynamic(self) -> bool:

@@ -151,6 +151,19 @@ def test_steps_in_another_order_are_a_change(project, capsys, before):
     assert ORDER in capsys.readouterr().out
 
 
+def test_the_files_of_a_manifest_are_found_from_anywhere(project, monkeypatch):
+    (project / "images.yaml").write_text(SPLIT + "cloudbuild: {limits: {steps: 2}}\n")
+    with pytest.raises(SystemExit):
+        main(["generate", "--config", "images.yaml"])
+    commit(project)
+    (project / "below").mkdir()
+    monkeypatch.chdir(project / "below")
+    names = ("../cloudbuild-manifest.json", str(project / "cloudbuild-manifest.json"))
+    revisions = (f"HEAD:{path}cloudbuild.json" for path in ("", "../"))
+    for name in (*names, *revisions):
+        assert [*read(name).images] == ["cpu-py312", "cpu-py313"]
+
+
 def test_a_manifest_stands_for_all_of_its_files(project):
     text = SPLIT + "cloudbuild: {limits: {steps: 2}}\n"
     (project / "images.yaml").write_text(text)

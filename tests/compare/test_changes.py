@@ -178,7 +178,7 @@ PUSHED = (build("a"), build("b"), check("a", "r:a"), push("a", "test"), push("b"
             "a",
             "push waits for the test of a → everything before",
         ),
-        ((*PUSHED[:4], push("b", "r:b", "test")), "b", "push waits for (none) → the test of a"),
+        ((*PUSHED[:4], push("b", "r:b", "test")), "b", "push waits for b → b, the test of a"),
         ((*PUSHED[:2], check("a", "-"), *PUSHED[3:]), "a", "test waits for a → -"),
     ],
 )
@@ -191,6 +191,61 @@ def test_what_pushes_and_tests_wait_for(steps, image, what, others):
     assert [*changes.changed] == [image]
     assert changes.added == (("c",) if others else ())
     assert not any(difference.rebuilds for difference in changes.changed[image])
+
+
+def test_a_step_that_has_not_changed_may_wait_for_another_image():
+    """Its text is the same, and the tests have changed names."""
+    before = (build("a"), build("b"), check("a", name="s"), check("b", name="t"))
+    after = (build("a"), build("b"), check("a", name="t"), check("b", name="s"))
+    pushes = (push("a", "s"), push("b", "t"))
+    changes = compare_files(text(*before, *pushes), text(*after, *pushes))
+    assert told(changes, "a") == ["push waits for the test of a → the test of b"]
+    assert told(changes, "b") == ["push waits for the test of b → the test of a"]
+
+
+def test_an_image_that_is_pushed_once_more_without_waiting():
+    changes = compare_files(text(*PUSHED), text(*PUSHED, push("a", "-", name="once-more")))
+    assert told(changes, "a") == ["push waits for the test of a → the test of a, -"]
+
+
+def test_one_of_several_tests_is_no_longer_waited_for():
+    tests = (build("a"), check("a", "r:a", name="s"), check("a", "r:a", name="t"))
+    changes = compare_files(text(*tests, push("a", "s", "t")), text(*tests, push("a", "s")))
+    assert told(changes, "a") == ["push waits for the test of a, the test t → the test of a"]
+
+
+def test_a_push_moves_before_the_test_it_waited_for_by_its_place():
+    steps = (build("a"), {k: v for k, v in check("a").items() if k not in ("id", "waitFor")})
+    last = {"name": "docker", "args": ["push", "r:a"]}
+    changes = compare_files(text(*steps, last), text(steps[0], last, steps[1]))
+    (difference,) = changes.changed["a"]
+    assert difference.after == "everything before, without its test"
+
+
+def test_a_test_that_may_fail():
+    lenient = check("a", "r:a") | {"allowFailure": True}
+    changes = compare_files(text(*PUSHED), text(*PUSHED[:2], lenient, *PUSHED[3:]))
+    assert told(changes, "a") == ["test allowFailure (none) → true"]
+    assert not changes.changed["a"][0].rebuilds
+
+
+def test_an_image_that_its_build_pushes():
+    image = build("a") | {"args": ["buildx", "build", "--push", "-t", "r:a", "."]}
+    changes = compare_files(text(*PUSHED), text(image, *PUSHED[1:]))
+    assert told(changes, "a") == ["pushed yes → by its build"]
+
+
+def test_a_step_waits_for_all_of_the_files_before():
+    """Build files run in order, and a step waits for no step of another file."""
+    parent, child = (build("a"), check("a", "r:a")), on("a", "b")
+    one = text(*parent, child, push("b", "r:b", "test"))
+    pull = {"id": "r:a-pull", "name": "docker", "args": ["pull", "r:a"], "waitFor": ["-"]}
+    several = [text(*parent), text(pull, child | {"waitFor": ["r:a-pull"]}, push("b", "r:b"))]
+    for changes in (compare_files(one, several), compare_files(several, one)):
+        assert changes.changed == {}
+        assert [difference.what for difference in changes.whole] == ["build files"]
+    turned = [several[0], text(pull, child | {"waitFor": ["r:a-pull"]}, push("b", "-"))]
+    assert told(compare_files(one, turned), "b") == ["push waits for b, the test of a → -"]
 
 
 def test_pushes_that_wait_for_all_images_are_told_only_of_those_that_were_there():
