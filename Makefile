@@ -18,16 +18,15 @@ generate: .venv/run  ## Write cloudbuild.json and the README's grid from config/
 	@$(BIN)/imagekit readme --quiet
 	@$(BIN)/imagekit run generate
 
-test: .venv/test  ## Run all tests
-	@$(MAKE) --no-print-directory -j 2 lint prepared
+test: .venv/test prepared lint  ## Run all tests
 	$(BIN)/pytest -q -n 3 --dist loadscope --no-loadscope-reorder --cov --cov-report=
 	# What is pure is tested in every branch; the edges are tested on the real thing.
 	@$(BIN)/coverage report --fail-under=100 --include="$$($(BIN)/python -m tools.pure)"
 
-# What each test process would do in a new checkout, all of them at once: compile what tests import, and
-# read the constants that hypothesis tries. While the linters run, one does it. The tests tell what fails.
+# Compile what tests import once, while the linters run, and not in each test process. The same process
+# reads the constants that hypothesis tries.
 prepared: .venv/test
-	@$(BIN)/pytest --collect-only -qq >/dev/null || true
+	@$(BIN)/pytest --collect-only -qq >/dev/null 2>&1 &
 
 check: .venv/test lint  ## Run the fast checks: lint, types, contracts, unit tests
 	$(BIN)/pytest -q -n 2 --dist worksteal -m "not edge and not slow" --ignore tests/system

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 import pytest_socket
-from hypothesis import settings
+from hypothesis import is_hypothesis_test, settings
 
 from tools import site
 from tools.family import FAMILY, ROOT
@@ -40,16 +40,28 @@ What is pure has to be covered by the other tests, and nothing else has to be co
 """
 
 
+COVERED = pytest.StashKey[bool]()
+"""Whether the last test was measured."""
+
+
 def pytest_collection_modifyitems(items):
     folders = tuple(f"tests/{name}/" for name in WITHOUT_COVERAGE)
     for item in items:
         # What hypothesis tries is no proof that a line is tested each time.
-        by_chance = getattr(item.obj, "is_hypothesis_test", False)
+        by_chance = is_hypothesis_test(item.obj)
         if by_chance or item.nodeid.startswith(folders):
             item.add_marker(pytest.mark.no_cover)
-    # What is covered comes first, in each process: a function whose answers are kept is else not
-    # called again where it is measured. The sort is stable, so it keeps the order of the others.
-    items.sort(key=lambda item: item.get_closest_marker("no_cover") is not None)
+
+
+def pytest_runtest_setup(item):
+    """After a test without coverage, functions that keep their answers are called anew."""
+    covered = item.get_closest_marker("no_cover") is None
+    if covered and not item.config.stash.get(COVERED, True):
+        modules = [module for name, module in sys.modules.items() if name.startswith("imagekit.")]
+        for function in (value for module in modules for value in vars(module).values()):
+            if hasattr(function, "cache_clear"):
+                function.cache_clear()
+    item.config.stash[COVERED] = covered
 
 
 @pytest.fixture(autouse=True)

@@ -122,24 +122,19 @@ def _is_unknown_revision(here: pathlib.Path, revision: str) -> bool:
     return git.output(here, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}") is None
 
 
-TO_TOP = ("rev-parse", "--show-cdup")
-"""The arguments with which git tells the way from a folder to the top of its repository."""
-
-
 def other_side(name: str) -> str:
     """The default second argument of `diff`: the current version of a file in a revision.
 
     Raises UsageError if the first argument is not a file in a revision, or no longer exists.
     """
     _, colon, inside = name.partition(":")
-    # git counts from the top of the repository, unless the path begins with a dot.
-    top = "" if inside.startswith((".", "/")) else git.output(pathlib.Path.cwd(), *TO_TOP) or ""
-    for other in _same_build(top + inside):
+    for other in _same_build(inside):
         if colon and inside and pathlib.Path(other).is_file():
             return other
     if colon and inside:
         raise UsageError(
-            f"{name}: {inside} no longer exists; give a second argument to compare with"
+            f"{name}: there is no {inside} here; run it in the top folder of the repository, "
+            "or give a second argument to compare with"
         )
     if not colon or not inside:
         message = (
@@ -204,7 +199,7 @@ def _side(data: bytes, name: str, tree: Tree, known: Known) -> Side:
         else:
             build = inventory.read_build(text, known=known)
     if build is None:
-        build = _of_config(data, name)
+        build = _of_config(data, name, known)
     return Side(name, with_files(inventory.of_build(build, known), tree), build, known)
 
 
@@ -215,9 +210,9 @@ def _of_rows(document: dict[str, Any], name: str) -> Inventory:
         raise UsageError(f"{name}: not the output of imagekit matrix --json: {error}") from None
 
 
-def _of_config(data: bytes, name: str) -> FileBuild:
+def _of_config(data: bytes, name: str, known: Known) -> FileBuild:
     checked = check_text(data, name)
-    return inventory.plan_build(checked.plan, checked.config.cloudbuild)
+    return inventory.plan_build(checked.plan, checked.config.cloudbuild, known)
 
 
 def _parts(name: str, parts: list[str]) -> list[str]:

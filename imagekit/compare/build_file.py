@@ -132,9 +132,11 @@ def following(build: FileBuild, known: Known, repository: str | None) -> Followi
     makes: dict[str, str] = {}
     last_test: dict[str, int] = {}
     for index, step in enumerate(steps):
-        if step.tags and (kind := step.action.kind) != "push":
-            name = step.tags[0].removeprefix(prefix)
-            if kind == "test":
+        if step.tags:
+            kind, name = step.action.kind, step.tags[0].removeprefix(prefix)
+            if kind == "push":
+                name = f"the push of {name}"
+            elif kind == "test":
                 last_test[name] = index
                 # An image may have several tests.
                 several = f"the test of {name}" in found.made
@@ -150,7 +152,7 @@ def following(build: FileBuild, known: Known, repository: str | None) -> Followi
             key = image, f"{what} waits for"
             names = list(map(makes.get, step.file.wait_for, step.file.wait_for))
             is_early = kind == "push" and last_test.get(image, -1) > index
-            before = "everything before, without its test" if is_early else "everything before"
+            before = f"{EVERYTHING}, without its test" if is_early else EVERYTHING
             found.waits.setdefault(key, []).extend(names or [before])
             found.files[key] = bisect.bisect(build.starts, index)
             found.fields |= {(image, f"{what} {k}"): v for k, v in _fields(step.file, *KNOWN)}
@@ -178,6 +180,8 @@ def _names(steps: Iterable[_Step]) -> tuple[dict[str, int], bool]:
     return names, all(step.file.id == step.tags[0] for step in builds)
 
 
+EVERYTHING = "everything before"
+"""What a step waits for that does not say it."""
 FOLLOWING = ("push", "test")
 """What steps do with images that others have built."""
 
@@ -327,7 +331,9 @@ def _images(
 def _image(step: _Step, made: Arguments, context: Context) -> ImageSpec:
     parent, waits, is_pushed, test, prefix = context
     folder, dockerfile = made.paths_from(step.directory)
-    options = _options(step, made, folder, parent, waits)
+    usual = waits == ["-" if parent is None else parent]
+    names = () if usual else [name.removeprefix(prefix) for name in waits]
+    options = _options(step, made, folder, "" if usual else ", ".join(names) or EVERYTHING)
     if not is_pushed or made.pushes:
         options["pushed"] = "by its build" if made.pushes else "no"
     build_args = made.build_args.copy()
@@ -384,10 +390,11 @@ def _tests(tests: Iterable[_Step]) -> Iterator[str]:
         yield from docker_args.test_files(test.args) or (" ".join(test.args),)
 
 
-def _options(
-    step: _Step, made: Arguments, context: str, parent: str | None, waits: Sequence[str]
-) -> dict[str, str]:
-    """The options of a build step other than tags, Dockerfile and build args."""
+def _options(step: _Step, made: Arguments, context: str, waits: str) -> dict[str, str]:
+    """The options of a build step other than tags, Dockerfile and build args.
+
+    `waits` is what it waits for; empty if that is its parent only.
+    """
     found = []
     for flag, value in made.options:
         if flag == "--label":
@@ -401,8 +408,8 @@ def _options(
         found.append(("context", context))
     if step.file.name != BUILDER and (builder := step.file.name.partition("@")[0]) != BUILDER:
         found.append(("builder", builder))
-    if waits != ["-" if parent is None else parent]:
-        found.append(("waits for", ", ".join(waits) or "everything before"))
+    if waits:
+        found.append(("waits for", waits))
     if any(_others(step.file)) or step.file.automap_substitutions is False:
         found += _fields(step.file, *KNOWN)
     joined: dict[str, str] = {}

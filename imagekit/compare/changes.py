@@ -21,7 +21,7 @@ NOTHING = "(none)"
 Texts = str | Sequence[str]
 """The text of a build file, or of several in their order."""
 
-ORDER = "order of the steps, or how they are written"
+ORDER = "order of the steps, what they wait for, or how they are written"
 """What differs where the images and all else are the same."""
 
 LONG = 80
@@ -225,7 +225,10 @@ def compare_builds(
 def _following(
     before: tuple[Inventory, FileBuild], after: tuple[Inventory, FileBuild], known: Known
 ) -> Iterator[tuple[str, Difference]]:
-    """The differences of pushes and tests, by image. What came or went itself is none of them."""
+    """The differences of the pushes and tests that both builds have, by image.
+
+    That they wait for what only one of the builds has is no difference of theirs.
+    """
     from imagekit.compare.build_file import following
 
     sides = zip(with_same_names(before[0], after[0]), (before[1], after[1]), strict=True)
@@ -373,17 +376,17 @@ def _united(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
 
 def _consequences(after: Inventory, others: set[str]) -> Iterator[tuple[str, str]]:
     """Images with the nearest image below them that is another one; those themselves are none."""
-    nearest: dict[str, str | None] = {}
-    for name in after.images:
-        above, parent = [name], after.images[name].parent
-        seen = {name}
-        while parent in after.images and parent not in others and parent not in nearest:
-            if parent in seen:
-                break
-            seen.add(parent)
+    nearest: dict[str | None, str | None] = {None: None}
+    for name, image in after.images.items():
+        parent = image.parent
+        above = [name]
+        # Parents come first, unless other generators had another order.
+        while parent not in others and parent not in nearest and parent in after.images:
+            nearest[parent] = None  # Images that stand on each other end here.
             above.append(parent)
             parent = after.images[parent].parent
-        found = parent if parent in others else nearest.get(parent or "")
-        nearest |= dict.fromkeys(above, found)
-        if found is not None and name not in others:
-            yield name, found
+        cause = parent if parent in others else nearest.get(parent)
+        for one in above:
+            nearest[one] = cause
+        if cause is not None and name not in others:
+            yield name, cause

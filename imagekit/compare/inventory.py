@@ -45,14 +45,20 @@ def of_plan(plan: Plan, options: CloudBuild) -> Inventory:
     return of_build(plan_build(plan, options))
 
 
-def plan_build(plan: Plan, options: CloudBuild) -> FileBuild:
-    """The build of a plan's build files, whether or not they fit the limits."""
+def plan_build(plan: Plan, options: CloudBuild, known: Known | None = None) -> FileBuild:
+    """The build of a plan's build files, whether or not they fit the limits.
+
+    `known` is kept for another build to compare it with, see `of_build`.
+    """
     try:
         parts = split(plan, options)
     except LimitError:
         parts = (plan,)
     texts = (cloudbuild.unlimited(part, options) for part in parts)
-    return merge(map(build_reader.of_generated, texts))
+    if known is None:
+        return merge(map(build_reader.of_generated, texts))
+    read = build_reader.read_quickly
+    return merge(read(text, known.files) or build_reader.of_generated(text) for text in texts)
 
 
 def read(*texts: str) -> Inventory | None:

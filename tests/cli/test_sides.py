@@ -64,15 +64,6 @@ def test_a_revision_has_its_own_dockerfiles(project):
     ]
 
 
-def test_git_counts_from_the_top_of_the_repository(project, monkeypatch):
-    (project / "below").mkdir()
-    monkeypatch.chdir(project / "below")
-    assert sides.other_side("HEAD:images.yaml") == "../images.yaml"
-    assert sides.other_side("HEAD:./../images.yaml") == "./../images.yaml"
-    with pytest.raises(UsageError, match=r"^HEAD:\./images\.yaml: .* no longer exists"):
-        sides.other_side("HEAD:./images.yaml")
-
-
 def test_a_config_with_problems_gets_all_of_them(project):
     (project / "images.yaml").write_text(CONFIG.replace("python: py312", "python: py31"))
     commit(project)

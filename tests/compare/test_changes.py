@@ -227,6 +227,25 @@ def test_a_test_that_may_fail():
     changes = compare_files(text(*PUSHED), text(*PUSHED[:2], lenient, *PUSHED[3:]))
     assert told(changes, "a") == ["test allowFailure (none) → true"]
     assert not changes.changed["a"][0].rebuilds
+    both = (text(*PUSHED[:2], lenient, pushed, PUSHED[4]) for pushed in (push("a"), PUSHED[3]))
+    assert told(compare_files(*both), "a") == ["push waits for everything before → the test of a"]
+
+
+def test_a_push_that_waits_for_another_push():
+    before, after = (
+        text(*PUSHED[:4], push("b", "r:a-push")),
+        text(*PUSHED[:4], push("b", "r:b")),
+    )
+    assert told(compare_files(before, after), "b") == ["push waits for the push of a → b"]
+    assert compare_files(before, before.replace("r:", "s:")).changed == {}
+
+
+def test_a_build_that_waits_for_others_is_told_by_their_names():
+    steps = [build("a"), build("c"), build("b", wait_for=["r:a", "r:c"])]
+    other = build("b", wait_for=["r:a"])
+    changes = compare_files(text(*steps), text(*steps[:2], other))
+    assert told(changes, "b") == ["waits for a, c → a"]
+    assert compare_files(text(*steps), text(*steps).replace("r:", "s:")).changed == {}
 
 
 def test_an_image_that_its_build_pushes():

@@ -280,3 +280,19 @@ def test_another_name_of_the_parent_s_build_arg_is_a_change(config_file):
     (difference,) = found.changed["example.com/p/top:py"]
     assert str(difference) == "parent passed as PARENT → OTHER"
     assert difference.rebuilds
+
+
+def test_two_plans_share_the_steps_that_both_have(config_file):
+    text = """
+base_url: h/r
+base_images: {u: {BASE_IMAGE: u}}
+python_versions: {p1: {P: 1}, p2: {P: 2}}
+images: [{base_image: u, python: [p1, p2]}]
+"""
+    known = inventory.Known()
+    loaded = (imagekit.load(config_file(t)) for t in (text, text.replace("P: 2", "P: 3")))
+    first, second = (
+        inventory.plan_build(imagekit.plan(config), config.cloudbuild, known) for config in loaded
+    )
+    shared = {id(step) for step in first.steps} & {id(step) for step in second.steps}
+    assert len(shared) == len(first.steps) - 1

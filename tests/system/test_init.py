@@ -233,7 +233,7 @@ def test_imagekit_is_an_image(docker, bases, wheels, tmp_path):
 def dependencies(wheels, tmp_path_factory):
     """The temporary folder of a runner, whose environment has all but imagekit itself.
 
-    That pip finds and installs it all is what the tutorial shows.
+    That pip finds and installs what imagekit needs is what the tutorial shows.
     """
     folder = tmp_path_factory.mktemp("runner")
     python = ("--python", str(folder / "imagekit/bin/python"))
