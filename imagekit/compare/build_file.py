@@ -332,8 +332,8 @@ def _image(step: _Step, made: Arguments, context: Context) -> ImageSpec:
     parent, waits, is_pushed, test, prefix = context
     folder, dockerfile = made.paths_from(step.directory)
     usual = waits == ["-" if parent is None else parent]
-    names = () if usual else [name.removeprefix(prefix) for name in waits]
-    options = _options(step, made, folder, "" if usual else ", ".join(names) or EVERYTHING)
+    others = ", ".join(name.removeprefix(prefix) for name in waits) or EVERYTHING
+    options = _options(step, made, folder, "" if usual else others)
     if not is_pushed or made.pushes:
         options["pushed"] = "by its build" if made.pushes else "no"
     build_args = made.build_args.copy()
