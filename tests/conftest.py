@@ -32,7 +32,7 @@ settings.load_profile("imagekit")
 
 WITHOUT_COVERAGE = (
     *("cli", "family", "hostile", "notebook", "project", "properties", "repository", "runs"),
-    *("scaffold", "system"),
+    *("scaffold", "support", "system"),
 )
 """The folders of tests that run without coverage, with which Python takes up to twice as long.
 
