@@ -53,6 +53,8 @@ PY = ("-f", "Dockerfile", "--build-arg", "PYTHON_VERSION=3.11", "--build-arg", "
         (build("a", *PY, "--no-cache", "--pull"), "--no-cache (none) → yes", True),
         (build("a", *PY, wait_for=["other"]), "waits for - → other", False),
         (build("a", *PY, env=["A=1"]), 'env (none) → ["A=1"]', False),
+        (build("a", *PY, timeout="9s"), 'timeout (none) → "9s"', False),
+        (build("a", *PY, "--progress=plain"), "--progress (none) → plain", False),
     ],
 )
 def test_what_changed_in_an_image(after, what, rebuilds):
