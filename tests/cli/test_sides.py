@@ -9,6 +9,7 @@ import pytest
 
 from imagekit.cli import sides
 from imagekit.cli.app import main
+from imagekit.compare import inventory
 from imagekit.compare.changes import ORDER, compare
 from imagekit.compare.inventory import Known
 from imagekit.errors import ConfigError, UsageError
@@ -140,6 +141,10 @@ def test_steps_in_another_order_are_a_change(project, capsys, before):
         main(["diff", before, "after.json", "--exit-code"])
     assert ended.value.code == 1
     assert ORDER in capsys.readouterr().out
+    # A recorded run has no build file.
+    run = sides.Side("run", inventory.read((project / "before.json").read_text()))
+    after = sides.read("after.json", Store("runs"), Known())
+    assert run.changes_to(after).summary() == ORDER
 
 
 def test_the_files_of_a_manifest_are_found_from_anywhere(project, monkeypatch):

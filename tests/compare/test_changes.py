@@ -205,9 +205,24 @@ def test_a_step_that_has_not_changed_may_wait_for_another_image():
     assert told(changes, "b") == ["push waits for the test of b → the test of a"]
 
 
+def test_a_push_waits_for_the_image_whose_step_has_the_name_now():
+    before, after = (
+        text(build("a", id=one), build("b", id=two), push("a", "s"), push("b", "t"))
+        for one, two in ("st", "ts")
+    )
+    assert told(compare_files(before, after), "r:a") == ["push waits for r:a → r:b"]
+
+
 def test_an_image_that_is_pushed_once_more_without_waiting():
     changes = compare_files(text(*PUSHED), text(*PUSHED, push("a", "-", name="once-more")))
     assert told(changes, "a") == ["push waits for the test of a → the test of a, -"]
+
+
+def test_an_image_that_is_built_and_pushed_in_another_way():
+    other = build("a", "--pull")
+    changes = compare_files(text(*PUSHED), text(other, *PUSHED[1:3], push("a", "r:a"), PUSHED[4]))
+    what = ["--pull (none) → yes", "push waits for the test of a → a"]
+    assert told(changes, "a") == what
 
 
 def test_one_of_several_tests_is_no_longer_waited_for():
