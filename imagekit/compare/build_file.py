@@ -79,8 +79,9 @@ def of_build(build: FileBuild, known: Known | None = None) -> Inventory:
     is_compared = known is not None
     known = known or Known()
     substitute = _substitute(build)
-    known.has_other, generation = len(build.steps) != known.size, known.generation
+    known.has_other = len(build.steps) != known.size
     known.size = len(build.steps)
+    generation = known.generation
     steps = _steps(build, substitute, known)
     names, are_named_alike = _names(steps)
     if names != known.names:
@@ -331,9 +332,10 @@ def _images(
 def _image(step: _Step, made: Arguments, context: Context) -> ImageSpec:
     parent, waits, is_pushed, test, prefix = context
     folder, dockerfile = made.paths_from(step.directory)
-    usual = waits == ["-" if parent is None else parent]
-    others = ", ".join(name.removeprefix(prefix) for name in waits) or EVERYTHING
-    options = _options(step, made, folder, "" if usual else others)
+    others = ""
+    if waits != ["-" if parent is None else parent]:
+        others = ", ".join(name.removeprefix(prefix) for name in waits) or EVERYTHING
+    options = _options(step, made, folder, others)
     if not is_pushed or made.pushes:
         options["pushed"] = "by its build" if made.pushes else "no"
     build_args = made.build_args.copy()

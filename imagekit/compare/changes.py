@@ -141,17 +141,22 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
         """The changes on one line."""
         if not self:
             return "no change"
+        whole = [difference.short() for difference in self.whole]
+        return ", ".join([*self.counts(), *(whole if len(whole) <= MANY else [self.outside()])])
+
+    def counts(self) -> list[str]:
+        """How many images are added, removed, changed and rebuilt, for each kind that there is."""
         parts = {
             "added": self.added,
             "removed": self.removed,
             "changed": self.changed,
             "rebuilt": self.rebuilt,
         }
-        counts = [f"{len(names)} {kind}" for kind, names in parts.items() if names]
-        whole = [difference.short() for difference in self.whole]
-        if len(whole) > MANY:
-            whole = [f"{len(whole)} changes outside the images"]
-        return ", ".join([*counts, *whole])
+        return [f"{len(names)} {kind}" for kind, names in parts.items() if names]
+
+    def outside(self) -> str:
+        """How many changes concern no image."""
+        return f"{counted(len(self.whole), 'change')} outside the images"
 
 
 def written(files: list[str], images: int, changes: Changes) -> str:

@@ -88,7 +88,8 @@ def markdown(changes: Changes, before: str, after: str) -> str:
         return f"{title} {_not_known(changes)}\n"
     if not changes:
         return f"No change: {_code(before)} and {_code(after)} describe the same images.\n"
-    title = f"**{_summary(changes)}** from {_code(before)} to {_code(after)}"
+    summary = ", ".join(changes.counts()) or changes.outside()
+    title = f"**{summary}** from {_code(before)} to {_code(after)}"
     parts = [title]
     main = [row for row in rows(changes) if row.kind != "rebuilt"]
     if main:
@@ -121,14 +122,3 @@ def _not_known(changes: Changes) -> str:
 
 def _folded(title: str, lines: list[str]) -> str:
     return "\n".join(["<details>", f"<summary>{title}</summary>", "", *lines, "", "</details>"])
-
-
-def _summary(changes: Changes) -> str:
-    numbers = {
-        "added": len(changes.added),
-        "removed": len(changes.removed),
-        "changed": len(changes.changed),
-        "rebuilt": len(changes.rebuilt),
-    }
-    parts = [f"{number} {kind}" for kind, number in numbers.items() if number]
-    return ", ".join(parts) or f"{counted(len(changes.whole), 'change')} outside the images"
