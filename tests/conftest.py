@@ -22,6 +22,8 @@ sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # pip would compile all that it installs, though a test imports a fifth of that.
 os.environ["PIP_COMPILE"] = "0"
+# NumPy's threads, of which no test has a use, wait for work busily as it is imported.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 MEMORY = pathlib.Path("/dev/shm")  # noqa: S108 - pytest and tempfile make folders of their own in it
 ROOM = 8 << 30

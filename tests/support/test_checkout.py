@@ -160,10 +160,15 @@ def test_what_is_left_out_as_a_whole_is_not_looked_into(copying, monkeypatch):
 def test_only_what_leads_to_the_sources_is_looked_into(copying, monkeypatch):
     put(copying, **{"docker/Dockerfile": "FROM x\nCOPY src/a.* /\n"})
     scandir, seen = os.scandir, []
-    monkeypatch.setattr(
-        os, "scandir", lambda path: seen.append(os.path.relpath(path, copying)) or scandir(path)
-    )
-    found = made_of(Folder(copying), "docker/Dockerfile", ".")
+
+    def look(path):
+        seen.append(os.path.relpath(path, copying))
+        return scandir(path)
+
+    # pytest itself looks into the folder afterwards.
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "scandir", look)
+        found = made_of(Folder(copying), "docker/Dockerfile", ".")
     assert found.keys() == {"docker/Dockerfile", "src/a.py", "src/a.md"}
     assert seen == [".", "src"]
 
