@@ -12,7 +12,7 @@ from imagekit import api
 from imagekit.compare import inventory
 from imagekit.compare.changes import Changes, compare, compare_builds
 from imagekit.compare.inventory import Inventory, Known, with_files
-from imagekit.document import build_files, build_reader
+from imagekit.document import build_files, quick_reader
 from imagekit.errors import UnknownRunError, UsageError
 from imagekit.planning.load import check_text
 from imagekit.runs.record import RECORD
@@ -183,7 +183,7 @@ def _is_record(path: pathlib.Path) -> bool:
 def _side(data: bytes, name: str, tree: Tree, known: Known) -> Side:
     is_json = data.lstrip()[:1] == b"{"
     # What imagekit has written is read quickly, and it is nothing else.
-    build = build_reader.read_quickly(data, known.files) if is_json else None
+    build = quick_reader.read_quickly(data, known.files) if is_json else None
     if build is None:
         # Replaced, two bytes that are not UTF-8 would be the same; no reader accepts them so.
         text = data.decode(errors="surrogateescape")

@@ -16,6 +16,7 @@ from imagekit.document import build_reader, cloudbuild, docker_args
 from imagekit.document.build_reader import FileBuild, FileStep
 from imagekit.document.cloudbuild import BUILDER
 from imagekit.document.docker_args import Action, Arguments
+from imagekit.document.quick_reader import KnownSteps
 from imagekit.document.substitutions import Substitutions
 from imagekit.errors import one_line
 
@@ -50,8 +51,8 @@ class _Step(msgspec.Struct, gc=False):
 class Known(msgspec.Struct):
     """What was read of builds that are compared: a step that several have is read once."""
 
-    files: dict[bytes, FileStep] = {}
-    """The steps by their texts."""
+    files: KnownSteps = msgspec.field(default_factory=KnownSteps)
+    """The steps as they are written."""
     steps: dict[bytes, dict[int, _Step]] = {}
     """What steps do, by the substitutions of their builds and the identity of the step."""
     names: dict[str, int] = {}
@@ -208,7 +209,7 @@ def _step(file: FileStep, substitute: Substitutions) -> _Step:
         args = [substitute(text) for text in args]
     name = substitute(file.name) if "$" in file.name else file.name
     action = Action() if file.script else docker_args.action(name, args, file.entrypoint or None)
-    tags = list(map(tagged, action.images))
+    tags = [tagged(image) for image in action.images]
     directory = substitute(file.dir) if file.dir else "."
     is_push = action.kind == "push" and not (action.all_tags or file.entrypoint)
     pushes = tags[0] if is_push and tags else None
@@ -267,6 +268,7 @@ _others = operator.attrgetter(
     *(field for field in FileStep.__struct_fields__ if field not in KNOWN)
 )
 """The other fields of a step. Few steps have one."""
+NO_OTHERS = _others(FileStep())
 
 
 def _belongs(step: _Step, names: Mapping[str, int]) -> bool:
@@ -299,7 +301,7 @@ def _images(
     by_id: dict[str, str] = {}
     tests: dict[str, list[_Step]] = {}
     for number, step in enumerate(steps, start=1):
-        if step.tags and (kind := step.action.kind) != "push":
+        if step.pushes is None and step.tags and (kind := step.action.kind) != "push":
             if kind == "test":
                 tests.setdefault(step.tags[0], []).append(step)
             else:
@@ -316,9 +318,9 @@ def _images(
         if step.image is None or step.generation != known.generation:
             context: Context = (
                 _parent(made, step, known.names, by_id),
-                list(map(by_id.get, step.file.wait_for, step.file.wait_for)),
+                [by_id.get(name, name) for name in step.file.wait_for],
                 made.pushes or not pushed.isdisjoint(step.tags),
-                tuple(_tests(tests.get(step.tags[0], ()))),
+                tuple(_tests(tests[step.tags[0]])) if step.tags[0] in tests else (),
                 prefix,
             )
             if step.image is None or step.image[0] != context:
@@ -339,13 +341,14 @@ def _image(step: _Step, made: Arguments, context: Context) -> ImageSpec:
     if not is_pushed or made.pushes:
         options["pushed"] = "by its build" if made.pushes else "no"
     build_args = made.build_args.copy()
-    # With its tag or, where that is `latest`, without.
-    names = () if parent is None else (parent, parent.removesuffix(":latest"))
-    passed = [name for name, value in build_args.items() if value in names]
-    for name in passed:
-        del build_args[name]
-    if passed not in ([], ["BASE_IMAGE"]):
-        options["parent passed as"] = ", ".join(passed)
+    if parent is not None:
+        # With its tag or, where that is `latest`, without.
+        names = parent, parent.removesuffix(":latest")
+        passed = [name for name, value in build_args.items() if value in names]
+        for name in passed:
+            del build_args[name]
+        if passed not in ([], ["BASE_IMAGE"]):
+            options["parent passed as"] = ", ".join(passed)
     # What enables the inline cache of BuildKit is no build arg of the image's own.
     if build_args.get(INLINE_CACHE) == "1":
         del build_args[INLINE_CACHE]
@@ -353,7 +356,7 @@ def _image(step: _Step, made: Arguments, context: Context) -> ImageSpec:
         dockerfile=dockerfile,
         build_args=build_args,
         parent=None if parent is None else parent.removeprefix(prefix),
-        aliases=tuple([tag.removeprefix(prefix) for tag in step.tags[1:]]),
+        aliases=tuple(tag.removeprefix(prefix) for tag in step.tags[1:]) if step.tags[1:] else (),
         test=test,
         options=options,
     )
@@ -397,24 +400,29 @@ def _options(step: _Step, made: Arguments, context: str, waits: str) -> dict[str
 
     `waits` is what it waits for; empty if that is its parent only.
     """
-    found = []
-    for flag, value in made.options:
-        if flag == "--label":
-            name, _, text = value.partition("=")
-            found.append((f"label {name}", text))
-        elif flag == "--cache-from" and value in step.tags:
-            found.append(("cache", "registry"))
-        elif flag != "--push":
-            found.append((flag, value))
+    file = step.file
+    found = [*_flags(step, made)] if made.options else []
     if context != ".":
         found.append(("context", context))
-    if step.file.name != BUILDER and (builder := step.file.name.partition("@")[0]) != BUILDER:
+    if file.name != BUILDER and (builder := file.name.partition("@")[0]) != BUILDER:
         found.append(("builder", builder))
     if waits:
         found.append(("waits for", waits))
-    if any(_others(step.file)) or step.file.automap_substitutions is False:
-        found += _fields(step.file, *KNOWN)
+    if _others(file) != NO_OTHERS:
+        found += _fields(file, *KNOWN)
     joined: dict[str, str] = {}
     for name, value in found:
         joined[name] = f"{joined[name]}, {value}" if name in joined else value
     return joined
+
+
+def _flags(step: _Step, made: Arguments) -> Iterator[tuple[str, str]]:
+    """The options of `docker build` other than those that are told in another way."""
+    for flag, value in made.options:
+        if flag == "--label":
+            name, _, text = value.partition("=")
+            yield f"label {name}", text
+        elif flag == "--cache-from" and value in step.tags:
+            yield "cache", "registry"
+        elif flag != "--push":
+            yield flag, value

@@ -181,7 +181,7 @@ def compare(before: Inventory, after: Inventory) -> Changes:
     changed = {}
     for name, image in after.images.items():
         old = before.images.get(name)
-        if old is None or (same_files and old == image):
+        if old is None or (same_files and (old is image or old == image)):
             continue
         if differences_of_image := tuple(_differences(old, image, before, after)):
             changed[name] = differences_of_image

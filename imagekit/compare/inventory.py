@@ -15,7 +15,7 @@ from imagekit.compare.spec import ImageSpec, Inventory
 from imagekit.config.cloudbuild import CloudBuild
 from imagekit.docker.context import inside, made_of
 from imagekit.docker.names import common_repository, short_names, tagged
-from imagekit.document import build_reader, cloudbuild
+from imagekit.document import cloudbuild, quick_reader
 from imagekit.document.build_files import merge
 from imagekit.document.build_reader import FileBuild
 from imagekit.document.cloudbuild import BUILDER
@@ -56,9 +56,9 @@ def plan_build(plan: Plan, options: CloudBuild, known: Known | None = None) -> F
         parts = (plan,)
     texts = (cloudbuild.unlimited(part, options) for part in parts)
     if known is None:
-        return merge(map(build_reader.of_generated, texts))
-    read = build_reader.read_quickly
-    return merge(read(text, known.files) or build_reader.of_generated(text) for text in texts)
+        return merge(map(quick_reader.of_generated, texts))
+    read = quick_reader.read_quickly
+    return merge(read(text, known.files) or quick_reader.of_generated(text) for text in texts)
 
 
 def read(*texts: str) -> Inventory | None:
@@ -78,7 +78,7 @@ def read_build(*texts: str, known: Known) -> FileBuild | None:
     """
     builds = []
     for text in texts:
-        build = build_reader.read_leniently(text, known.files)
+        build = quick_reader.read_leniently(text, known.files)
         if build is None:
             return None
         builds.append(build)

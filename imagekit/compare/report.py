@@ -14,6 +14,8 @@ from imagekit.support.markdown import text as _text
 
 MARKS = {"added": "+", "removed": "-", "changed": "~", "rebuilt": "↻", "build": "~"}
 """A glyph for each kind of change, so that nothing is told by colour alone."""
+MARKED = {kind: f"{mark} {kind}" for kind, mark in MARKS.items()}
+"""The kinds with their glyphs."""
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -33,7 +35,7 @@ class Row(msgspec.Struct, frozen=True):
     @property
     def mark(self) -> str:
         """The kind with its symbol."""
-        return f"{MARKS[self.kind]} {self.kind}"
+        return MARKED[self.kind]
 
 
 def rows(changes: Changes) -> Iterator[Row]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 
-class ImageSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ImageSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What one image is built from. Image names are short if the repository is known."""
 
     dockerfile: str

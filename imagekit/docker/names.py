@@ -152,14 +152,17 @@ def common_repository(references: Collection[str]) -> str | None:
         return None
     one = LAST_TAG.sub("", next(iter(references)))
     # What the first and the last have in common, all between them have, too.
-    if not (min(references).startswith(one) and max(references).startswith(one)):
+    if not (min(references).startswith(f"{one}:") and max(references).startswith(f"{one}:")):
         return None
-    tags = [reference[len(one) :] for reference in references]
-    return one if all(map(LAST_TAG.fullmatch, tags)) else None
+    tags = "".join([reference[len(one) :] for reference in references])
+    is_one_each = tags.count(":") == len(references) and LAST_TAGS.fullmatch(tags)
+    return one if is_one_each else None
 
 
 LAST_TAG = re.compile(r":[\w.${}-]+$")
 """The tag of a reference; a substitution may be a part of it."""
+LAST_TAGS = re.compile(r"(?::[\w.${}-]+)+")
+"""Several tags, one after another."""
 
 
 def short_names(references: Sequence[str]) -> tuple[str, ...]:

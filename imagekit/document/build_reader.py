@@ -7,14 +7,13 @@ stand where a list is meant, and text that YAML takes for something else must be
 
 from __future__ import annotations
 
-import functools
 import json
 import re
+import types
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from msgspec import UNSET
 
 from imagekit.config.cloudbuild import SUBSTITUTION
 from imagekit.document.build_schema import ENUMS, MESSAGES
@@ -35,6 +34,8 @@ MAX_SHOWN = 10_000
 
 REST, OTHERS = "(rest)", "(others)"
 """Keys that no file has, for what has no field of its own."""
+NONE: Mapping[str, Any] = types.MappingProxyType({})
+"""No such fields."""
 
 
 class Volume(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True, frozen=True):
@@ -51,7 +52,8 @@ class FileStep(
 ):
     """A step as it is written. The fields are those of Google's `BuildStep`.
 
-    It is not changed once it is read, as builds that are compared share their steps.
+    It is not changed once it is read, as builds that are compared share their steps. What few steps
+    have is a tuple, as each empty list would be another one.
     """
 
     name: str = ""
@@ -60,17 +62,17 @@ class FileStep(
     wait_for: list[str] = []
     dir: str = ""
     entrypoint: str = ""
-    env: list[str] = []
-    secret_env: list[str] = []
-    volumes: list[Volume] = []
+    env: tuple[str, ...] = ()
+    secret_env: tuple[str, ...] = ()
+    volumes: tuple[Volume, ...] = ()
     timeout: str = ""
     script: str = ""
     automap_substitutions: bool | None = None
     allow_failure: bool = False
-    allow_exit_codes: list[int] = []
-    rest: dict[str, Any] = msgspec.field(default_factory=dict, name=REST)
+    allow_exit_codes: tuple[int, ...] = ()
+    rest: Mapping[str, Any] = msgspec.field(default=NONE, name=REST)
     """The other fields, which Cloud Build sets."""
-    others: dict[str, str] = msgspec.field(default_factory=dict, name=OTHERS)
+    others: Mapping[str, str] = msgspec.field(default=NONE, name=OTHERS)
     """What is no field, or of a wrong type, as text; only of a file that is read leniently."""
 
 
@@ -106,6 +108,9 @@ STEP_KEYS = {
     if field.encode_name not in (REST, OTHERS)
 }
 """The fields of a step that are read by name, and their keys."""
+
+FEW = ("env", "secret_env", "allow_exit_codes")
+"""The lists of a step that are tuples."""
 
 FIELDS = frozenset(STEP_KEYS.values())
 """The keys of a step that are read by name."""
@@ -148,13 +153,11 @@ def read_all(text: str, name: str) -> Read:
     return Read(build, source, [*reader.problems, *_rules(source.value, build)])
 
 
-def read_leniently(text: str, known: dict[bytes, FileStep] | None = None) -> FileBuild | None:
+def read_leniently(text: str) -> FileBuild | None:
     """Read a Cloud Build file as far as it is understood, and keep the rest as text.
 
-    None if it is none: it is malformed, or has no list of steps. `known` is as for `read_quickly`.
+    None if it is none: it is malformed, or has no list of steps.
     """
-    if (build := read_quickly(text, known)) is not None:
-        return build
     try:
         source = parse(text.encode(errors="surrogatepass"), "", FORM)
     except ConfigError:
@@ -166,36 +169,10 @@ def read_leniently(text: str, known: dict[bytes, FileStep] | None = None) -> Fil
     return _Reader(source.text, lenient=True).build(source.value)
 
 
-def read_quickly(text: str | bytes, known: dict[bytes, FileStep] | None = None) -> FileBuild | None:
-    """Read a build file in the form of Google's JSON, as imagekit writes it; None for any other.
-
-    `known` is kept from one file to the next if they have many steps in common: a step that is in
-    it is not read again, and is the same object.
-    """
-    known = {} if known is None else known
-    try:
-        compact = msgspec.json.format(text if isinstance(text, bytes) else text.encode(), indent=-1)
-        quick = _decoder(list[msgspec.Raw]).decode(compact)
-        texts = [bytes(step) for step in quick.steps]
-        new = [step for step in texts if step not in known]
-        together = b"[" + b",".join(new) + b"]"
-        steps = msgspec.json.decode(together, type=list[FileStep])
-    except (ValueError, RecursionError):
-        return None
-    quick.steps = []
-    lengths = len(msgspec.json.encode(quick)) + sum(map(len, texts)) + max(0, len(texts) - 1)
-    # If nothing was lost, such as a key that stands there twice, it is as long when it is written.
-    if lengths != len(compact) or len(msgspec.json.encode(steps)) != len(together):
-        return None
-    known.update(zip(new, steps, strict=True))
-    quick.steps = [known[step] for step in texts]
-    build, problems = _of_quick(quick)
-    return None if problems else build
-
-
-def of_generated(text: str) -> FileBuild:
-    """The build of a text in the form of Google's JSON, as imagekit has just made it."""
-    return _of_quick(_decoder(list[FileStep]).decode(text))[0]
+def around(values: Mapping[str, Any]) -> tuple[FileBuild, list[Problem]]:
+    """The build of what a file says besides its steps, and what is wrong there."""
+    reader = _Reader("", lenient=True)
+    return reader.build(values), reader.problems
 
 
 def write(build: FileBuild) -> str:
@@ -208,28 +185,7 @@ def write(build: FileBuild) -> str:
 
 def _written(step: FileStep) -> dict[str, Any]:
     fields: dict[str, Any] = msgspec.to_builtins(step)
-    return {name: value for name, value in fields.items() if name in FIELDS} | step.rest
-
-
-@functools.cache
-def _decoder(steps: Any) -> Any:
-    """Of a build in the form of Google's JSON, with these steps; other fields are not read."""
-    others = [(name, Any, UNSET) for name in MESSAGES["Build"] if name != "steps"]
-    quick = msgspec.defstruct("Quick", [("steps", steps), *others], forbid_unknown_fields=True)
-    return msgspec.json.Decoder(quick)
-
-
-def _of_quick(quick: Any) -> tuple[FileBuild, list[Problem]]:
-    """The build, and what is wrong around its steps."""
-    around = {
-        name: value
-        for name in MESSAGES["Build"]
-        if name != "steps" and (value := getattr(quick, name)) is not UNSET
-    }
-    reader = _Reader("", lenient=True)
-    build = reader.build(around)
-    build.steps = quick.steps
-    return build, reader.problems
+    return {**{name: value for name, value in fields.items() if name in FIELDS}, **step.rest}
 
 
 def located(source: Source, problems: Sequence[Problem]) -> list[Problem]:
@@ -396,7 +352,8 @@ class _Reader:
 def _step(fields: dict[str, Any]) -> FileStep:
     volumes = [Volume(**volume) for volume in fields.pop("volumes", ())]
     own = {name: fields.pop(key) for name, key in STEP_KEYS.items() if key in fields}
-    return FileStep(**own, volumes=volumes, rest=fields)
+    own |= {name: tuple(own[name]) for name in FEW if name in own}
+    return FileStep(**own, volumes=tuple(volumes), rest=fields or NONE)
 
 
 def _is_plain(members: list[Any]) -> bool:

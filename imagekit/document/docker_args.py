@@ -209,6 +209,10 @@ def build_arguments(args: Sequence[str], start: int = 1) -> Arguments:
         if at + 1 < end and flag in WITH_VALUE:
             value = args[at + 1]
             at += 2
+        elif args[at][:1] != "-":
+            read.context = args[at]
+            at += 1
+            continue
         else:
             flag, value, at = _option(args, at, SWITCHES, WITH_VALUE)
         if flag == "--build-arg":

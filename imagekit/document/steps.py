@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from imagekit.document import build_reader, docker_args
+from imagekit.document import build_reader, docker_args, quick_reader
 from imagekit.document.build_reader import FileBuild, FileStep, Volume, seconds
 from imagekit.document.cloudbuild import BUILDER, STRUCTURE_TEST
 from imagekit.document.docker_args import Action, Arguments, Kind
@@ -157,7 +157,7 @@ def read(
 
 def of_foreign(text: str) -> Build:
     """The steps of a build that Cloud Build describes, which may have fields of newer versions."""
-    build = build_reader.read_leniently(text) or FileBuild([])
+    build = quick_reader.read_leniently(text) or FileBuild([])
     return _Resolving(build, build.substitutions, "keep").build()
 
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 import imagekit
-from imagekit.document import build_files, build_reader
+from imagekit.document import build_files, build_reader, quick_reader
 from imagekit.errors import UsageError
 
 CONFIG = """
@@ -93,7 +93,7 @@ def test_what_a_generated_file_looks_like(document, is_generated):
 
 
 def merged(*documents):
-    build = build_files.merge(map(build_reader.of_generated, map(json.dumps, documents)))
+    build = build_files.merge(map(quick_reader.of_generated, map(json.dumps, documents)))
     return json.loads(build_reader.write(build))
 
 

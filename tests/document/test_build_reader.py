@@ -12,12 +12,11 @@ from imagekit.document.build_reader import (
     FileBuild,
     camel_case,
     read,
-    read_leniently,
-    read_quickly,
     shown,
     write,
 )
 from imagekit.document.build_schema import MESSAGES
+from imagekit.document.quick_reader import read_leniently, read_quickly
 from imagekit.errors import BuildFileError
 from tests.properties.strategies import configs
 from tools.build_file_goldens import FILES, golden
