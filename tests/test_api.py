@@ -24,6 +24,13 @@ def test_the_steps_of_the_pipeline(config_file):
     assert imagekit.render(plan, config).startswith('{\n  "steps": [')
 
 
+def test_modules_are_there_without_importing_each():
+    assert imagekit.errors.ConfigError is ConfigError
+    assert {"load", "api", "errors"} <= {*dir(imagekit)}
+    with pytest.raises(AttributeError, match="module 'imagekit' has no attribute 'laod'"):
+        imagekit.laod  # noqa: B018
+
+
 def test_a_config_from_python_needs_no_file():
     entry = Entry(axes={"python": ("py311",)})
     config = Config(python_versions={"py311": {"PYTHON_VERSION": "3.11"}}, images=(entry,))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 import io
 import sys
@@ -68,19 +67,12 @@ def cli(context: click.Context) -> None:
 with_global_options(cli)
 
 
-COLLECT_AFTER = 2_000_000
-"""New objects before Python looks for unreachable ones; by default it is 700."""
-
-
 def main(args: list[str] | None = None) -> NoReturn:
     """Run a command and exit with its exit code."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # Replace characters such as ✓ if the encoding does not have them.
             stream.reconfigure(errors="replace")
-    # A large plan is millions of objects without a cycle, and looking through them again and again
-    # would take a third of the time.
-    gc.set_threshold(COLLECT_AFTER)
     reset_logging()
     try:
         cli.main(args=args, prog_name="imagekit", standalone_mode=False)

@@ -256,7 +256,7 @@ def test_a_reader_that_has_seen_enough_gives_no_traceback(family):
 @pytest.mark.edge
 def test_heavy_libraries_load_only_when_used():
     program_text = (
-        "import sys, imagekit.cli\n"
+        "import sys, imagekit.cli.app\n"
         "heavy = {'pandas', 'papermill', 'rich', 'IPython', 'nbformat', 'vl_convert'}\n"
         "print(*heavy & set(sys.modules))"
     )
@@ -264,6 +264,24 @@ def test_heavy_libraries_load_only_when_used():
         [sys.executable, "-c", program_text], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (0, "\n"), done.stderr
+
+
+@pytest.mark.edge
+def test_python_is_set_up_before_the_program_imports_anything():
+    text = (
+        "import gc, sys\n"
+        "seen = []\n"
+        "class Finder:\n"
+        "    def find_spec(name, path, target=None):\n"
+        "        seen.append((name, gc.get_threshold()[0]))\n"
+        "sys.meta_path.insert(0, Finder)\n"
+        "from imagekit.__main__ import main\n"
+        "sys.argv = ['imagekit', '--version']\n"
+        "try: main()\n"
+        "except SystemExit: print(*[name for name, after in seen if after < 2_000_000])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[1:] == ["imagekit __future__ imagekit.__main__"], done.stderr
 
 
 @pytest.mark.edge
