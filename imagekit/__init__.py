@@ -15,22 +15,23 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from imagekit.api import files, load, matrix, plan, render, write
+else:
+
+    def __getattr__(name):
+        """What `imagekit.api` has, or imports, on first use: programs set up Python before it."""
+        import importlib
+
+        if not name.startswith("_"):
+            api = importlib.import_module("imagekit.api")
+            if name in __all__:
+                return getattr(api, name)
+            if name in globals():
+                return globals()[name]
+        raise AttributeError(f"module 'imagekit' has no attribute {name!r}")
+
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "files", "load", "matrix", "plan", "render", "to_pandas", "write"]
-
-
-def __getattr__(name: str) -> Any:
-    """What `imagekit.api` has, or imports, on first use: programs prepare Python before that."""
-    import importlib
-
-    if not name.startswith("_"):
-        api = importlib.import_module("imagekit.api")
-        if name in __all__:
-            return getattr(api, name)
-        if name in globals():
-            return globals()[name]
-    raise AttributeError(f"module 'imagekit' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

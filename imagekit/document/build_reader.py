@@ -169,7 +169,7 @@ def read_leniently(text: str) -> FileBuild | None:
     return _Reader(source.text, lenient=True).build(source.value)
 
 
-def around(values: Mapping[str, Any]) -> tuple[FileBuild, list[Problem]]:
+def without_steps(values: Mapping[str, Any]) -> tuple[FileBuild, list[Problem]]:
     """The build of what a file says besides its steps, and what is wrong there."""
     reader = _Reader("", lenient=True)
     return reader.build(values), reader.problems

@@ -52,7 +52,7 @@ class KnownSteps:
             for place, step in zip(some, steps, strict=True):
                 found[place] = step
         self._texts, self._steps = texts, [step for step in found if step is not None]
-        return self._steps
+        return [*self._steps]
 
 
 def read_quickly(text: str | bytes, known: KnownSteps | None = None) -> FileBuild | None:
@@ -85,7 +85,10 @@ def of_generated(text: str) -> FileBuild:
 
 
 def read_leniently(text: str, known: KnownSteps | None = None) -> FileBuild | None:
-    """Read any Cloud Build file as `build_reader.read_leniently`; `known` is as above."""
+    """Read any Cloud Build file as far as it is understood; None if it is none.
+
+    What is not understood is kept as text. `known` is as for `read_quickly`.
+    """
     return read_quickly(text, known) or build_reader.read_leniently(text)
 
 
@@ -109,6 +112,6 @@ def _with_steps(quick: Any, steps: list[FileStep]) -> tuple[FileBuild, list[Prob
         for name in MESSAGES["Build"]
         if name != "steps" and (value := getattr(quick, name)) is not UNSET
     }
-    build, problems = build_reader.around(fields)
+    build, problems = build_reader.without_steps(fields)
     build.steps = steps
     return build, problems

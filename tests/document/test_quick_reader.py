@@ -60,3 +60,9 @@ def test_a_file_that_is_not_read_leaves_what_is_known_as_it_was(monkeypatch):
     assert read_quickly(text(*STEPS, NEW).replace(json.dumps(NEW), twice), known) is None
     assert read_quickly(text(*STEPS, extra=1), known) is None
     assert [*map(id, read_quickly(text(*STEPS), known).steps)] == [*map(id, before.steps)]
+
+
+def test_a_build_may_be_changed():
+    known = KnownSteps()
+    del read_quickly(text(*STEPS), known).steps[0]
+    assert read_quickly(text(*STEPS), known) == read_quickly(text(*STEPS))
