@@ -318,7 +318,7 @@ def _images(
         if step.image is None or step.generation != known.generation:
             context: Context = (
                 _parent(made, step, known.names, by_id),
-                [by_id.get(name, name) for name in step.file.wait_for],
+                [by_id.get(one, one) for one in step.file.wait_for],
                 made.pushes or not pushed.isdisjoint(step.tags),
                 tuple(_tests(tests[step.tags[0]])) if step.tags[0] in tests else (),
                 prefix,

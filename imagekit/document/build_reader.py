@@ -52,8 +52,8 @@ class FileStep(
 ):
     """A step as it is written. The fields are those of Google's `BuildStep`.
 
-    It is not changed once it is read, as builds that are compared share their steps. What few steps
-    have is a tuple, as each empty list would be another one.
+    It is not changed once it is read, as builds that are compared share their steps. Lists that few
+    steps have are tuples: all empty tuples are one object.
     """
 
     name: str = ""
@@ -110,7 +110,7 @@ STEP_KEYS = {
 """The fields of a step that are read by name, and their keys."""
 
 FEW = ("env", "secret_env", "allow_exit_codes")
-"""The lists of a step that are tuples."""
+"""The lists of a step that are tuples, besides its volumes."""
 
 FIELDS = frozenset(STEP_KEYS.values())
 """The keys of a step that are read by name."""

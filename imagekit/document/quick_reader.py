@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from imagekit.document import build_reader
-from imagekit.document.build_reader import FileBuild, FileStep
+from imagekit.document.build_reader import NONE, FileBuild, FileStep
 from imagekit.document.build_schema import MESSAGES
 from imagekit.errors import Problem
 
@@ -18,7 +18,7 @@ TOGETHER = 1000
 
 
 class KnownSteps:
-    """The steps of files that were read: a step of another file with the same text is not read."""
+    """The steps of files that were read; other files may have some of them, in any place."""
 
     def __init__(self) -> None:
         self._texts: list[Raw] = []
@@ -47,7 +47,8 @@ class KnownSteps:
             together = b"[" + b",".join([texts[place] for place in some]) + b"]"
             steps = _steps_decoder().decode(together)
             # If nothing is lost, such as a key that stands there twice, it is as long when written.
-            if len(msgspec.json.encode(steps)) != len(together):
+            is_whole = len(msgspec.json.encode(steps)) == len(together)
+            if not is_whole or any(s.rest is not NONE or s.others is not NONE for s in steps):
                 return None
             for place, step in zip(some, steps, strict=True):
                 found[place] = step
@@ -59,7 +60,7 @@ def read_quickly(text: str | bytes, known: KnownSteps | None = None) -> FileBuil
     """Read a build file in the form of Google's JSON, as imagekit writes it; None for any other.
 
     `known` is kept from one file to the next if they have many steps in common: a step that is in
-    it is not read again, and is the same object.
+    it is usually not read again, but the same object.
     """
     try:
         compact = msgspec.json.format(text if isinstance(text, bytes) else text.encode(), indent=-1)

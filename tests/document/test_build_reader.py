@@ -155,6 +155,8 @@ def test_generated_files_are_read_quickly(config):
         '{"steps": [{"name": "x", "wait_for": ["-"]}]}',
         '{"steps": [{"name": "x", "name": "y"}]}',
         '{"steps": [{"name": "x", "args": []}]}',
+        '{"steps": [{"name": "x", "(rest)": {}}]}',
+        '{"steps": [{"name": "x", "(others)": {"a": "b"}}]}',
         '{"steps": [{"name": "x"}], "substitutions": {"_A": 3.10}}',
         '{"steps": [{"name": "\\ud83d"}]}',
         '{"steps": [{"name": "\ud83d"}]}',

@@ -281,6 +281,7 @@ def test_the_action(environment, wheels, dependencies, tmp_path, version):
     install, use = action["runs"]["steps"]
     done = run(install)
     assert done.returncode == 0, done.stderr
+    assert any((dependencies / "imagekit/bin").glob("pip*")) == bool(version)
     done = run(use)
     assert (done.returncode, done.stderr) == (
         4,
