@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import importlib
 import os
 import pathlib
 import shutil
@@ -13,7 +14,7 @@ import pytest
 import pytest_socket
 from hypothesis import is_hypothesis_test, settings
 
-from tools import site
+from tools import pure, site
 from tools.family import FAMILY, ROOT
 
 # Tests start hundreds of Pythons, and packages that uv installs are not compiled: each would
@@ -64,6 +65,22 @@ WITHOUT_COVERAGE = (
 
 What is pure has to be covered by the other tests, and nothing else has to be covered.
 """
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session):
+    """Only what the pure modules do as they are imported is measured while tests are collected."""
+    for path in pure.files():
+        if path.stem != "__init__":
+            importlib.import_module(".".join(path.with_suffix("").parts))
+    controller = getattr(session.config.pluginmanager.getplugin("_cov"), "cov_controller", None)
+    if controller is None:
+        return (yield)
+    controller.pause()
+    try:
+        return (yield)
+    finally:
+        controller.resume()
 
 
 COVERED = pytest.StashKey[bool]()

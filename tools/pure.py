@@ -6,14 +6,15 @@ import tomllib
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
-def pure() -> list[str]:
-    """The folders and modules of the contract `pure`, as patterns of paths."""
+def files() -> list[pathlib.Path]:
+    """The files in the folders of the contract `pure`, relative to the checkout."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     contracts = settings["tool"]["importlinter"]["contracts"]
     names = next(c["source_modules"] for c in contracts if c.get("id") == "pure")
-    paths = [pathlib.Path(*name.split(".")) for name in names]
-    return [f"{path}/*" if (ROOT / path).is_dir() else f"{path}.py" for path in paths]
+    paths = [ROOT.joinpath(*name.split(".")) for name in names]
+    found = [sorted(p.glob("**/*.py")) if p.is_dir() else [p.with_suffix(".py")] for p in paths]
+    return [path.relative_to(ROOT) for some in found for path in some]
 
 
 if __name__ == "__main__":
-    print(",".join(pure()))
+    print(",".join(map(str, files())))
