@@ -70,12 +70,12 @@ What is pure has to be covered by the other tests, and nothing else has to be co
 @pytest.hookimpl(wrapper=True)
 def pytest_collection(session):
     """Only what the pure modules do as they are imported is measured while tests are collected."""
-    for path in pure.files():
-        if path.stem != "__init__":
-            importlib.import_module(".".join(path.with_suffix("").parts))
     controller = getattr(session.config.pluginmanager.getplugin("_cov"), "cov_controller", None)
     if controller is None:
         return (yield)
+    for path in pure.files():
+        if path.stem != "__init__":
+            importlib.import_module(".".join(path.with_suffix("").parts))
     controller.pause()
     try:
         return (yield)

@@ -12,7 +12,7 @@ from imagekit import api
 from imagekit.compare import inventory
 from imagekit.compare.changes import Changes, compare, compare_builds
 from imagekit.compare.inventory import Inventory, Known, with_files
-from imagekit.document import build_files, quick_reader
+from imagekit.document import build_files, build_reader, quick_reader
 from imagekit.errors import UnknownRunError, UsageError
 from imagekit.planning.load import check_text
 from imagekit.runs.record import RECORD
@@ -197,7 +197,7 @@ def _side(data: bytes, name: str, tree: Tree, known: Known) -> Side:
                     f"{name}: one of its files is not a Cloud Build file; generate them again"
                 )
         else:
-            build = inventory.read_build(text, known=known)
+            build = build_reader.read_leniently(text)
     if build is None:
         build = _of_config(data, name, known)
     return Side(name, with_files(inventory.of_build(build, known), tree), build, known)

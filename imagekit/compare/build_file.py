@@ -269,6 +269,7 @@ _others = operator.attrgetter(
 )
 """The other fields of a step. Few steps have one."""
 NO_OTHERS = _others(FileStep())
+"""Those of a step that has none."""
 
 
 def _belongs(step: _Step, names: Mapping[str, int]) -> bool:
@@ -301,7 +302,7 @@ def _images(
     by_id: dict[str, str] = {}
     tests: dict[str, list[_Step]] = {}
     for number, step in enumerate(steps, start=1):
-        if step.pushes is None and step.tags and (kind := step.action.kind) != "push":
+        if step.tags and (kind := step.action.kind) != "push":
             if kind == "test":
                 tests.setdefault(step.tags[0], []).append(step)
             else:

@@ -210,9 +210,7 @@ def build_arguments(args: Sequence[str], start: int = 1) -> Arguments:
             value = args[at + 1]
             at += 2
         elif args[at][:1] != "-":
-            read.context = args[at]
-            at += 1
-            continue
+            flag, value, at = "", args[at], at + 1
         else:
             flag, value, at = _option(args, at, SWITCHES, WITH_VALUE)
         if flag == "--build-arg":

@@ -27,33 +27,42 @@ class KnownSteps:
 
     def read(self, texts: list[Raw]) -> list[FileStep] | None:
         """The steps with these texts; None if something in one of them would be lost."""
-        # Most steps of two builds are the same, and in the same place.
-        places = zip(texts, self._texts, self._steps, strict=False)
-        found: list[FileStep | None] = [
-            step if text == other else None for text, other, step in places
-        ]
-        for place, step in enumerate(self._steps):
-            if place >= len(found) or found[place] is None:
-                self._others[bytes(self._texts[place])] = step
-        found += [None] * (len(texts) - len(found))
-        missing = [place for place, step in enumerate(found) if step is None]
-        new = []
-        for place in missing:
-            found[place] = self._others.get(bytes(texts[place]))
-            if found[place] is None:
-                new.append(place)
+        found = self._known(texts)
+        new = [place for place, step in enumerate(found) if step is None]
         for first in range(0, len(new), TOGETHER):
-            some = new[first : first + TOGETHER]
-            together = b"[" + b",".join([texts[place] for place in some]) + b"]"
-            steps = _steps_decoder().decode(together)
-            # If nothing is lost, such as a key that stands there twice, it is as long when written.
-            is_whole = len(msgspec.json.encode(steps)) == len(together)
-            if not is_whole or any(s.rest is not NONE or s.others is not NONE for s in steps):
+            places = new[first : first + TOGETHER]
+            steps = _decoded([texts[place] for place in places])
+            if steps is None:
                 return None
-            for place, step in zip(some, steps, strict=True):
+            for place, step in zip(places, steps, strict=True):
                 found[place] = step
         self._texts, self._steps = texts, [step for step in found if step is not None]
         return [*self._steps]
+
+    def _known(self, texts: list[Raw]) -> list[FileStep | None]:
+        """The known steps with these texts; None for each other."""
+        # Most steps of two builds are the same, and in the same place.
+        places = zip(texts, self._texts, self._steps, strict=False)
+        found: list[FileStep | None]
+        found = [step if text == other else None for text, other, step in places]
+        for place, before in enumerate(self._steps):
+            if place >= len(found) or found[place] is None:
+                self._others[bytes(self._texts[place])] = before
+        found += [None] * (len(texts) - len(found))
+        for place, step in enumerate(found):
+            if step is None:
+                found[place] = self._others.get(bytes(texts[place]))
+        return found
+
+
+def _decoded(texts: list[Raw]) -> list[FileStep] | None:
+    """The steps with these texts, decoded together; None if something would be lost."""
+    together = b"[" + b",".join(texts) + b"]"
+    steps = msgspec.json.decode(together, type=list[FileStep])
+    # If nothing is lost, such as a key that stands there twice, it is as long when it is written.
+    is_whole = len(msgspec.json.encode(steps)) == len(together)
+    has_unknown = any(step.rest is not NONE or step.others is not NONE for step in steps)
+    return steps if is_whole and not has_unknown else None
 
 
 def read_quickly(text: str | bytes, known: KnownSteps | None = None) -> FileBuild | None:
@@ -91,11 +100,6 @@ def read_leniently(text: str, known: KnownSteps | None = None) -> FileBuild | No
     What is not understood is kept as text. `known` is as for `read_quickly`.
     """
     return read_quickly(text, known) or build_reader.read_leniently(text)
-
-
-@functools.cache
-def _steps_decoder() -> msgspec.json.Decoder[list[FileStep]]:
-    return msgspec.json.Decoder(list[FileStep])
 
 
 @functools.cache

@@ -147,6 +147,18 @@ def test_steps_in_another_order_are_a_change(project, capsys, before):
     assert run.changes_to(after).summary() == ORDER
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "steps:\n- {name: gcr.io/cloud-builders/docker, args: [build, -t, 'r:a', .]}\n",
+        '{"steps": {"name": "gcr.io/cloud-builders/docker", "args": ["build", "-t", "r:a", "."]}}',
+    ],
+)
+def test_a_build_file_that_somebody_has_written(project, text):
+    (project / "cloudbuild.yaml").write_text(text)
+    assert [*read("cloudbuild.yaml").images] == ["r:a"]
+
+
 def test_the_files_of_a_manifest_are_found_from_anywhere(project, monkeypatch):
     (project / "images.yaml").write_text(SPLIT + "cloudbuild: {limits: {steps: 2}}\n")
     with pytest.raises(SystemExit):
