@@ -17,7 +17,6 @@ from imagekit.planning.plan import Image, Plan
 
 Assignment = tuple[tuple[Image, ...], ...]
 """The images of each file."""
-Groups = list[list[Image]]
 
 
 class _Part(NamedTuple):
@@ -34,7 +33,9 @@ class _Part(NamedTuple):
 
 
 Parts = Mapping[str, _Part]
-"""Each image as a part of its own."""
+"""Each image as a part of its own, as they stand in the plan."""
+Children = Mapping[str | None, Sequence[str]]
+"""The images that are built on each image of the plan, and on none of it."""
 
 
 MAX_OPEN = 32
@@ -58,8 +59,12 @@ def split(plan: Plan, options: CloudBuild) -> tuple[Plan, ...]:
     depth = max(_depths(plan.images).values())
     best: Assignment = ()
     cost: tuple[int, int] | None = None
-    for groups in _ways(plan, parts):
-        files = _fill(plan, options.limits, groups, parts)
+    smallest = min(part.steps for part in parts.values())
+    for ordered in _ways(plan, options.limits, parts):
+        chosen = _fill(options.limits, ordered, smallest, cost and cost[0])
+        if chosen is None:
+            continue
+        files = _contents(plan, chosen)
         own = len(files), path_length(files)
         # The first of equals is taken: the plan's own order, in which a new image moves no other.
         if cost is None or own < cost:
@@ -128,144 +133,140 @@ def _check(plan: Plan, options: CloudBuild, parts: Parts) -> Iterator[Problem]:
             yield Problem(message=message)
 
 
-# ---- groups that are put into files one after the other: parents always before their children
+# ---- orders in which images are put into files: parents always before their children
 
 
-def _ways(plan: Plan, parts: Parts) -> Iterator[Groups]:
+def _ways(plan: Plan, limits: Limits, parts: Parts) -> Iterator[Sequence[_Part]]:
     """Several orders, of which one or the other gives the best files."""
-    yield [[image] for image in plan.images]
-    yield _by_parent(plan)
-    trees = _whole_trees(plan)
+    yield [*parts.values()]
+    yield [parts[tag] for tag in _by_parent(plan)]
+    children = _children(plan)
+    trees = _whole_trees(plan, children)
     # Each image after its parent, the largest trees first: few pulls.
-    yield [[image] for tree in trees for image in tree]
-    yield trees
-    yield _by_size(plan, parts)
+    yield [parts[tag] for tree in trees for tag in tree]
+    yield [*_together(trees, limits, parts)]
+    yield _by_size(parts, children)
 
 
-def _by_parent(plan: Plan) -> Groups:
+def _by_parent(plan: Plan) -> list[str]:
     """By depth, with children of one parent next to each other: short paths, few pulls."""
     depths = _depths(plan.images)
     places = {image.tag: place for place, image in enumerate(plan.images)}
-    images = sorted(plan.images, key=lambda i: (depths[i.tag], places.get(i.parent or "", -1)))
-    return [[image] for image in images]
+    keys = {i.tag: (depths[i.tag], places.get(i.parent or "", -1)) for i in plan.images}
+    return sorted(keys, key=keys.__getitem__)
 
 
-def _whole_trees(plan: Plan) -> Groups:
+def _whole_trees(plan: Plan, children: Children) -> list[list[str]]:
     """Each image in one group with all its descendants, the largest trees first: no pulls."""
-    children = _children(plan)
     sizes: dict[str, int] = {}
     for image in reversed(plan.images):
-        sizes[image.tag] = 1 + sum(sizes[child.tag] for child in children.get(image.tag, ()))
+        own = children.get(image.tag, ())
+        sizes[image.tag] = 1 + sum([sizes[child] for child in own])
 
-    def by_size(images: Sequence[Image]) -> list[Image]:
-        return sorted(images, key=lambda image: sizes[image.tag], reverse=True)
-
-    groups: Groups = []
-    for root in by_size(children.get(None, [])):
-        group: list[Image] = []
+    groups = []
+    for root in sorted(children.get(None, ()), key=sizes.__getitem__, reverse=True):
+        group = []
         waiting = [root]
         while waiting:
-            image = waiting.pop()
-            group.append(image)
-            waiting += reversed(by_size(children.get(image.tag, [])))
+            tag = waiting.pop()
+            group.append(tag)
+            if tag in children:
+                waiting += sorted(children[tag], key=sizes.__getitem__, reverse=True)[::-1]
         groups.append(group)
     return groups
 
 
-def _by_size(plan: Plan, parts: Parts) -> Groups:
+def _by_size(parts: Parts, children: Children) -> list[_Part]:
     """The largest images first, as soon as their parents are placed."""
     import heapq  # Not at the top: few plans are split.
 
-    children = _children(plan)
-    places = {image.tag: place for place, image in enumerate(plan.images)}
-    by_tag = {image.tag: image for image in plan.images}
-
-    def entry(image: Image) -> tuple[bool, int, int, str]:
-        return image.tag not in children, -parts[image.tag].steps, places[image.tag], image.tag
-
-    ready = [entry(image) for image in children.get(None, ())]
+    entries = {
+        tag: (tag not in children, -part.steps, place, tag)
+        for place, (tag, part) in enumerate(parts.items())
+    }
+    ready = [entries[tag] for tag in children.get(None, ())]
     heapq.heapify(ready)
-    groups: Groups = []
+    ordered = []
     while ready:
-        image = by_tag[heapq.heappop(ready)[-1]]
-        groups.append([image])
-        for child in children.get(image.tag, ()):
-            heapq.heappush(ready, entry(child))
-    return groups
+        tag = heapq.heappop(ready)[-1]
+        ordered.append(parts[tag])
+        for child in children.get(tag, ()):
+            heapq.heappush(ready, entries[child])
+    return ordered
 
 
-def _children(plan: Plan) -> Mapping[str | None, list[Image]]:
+def _together(groups: Iterable[list[str]], limits: Limits, parts: Parts) -> Iterator[_Part]:
+    """Each group as one part, or its images as parts of their own if it is too large for a file."""
+    for group in groups:
+        own = [parts[tag] for tag in group]
+        if len(own) > 1:
+            parents = {parent for part in own for parent in part.parents}.difference(group)
+            steps = sum([part.steps for part in own])
+            names = sum([part.names for part in own])
+            if steps + len(parents) <= limits.steps and names <= limits.images:
+                yield _Part(group, sorted(parents), steps, names)
+                continue
+        yield from own
+
+
+def _children(plan: Plan) -> Children:
     own = {image.tag for image in plan.images}
-    children: dict[str | None, list[Image]] = {}
+    children: dict[str | None, list[str]] = {}
     for image in plan.images:
-        children.setdefault(image.parent if image.parent in own else None, []).append(image)
+        children.setdefault(image.parent if image.parent in own else None, []).append(image.tag)
     return children
 
 
 # ---- filling
 
 
-class _File(msgspec.Struct):
-    """A build file that is being filled."""
+def _fill(
+    limits: Limits, ordered: Iterable[_Part], smallest: int, at_most: int | None
+) -> dict[str, int] | None:
+    """Put each part into the first file where it fits, not before the file of its parent.
 
-    steps: int
-    """The number of steps that still fit."""
-    names: int
-    """The number of entries in `images` that still fit."""
-    tags: set[str]
-    """The images in the file, and the parents that it pulls."""
-
-
-def _fill(plan: Plan, limits: Limits, groups: Groups, parts: Parts) -> Assignment:
-    """Put each group into the first file where it fits, not before the file of its parent.
-
-    A group that is too large for one file is split into single images.
+    Returns the number of each image's file, or None if more than `at_most` files are needed. No
+    part has fewer than `smallest` steps.
     """
-    files: list[_File] = []
+    # Of each file: the numbers of steps and of entries in `images` that still fit, its images and
+    # the parents that it pulls.
+    free_steps: list[int] = []
+    free_names: list[int] = []
+    present: list[set[str]] = []
     waiting: list[int] = []
     chosen: dict[str, int] = {}
-    smallest = min(part.steps for part in parts.values())
-    for part in _together(groups, limits, parts):
-        first = chosen.get(part.parents[0], 0) if part.parents else 0
+    for tags, parents, steps, names in ordered:
+        first = chosen.get(parents[0], 0) if parents else 0
         for place in waiting:
-            file = files[place]
-            if part.steps <= file.steps and part.names <= file.names and place >= first:
-                is_pulled = not file.tags.issuperset(part.parents)
-                pulled = len(set(part.parents) - file.tags) if is_pulled else 0
-                if part.steps + pulled <= file.steps:
+            if steps <= free_steps[place] and names <= free_names[place] and place >= first:
+                is_pulled = not present[place].issuperset(parents)
+                pulled = len(set(parents) - present[place]) if is_pulled else 0
+                if steps + pulled <= free_steps[place]:
                     break
         else:
-            place, pulled = len(files), len(part.parents)
-            file = _File(limits.steps, limits.images, set())
-            files.append(file)
+            place, pulled = len(present), len(parents)
+            if place == at_most:
+                return None
+            free_steps.append(limits.steps)
+            free_names.append(limits.images)
+            present.append(set())
             waiting = [*waiting, place][-MAX_OPEN:]
-        file.steps -= part.steps + pulled
-        file.names -= part.names
-        file.tags.update(part.tags, part.parents)
-        if file.steps < smallest:
+        free_steps[place] -= steps + pulled
+        free_names[place] -= names
+        present[place].update(tags, parents)
+        if free_steps[place] < smallest:
             waiting.remove(place)
-        for tag in part.tags:
+        for tag in tags:
             chosen[tag] = place
-    # Within a file, images stand as in the plan.
-    contents: list[list[Image]] = [[] for _ in files]
+    return chosen
+
+
+def _contents(plan: Plan, chosen: Mapping[str, int]) -> Assignment:
+    """The images of each file, as they stand in the plan."""
+    contents: list[list[Image]] = [[] for _ in range(1 + max(chosen.values()))]
     for image in plan.images:
         contents[chosen[image.tag]].append(image)
     return tuple(map(tuple, contents))
-
-
-def _together(groups: Groups, limits: Limits, parts: Parts) -> Iterator[_Part]:
-    """What is put into one file together: a whole group, or its images if it is too large."""
-    for group in groups:
-        if len(group) > 1:
-            tags = [image.tag for image in group]
-            parents = {image.parent for image in group} - {None, *tags}
-            steps = sum([parts[tag].steps for tag in tags])
-            names = sum([parts[tag].names for tag in tags])
-            if steps + len(parents) <= limits.steps and names <= limits.images:
-                yield _Part(tags, sorted(filter(None, parents)), steps, names)
-                continue
-        for image in group:
-            yield parts[image.tag]
 
 
 def _depths(images: Iterable[Image]) -> dict[str, int]:
