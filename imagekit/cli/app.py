@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
 import sys
 from typing import NoReturn
 
@@ -69,8 +70,12 @@ with_global_options(cli)
 
 def main(args: list[str] | None = None) -> NoReturn:
     """Run a command and exit with its exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            # It was closed, as with `>&-`. A file that is opened later must not take its place.
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+        elif isinstance(stream, io.TextIOWrapper):
             # Replace characters such as ✓ if the encoding does not have them.
             stream.reconfigure(errors="replace")
     reset_logging()
