@@ -83,6 +83,7 @@ COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 \
 
 lock: .venv/test  ## Choose new versions for constraints.txt, and write requirements/ with their hashes
 	$(COMPILE) --all-extras --upgrade pyproject.toml requirements/build.in -o constraints.txt
+	echo pip | $(COMPILE) --generate-hashes -c constraints.txt - -o requirements/pip.txt
 	for extra in run test lab docs; do $(COMPILE) --generate-hashes --extra $$extra \
 	    -c constraints.txt pyproject.toml requirements/build.in -o requirements/$$extra.txt || exit 1; done
 
@@ -107,9 +108,14 @@ clean:  ## Remove the environment and everything that tools leave
 	    echo "imagekit needs Python 3.11 or later; name one: make PYTHON=python3.13 ..." >&2; exit 2; }
 	$(PYTHON) -m venv .venv
 
+# Python's own pip may be years old. A recent one finds the pinned versions in half of the time.
+.venv/pip: requirements/pip.txt | .venv/bin/python
+	$(INSTALL) --require-hashes --no-deps -r requirements/pip.txt
+	@touch $@
+
 # One extra a stamp; a newer pin or dependency installs again. What is downloaded has the hashes that
 # are listed, with all that it depends on; imagekit itself is then installed without downloading.
-.venv/run .venv/test .venv/lab .venv/docs: .venv/%: pyproject.toml requirements/%.txt | .venv/bin/python
+.venv/run .venv/test .venv/lab .venv/docs: .venv/%: pyproject.toml requirements/%.txt .venv/pip
 	$(INSTALL) --require-hashes --no-deps -r requirements/$*.txt
 	$(INSTALL) --no-build-isolation --no-deps -e .
 	@touch $@

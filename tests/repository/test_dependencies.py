@@ -29,7 +29,7 @@ def test_every_dependency_is_pinned(root, pyproject):
     assert names - pinned == set()
 
 
-@pytest.mark.parametrize("extra", ["run", "test", "lab", "docs"])
+@pytest.mark.parametrize("extra", ["pip", "run", "test", "lab", "docs"])
 def test_what_make_installs_has_hashes_and_the_same_versions(root, extra):
     text = (root / f"requirements/{extra}.txt").read_text()
     assert "://" not in text
@@ -49,7 +49,7 @@ def test_the_build_back_end_is_pinned_and_has_hashes(root, pyproject):
 def test_make_installs_only_what_has_hashes(root):
     text = (root / "Makefile").read_text()
     installs = re.findall(r"^\t.*\$\(INSTALL\).*", text, re.MULTILINE)
-    assert len(installs) == 2
+    assert len(installs) == 3
     # Nothing else installs, with whichever program.
     assert len(re.findall(r"^INSTALL = .* \$\(INSTALLER\) install ", text, re.MULTILINE)) == 1
     assert not re.search(

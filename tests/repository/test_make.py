@@ -36,5 +36,5 @@ def test_bytecode_is_compiled_in_advance_only_where_none_is_kept(keeps_none, opt
         check=True,
     )
     installs = [line for line in done.stdout.splitlines() if "pip install" in line]
-    assert len(installs) == 2
+    assert len(installs) == 3
     assert all(option in line.split() for line in installs)
