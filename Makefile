@@ -58,7 +58,7 @@ fuzz: .venv/test  ## Give every reader inputs that nobody would write: make fuzz
 chaos: .venv/test  ## Kill commands at random moments, many times, and run 50 at once
 	IMAGEKIT_CHAOS=$(or $(ROUNDS),100) $(BIN)/pytest -q -n 0 tests/system/test_chaos.py
 
-bench: .venv/run  ## Measure generating, comparing and splitting, and write the table
+bench: .venv/test  ## Measure generating, comparing and splitting, and write the table
 	$(BIN)/python benchmarks/generate.py $(BENCH_OPTIONS)
 
 bench-loads: .venv/run  ## Measure inputs of two sizes, which must not take more than in proportion

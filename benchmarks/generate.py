@@ -30,6 +30,13 @@ README = HERE / "README.md"
 BEGIN, END = "<!-- begin: make bench -->\n", "<!-- end: make bench -->\n"
 IMAGEKIT = [str(pathlib.Path(sys.executable).with_name("imagekit"))]
 URL = "registry.example.com/p/ml"
+DOCKERFILES = {
+    "Dockerfile": "ARG BASE_IMAGE\nFROM $BASE_IMAGE\nARG PYTHON_VERSION\nARG MINICONDA_VERSION\n",
+    "Dockerfile.gpu": "ARG UBUNTU_VERSION\nFROM ubuntu:$UBUNTU_VERSION\nARG CUDA\n",
+}
+"""The Dockerfiles of the images, with the build args that the original's declare."""
+AT_LEAST = 10
+"""The seconds for which two commands take turns: short ones vary most."""
 UNLIMITED = {"limits": {"steps": 100_000_000, "images": 100_000_000}}
 Figure = tuple[float, int]
 """Seconds, and the most memory in kilobytes."""
@@ -75,8 +82,8 @@ def bake(images: int) -> dict[str, Any]:
     return {"group": {"default": {"targets": list(targets)}}, "target": targets}
 
 
-def run(command: Sequence[str], fresh: pathlib.Path | None = None) -> Figure:
-    """Run a command once, after removing the file that it writes anew."""
+def run(command: Sequence[str], folder: pathlib.Path, fresh: pathlib.Path | None = None) -> Figure:
+    """Run a command in a folder once, after removing the file that it writes anew."""
     if fresh is not None:
         for path in fresh.parent.glob(f"{fresh.stem}*{fresh.suffix}"):
             path.unlink()
@@ -84,9 +91,8 @@ def run(command: Sequence[str], fresh: pathlib.Path | None = None) -> Figure:
     unset = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
     environment = {k: v for k, v in os.environ.items() if k not in unset}
     begin = time.perf_counter()
-    process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    nowhere = subprocess.DEVNULL
+    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=nowhere, stderr=nowhere)
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - begin
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -102,6 +108,9 @@ class Bench:
         self.folder = folder
         self.runs = runs
         self.command = original
+        (folder / "dockerfiles").mkdir()
+        for name, text in DOCKERFILES.items():
+            (folder / "dockerfiles" / name).write_text(text, encoding="utf-8")
 
     def file(self, name: str, value: object) -> pathlib.Path:
         """Write a value as JSON."""
@@ -127,11 +136,12 @@ class Bench:
         ours: tuple[list[str], pathlib.Path | None],
         other: tuple[list[str], pathlib.Path | None],
     ) -> tuple[Figure, Figure]:
-        """The fastest run of each of two commands, which take turns."""
+        """The fastest run of each of two commands, which take turns for some seconds at least."""
         figures: tuple[list[Figure], list[Figure]] = ([], [])
-        for _ in range(self.runs):
-            for command, found in zip((ours, other), figures, strict=True):
-                found.append(run(*command))
+        begin = time.perf_counter()
+        while len(figures[0]) < self.runs or time.perf_counter() - begin < AT_LEAST:
+            for (command, fresh), found in zip((ours, other), figures, strict=True):
+                found.append(run(command, self.folder, fresh))
         return min(figures[0]), min(figures[1])
 
 
@@ -167,7 +177,7 @@ def measure(bench: Bench) -> list[tuple[str, str, str, str]]:
         bench.generate(each, "each"), bench.original(each),
     )  # fmt: skip
     again, _ = bench.generate(lists[100_000], "again")
-    run(again)
+    run(again, bench.folder)
     row(
         "the same with an unchanged file there", "without", "≤ 2",
         (again, None), bench.generate(lists[100_000], "lists"),
@@ -179,7 +189,7 @@ def measure(bench: Bench) -> list[tuple[str, str, str, str]]:
     other = bench.file("other.json", config(10_000, each=False, bits="1"))
     builds = [bench.generate(lists[10_000], "ten"), bench.generate(other, "other")]
     for command, _ in builds:
-        run(command)
+        run(command, bench.folder)
     files = [str(target) for _, target in builds]
     row(
         "`diff` of two builds of 10,000", "`generate` of 10,000", "≤ 2",

@@ -2,18 +2,23 @@
 
 It reads a JSON config with `python_versions`, `gpu_versions`, `base_images` and `images`, prints
 the names of the images, and writes a build and a push step for each GPU base that an image uses and
-for each image. Nothing is checked. Like the original, it makes a named tuple of each image and of
-each step, and puts an image's name together wherever it is needed. The benchmark compares imagekit
-with it.
+for each image. Nothing is checked. Like the original, it reads its options with absl, makes a named
+tuple of each image and of each step, and puts an image's name together wherever it is needed. The
+benchmark compares imagekit with it.
 """
 
-import argparse
 import enum
 import json
 import pathlib
 from typing import NamedTuple
 
+from absl import app, flags
+
 BUILDER = "gcr.io/cloud-builders/docker"
+OPTIONS = flags.FLAGS
+flags.DEFINE_string("config", None, "the config, in JSON", required=True)
+flags.DEFINE_string("base_url", None, "the repository of the images", required=True)
+flags.DEFINE_string("output", None, "the build file to write", required=True)
 
 
 class Kind(enum.Enum):
@@ -101,16 +106,11 @@ def steps(image):
     yield Step(f"{image.tag}-push", ["push", image.tag], [image.tag])
 
 
-def main():
+def main(_):
     """Read the config and write the build file."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--config", required=True)
-    parser.add_argument("--base_url", required=True)
-    parser.add_argument("--output", required=True)
-    options = parser.parse_args()
-    with pathlib.Path(options.config).open(encoding="utf-8") as file:
+    with pathlib.Path(OPTIONS.config).open(encoding="utf-8") as file:
         config = json.load(file)
-    found = [*gpu_bases(config, options.base_url), *images(config, options.base_url)]
+    found = [*gpu_bases(config, OPTIONS.base_url), *images(config, OPTIONS.base_url)]
     for image in found:
         print(image.tag)
     build = {
@@ -118,10 +118,10 @@ def main():
         "timeout": "86400s",
         "options": {"env": ["DOCKER_BUILDKIT=1"]},
     }
-    with pathlib.Path(options.output).open("w", encoding="utf-8") as file:
+    with pathlib.Path(OPTIONS.output).open("w", encoding="utf-8") as file:
         json.dump(build, file, indent=2)
         file.write("\n")
 
 
 if __name__ == "__main__":
-    main()
+    app.run(main)
