@@ -246,8 +246,8 @@ FEW = 3
 
 
 def _changes(old: Mapping[str, str], new: Mapping[str, str], path: str) -> Changes:
-    if not old and isinstance(new, Files) and new.references:
-        return new_file(new.references)
+    if not old and isinstance(new, Files) and new.images:
+        return new_file(new.images)
     changes = compare_files(_builds(old, path) or None, _builds(new, path))
     return _with_files(changes, old, new)
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from imagekit.docker.names import short_names
 from imagekit.document.cloudbuild import BUILDER
 from imagekit.errors import counted, listed, one_line
 
@@ -108,8 +107,9 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
 
     def lines(self) -> Iterator[str]:
         """One line per change: + added, - removed, ~ changed, ↻ rebuilt."""
-        yield from (one_line(f"+ {name}") for name in self.added)
-        yield from (one_line(f"- {name}") for name in self.removed)
+        lines = [*(f"+ {name}" for name in self.added), *(f"- {name}" for name in self.removed)]
+        # There may be a hundred thousand, and hardly one that is not printable.
+        yield from lines if "".join(lines).isprintable() else map(one_line, lines)
         common = self.common()
         for what, names in common.items():
             yield one_line(f"~ {len(names)} images: {what}")
@@ -299,9 +299,9 @@ def compare_files(before: Texts | None, after: Texts) -> Changes:
     return msgspec.structs.replace(changes, whole=(Difference("only the formatting differs"),))
 
 
-def new_file(references: Sequence[str]) -> Changes:
+def new_file(images: tuple[str, ...]) -> Changes:
     """The changes to a build of these images from none."""
-    return Changes(added=short_names(references), whole=(Difference("new file"),))
+    return Changes(added=images, whole=(Difference("new file"),))
 
 
 def _listed(texts: Texts | None) -> list[str]:

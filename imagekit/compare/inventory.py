@@ -140,12 +140,12 @@ def with_files(inventory: Inventory, tree: Tree) -> Inventory:
     images, hashes = {}, dict(inventory.files)
     files_by_build: dict[tuple[str, str], tuple[str, ...]] = {}
     for name, image in inventory.images.items():
-        key = image.dockerfile, (image.options or {}).get("context", ".")
-        if key not in files_by_build:
+        key = image.dockerfile, image.options.get("context", ".") if image.options else "."
+        files = files_by_build.get(key)
+        if files is None:
             found = made_of(tree, *key)
-            files_by_build[key] = tuple(found)
+            files = files_by_build[key] = tuple(found)
             hashes |= found
-        files = files_by_build[key]
         images[name] = msgspec.structs.replace(image, files=files) if files else image
     for name in sorted({name for image in inventory.images.values() for name in image.test}):
         path = inside(name)

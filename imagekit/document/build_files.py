@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from imagekit.config.schema import Config
+from imagekit.docker.names import short_names
 from imagekit.document import cloudbuild
 from imagekit.document.split import path_length, split, step_count
 from imagekit.errors import UsageError
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 class Files(dict[str, str]):
     """The texts of build files, by path."""
 
-    references: tuple[str, ...] = ()
-    """The images that they build, if that is known without reading the texts."""
+    images: tuple[str, ...] = ()
+    """The images that they build, if that is known without reading the texts: their names without
+    the repository that all have in common."""
     left_out: Mapping[str, str] = {}
     """The images that a selection leaves out: short name to reference."""
 
@@ -48,12 +50,13 @@ def files(plan: Plan, config: Config, path: str) -> Files:
     for number, part in enumerate(parts, start=1):
         name, text = _beside(path, f"{number:0{digits}}"), cloudbuild.render(part, options)
         texts[name] = text
+        pulls = list(part.pulled)
         entry = {
             "file": posixpath.basename(name),
             "sha256": digest(text),
             "images": [image.tag for image in part.images],
-            "pulls": list(part.pulled),
-            "steps": len(part.pulled) + sum(step_count(options, image) for image in part.images),
+            "pulls": pulls,
+            "steps": len(pulls) + sum([step_count(options, image) for image in part.images]),
         }
         entries.append(entry)
     manifest = {
@@ -66,7 +69,10 @@ def files(plan: Plan, config: Config, path: str) -> Files:
 
 def _files(texts: dict[str, str], plan: Plan) -> Files:
     files = Files(texts)
-    files.references = tuple(plan.reference(image.tag) for image in plan.images)
+    tags = [image.tag for image in plan.images]
+    # A short name with a colon is in a repository of its own.
+    is_one = ":" not in "".join(tags)
+    files.images = tuple(tags) if is_one else short_names([plan.reference(tag) for tag in tags])
     files.left_out = {name: plan.reference(name) for name in plan.left_out}
     return files
 

@@ -6,7 +6,7 @@ import itertools
 import re
 from collections.abc import Iterator
 
-from imagekit.docker.names import INVALID_TAG, invalid_reason, is_repository, is_tag
+from imagekit.docker.names import INVALID_TAG, are_tags, invalid_reason, is_repository, is_tag
 from imagekit.errors import Path, Problem
 from imagekit.planning.excludes import Excludes, ancestors
 from imagekit.planning.matrix import Matrix, sections
@@ -29,8 +29,22 @@ def check(matrix: Matrix, plan: Plan) -> Iterator[Problem]:
         message = f"{url!r} {invalid_reason(url)}, or give recipe {without!r} a 'repository'"
         at: Path = ("base_url",)
         yield Problem(message=message, path=at, caused_by=(at,))
-    yield from _check_names(matrix, plan)
+    if not _are_fine(plan):
+        yield from _check_names(matrix, plan)
     yield from _check_excluded(matrix, plan)
+
+
+def _are_fine(plan: Plan) -> bool:
+    """Whether no name can have a problem, which is quickly found of all names together.
+
+    Those in a repository of their own, and those without a pattern, are no tags.
+    """
+    names = [image.tag for image in plan.images]
+    names += [alias for image in plan.images for alias in image.aliases]
+    is_one_each = len({*names}) == len(names)
+    # A line each, so that the ends of names can be found.
+    text = "\n".join((*names, ""))
+    return is_one_each and are_tags(names) and not any(f"{suffix}\n" in text for suffix in SUFFIXES)
 
 
 def _check_names(matrix: Matrix, plan: Plan) -> Iterator[Problem]:

@@ -1,10 +1,14 @@
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from imagekit.docker.names import (
     Registry,
+    are_tags,
     common_repository,
     invalid_reason,
     is_repository,
+    is_tag,
     registry_of,
 )
 
@@ -63,3 +67,13 @@ def test_an_address_without_an_image(url):
 )
 def test_the_repository_that_references_have_in_common(references, repository):
     assert common_repository(references) == repository
+
+
+TAGS = st.text("aZ0_.-:\né", max_size=4) | st.sampled_from(["a" * 128, "a" * 129])
+
+
+@given(st.lists(TAGS | st.just("a")))
+@example(["a\nb"]).via("a line break within a name, and not between two")
+@example([""])
+def test_several_names_are_tags_if_each_is(names):
+    assert are_tags(names) == all(map(is_tag, names))

@@ -306,3 +306,9 @@ def test_a_selection_s_rows_are_the_same_combinations(config, data):
     assert len(found) == len(everything)
     assert [row.tag for row in found if row.status == "built"] == [i.tag for i in chosen.images]
     assert all(row.reason.strip() for row in found if row.status != "built")
+
+
+@given(configs())
+def test_the_names_of_new_files_are_those_that_are_read_from_them(config):
+    files = api.files(api.plan(config), config, "cloudbuild.json")
+    assert files.images == inventory.image_names(*files.values())
