@@ -11,7 +11,7 @@ from typing import NoReturn
 import click
 
 import imagekit
-from imagekit.cli.common import Group, reset_logging, with_global_options
+from imagekit.cli.common import Group, reset, with_global_options
 from imagekit.cli.problems import show
 from imagekit.errors import INTERRUPTED, ImagekitError, ProblemsError
 from imagekit.support.terminal import clean, echo
@@ -78,7 +78,7 @@ def main(args: list[str] | None = None) -> NoReturn:
         elif isinstance(stream, io.TextIOWrapper):
             # Replace characters such as ✓ if the encoding does not have them.
             stream.reconfigure(errors="replace")
-    reset_logging()
+    reset()
     try:
         cli.main(args=args, prog_name="imagekit", standalone_mode=False)
     except click.ClickException as error:

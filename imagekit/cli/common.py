@@ -101,8 +101,21 @@ def _print_log() -> None:
     logger.setLevel(logging.DEBUG)
 
 
-def reset_logging() -> None:
-    """Print nothing of what is logged, until --verbose asks for it."""
+_KEPT: list[object] = []
+
+
+def keep(*values: object) -> None:
+    """Keep what a command has made until the process ends.
+
+    Python frees a large build object by object, which takes a tenth of the time, and the system at
+    once.
+    """
+    _KEPT.extend(values)
+
+
+def reset() -> None:
+    """Forget what another command has kept, and print nothing of what is logged until --verbose."""
+    _KEPT.clear()
     if logging := sys.modules.get("logging"):
         logger = logging.getLogger(log.NAME)
         logger.handlers = []

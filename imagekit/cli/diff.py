@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from imagekit.cli import completion, sides, table
+from imagekit.cli.common import keep
 from imagekit.cli.options import (
     Command,
     config_option,
@@ -77,6 +78,7 @@ def diff(
     known = Known()
     old = sides.read(before, store, known)
     new = sides.read(after if after is not None else sides.other_side(before), store, known)
+    keep(old, new, known)
     print_changes(old, new, **options)
 
 

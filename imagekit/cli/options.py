@@ -11,6 +11,7 @@ import click
 
 from imagekit import api
 from imagekit.cli import completion
+from imagekit.cli.common import keep
 from imagekit.cli.problems import show
 from imagekit.config.cloudbuild import MAX_TIMEOUT
 from imagekit.errors import UsageError, counted
@@ -103,6 +104,7 @@ def planned(
     for warning in checked.warnings:
         show(warning)
     plan = select(checked, only, skip)
+    keep(checked, plan)
     if log.is_debugging():
         for line in _left_out(checked, plan):
             log.debug("%s", line)

@@ -11,7 +11,12 @@ import sys
 import click
 import pytest
 
+from imagekit.cli import common
 from imagekit.cli.app import cli, main
+from imagekit.cli.sides import Side
+from imagekit.compare.inventory import Known
+from imagekit.planning.load import Checked
+from imagekit.planning.plan import Plan
 from tests.cli.test_app import CONFIG
 from tests.conftest import FAMILY
 
@@ -301,3 +306,18 @@ def test_run_alone_lists_the_notebooks_and_their_parameters(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "\n generate   config " in done.stdout, "imagekit brings its own along"
+
+
+@pytest.mark.parametrize(
+    ("args", "kinds"),
+    [
+        (["generate", "-c", "images.yaml"], {Checked, Plan}),
+        (["diff", "images.yaml", "images.yaml"], {Side, Known}),
+    ],
+)
+def test_what_is_large_is_freed_with_the_process_and_not_before(args, kinds, call):
+    call(*args)
+    assert {type(value) for value in common._KEPT} == kinds
+    # Where several commands run in one process, it is kept until the next.
+    call("--version")
+    assert common._KEPT == []
