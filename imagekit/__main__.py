@@ -26,8 +26,8 @@ def main() -> None:
 def _exit_at_once(code: int) -> None:
     """Exit without freeing each object and module, which takes Python a quarter of a short command.
 
-    Returns if that would lose something: output that cannot be written, the work of a thread, or
-    what a debugger, a profiler or coverage has seen.
+    Returns if that would lose something: output that cannot be written, the work of a thread, the
+    prompt of `python -i`, or what a debugger, a profiler or coverage has seen.
     """
     import atexit
     import os
@@ -35,7 +35,9 @@ def _exit_at_once(code: int) -> None:
 
     monitoring = getattr(sys, "monitoring", None)  # Since Python 3.12.
     tools = monitoring and any(map(monitoring.get_tool, range(6)))
-    if tools or sys.gettrace() or sys.getprofile() or threading.active_count() > 1:
+    if tools or sys.gettrace() or sys.getprofile() or "bdb" in sys.modules or sys.flags.inspect:
+        return
+    if threading.active_count() > 1:
         return
     atexit._run_exitfuncs()
     try:

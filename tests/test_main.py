@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import shlex
 import subprocess
 import sys
 
@@ -61,6 +62,7 @@ def test_the_end_does_not_free_what_ends_with_the_process():
             "sys.monitoring.use_tool_id(sys.monitoring.COVERAGE_ID, 'test')",
             marks=pytest.mark.skipif(sys.version_info < (3, 12), reason="is new in Python 3.12"),
         ),
+        "import bdb",
         "threading.Thread(target=lambda: (time.sleep(0.5), print('worked'))).start()",
     ],
 )
@@ -68,6 +70,12 @@ def test_who_observes_or_works_is_waited_for(observed):
     done = python(KEPT + observed + RUN)
     assert done.stdout.splitlines()[-1] == "freed", done.stderr
     assert ("worked" in done.stdout) == ("worked" in observed)
+
+
+def test_the_prompt_of_python_comes_after_the_program():
+    command = [sys.executable, "-i", "-m", "imagekit", "--version"]
+    done = subprocess.run(command, input="print(6 * 7)", capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "42"
 
 
 @pytest.mark.parametrize("module", ["cProfile", "coverage run"])
@@ -83,3 +91,24 @@ def test_what_cannot_be_written_at_the_end_is_an_error():
     assert done.returncode == 120  # Python's own.
     assert "No space left on device" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("closed", ["", ">&-", "2>&-", "<&- >&-", "<&- >&- 2>&-"])
+def test_no_file_takes_the_place_of_a_closed_stream(closed, tmp_path):
+    text = """
+import subprocess, sys
+from imagekit.cli.app import main
+try: main(["--version"])
+except SystemExit: pass
+print("\\u2713", file=sys.stderr)
+print("\\u2713", flush=True)
+with open("found", "w") as file:
+    writes = subprocess.run(["sh", "-c", "echo x && echo x >&2"]).returncode == 0
+    print(file.fileno() > 2, writes, sys.stdin.read() == "", file=file)
+"""
+    # Python would take UTF-8 for ASCII.
+    env = os.environ | {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    line = f"{shlex.quote(sys.executable)} -c {shlex.quote(text)} < /dev/null {closed}"
+    command = ["bash", "-c", line]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, check=False)
+    assert (tmp_path / "found").read_text() == "True True True\n", done.stderr

@@ -70,14 +70,7 @@ with_global_options(cli)
 
 def main(args: list[str] | None = None) -> NoReturn:
     """Run a command and exit with its exit code."""
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:
-            # It was closed, as with `>&-`. A file that is opened later must not take its place.
-            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
-        elif isinstance(stream, io.TextIOWrapper):
-            # Replace characters such as ✓ if the encoding does not have them.
-            stream.reconfigure(errors="replace")
+    _prepare_streams()
     reset()
     try:
         cli.main(args=args, prog_name="imagekit", standalone_mode=False)
@@ -99,3 +92,18 @@ def main(args: list[str] | None = None) -> NoReturn:
         echo(f"imagekit: {error.strerror}: {error.filename or 'output'}", err=True)
         sys.exit(1)
     sys.exit(0)
+
+
+def _prepare_streams() -> None:
+    """Make sure that there are streams, and that they take every character."""
+    for name in ("stdin", "stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            # It was closed, as with `>&-`. No file may take its place, which programs write to.
+            number = os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(number, True)
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", errors="replace"))
+        elif isinstance(stream, io.TextIOWrapper) and name != "stdin":
+            # Replace characters such as ✓ if the encoding does not have them.
+            stream.reconfigure(errors="replace")

@@ -268,9 +268,8 @@ def test_heavy_libraries_load_only_when_used():
 
 @pytest.mark.edge
 @pytest.mark.parametrize("args", ["--version", "matrix", "generate --check", "no-such-command"])
-@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
-def test_output_may_be_closed(family, args, closed):
-    line = f"{sys.executable} -m imagekit {args} {closed}"
+def test_standard_output_may_be_closed(family, args):
+    line = f"{sys.executable} -m imagekit {args} >&-"
     done = subprocess.run(["bash", "-c", line], cwd=family, capture_output=True, check=False)
     assert done.returncode == (2 if args == "no-such-command" else 0)
     assert b"Traceback" not in done.stderr

@@ -4,6 +4,7 @@ import itertools
 import json
 import re
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -312,3 +313,27 @@ def test_a_selection_s_rows_are_the_same_combinations(config, data):
 def test_the_names_of_new_files_are_those_that_are_read_from_them(config):
     files = api.files(api.plan(config), config, "cloudbuild.json")
     assert files.images == inventory.image_names(*files.values())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "recipes: {cpu: {tags: ['{python}']}, gpu: {repository: more, tags: ['{python}-{gpu}']}}",
+        "cloudbuild: {limits: {steps: 3}}",
+    ],
+)
+def test_names_of_new_files_in_several_repositories_or_files(text, config_file):
+    name = config_file(
+        f"""
+base_url: example.com/team/image
+python_versions: {{py39: {{A: "1"}}, py310: {{A: "2"}}}}
+gpu_versions: {{cuda1: {{B: "1"}}}}
+images: [{{python: [py39, py310]}}, {{python: py39, gpu: cuda1}}]
+{text}
+"""
+    )
+    checked = api.check(name)
+    files = api.files(checked.plan, checked.config, "cloudbuild.json")
+    texts = [text for name, text in files.items() if not name.endswith("-manifest.json")]
+    assert {*files.images} == {*inventory.image_names(*texts)}
+    assert len(files.images) == len(checked.plan.images)
