@@ -102,6 +102,7 @@ def _print_log() -> None:
 
 
 _KEPT: list[object] = []
+"""What the command has made that is large."""
 
 
 def keep(*values: object) -> None:

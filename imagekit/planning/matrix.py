@@ -78,7 +78,10 @@ def expand(config: Config, recipes: Recipes) -> tuple[Matrix, list[Problem]]:
     few = number <= MAX_NOT_LISTED
     others = tuple(_not_listed(config, recipes, shapes, seen)) if number and few else ()
     matrix = Matrix(config=config, recipes=recipes, cells=cells + others, more=0 if few else number)
-    return matrix, [*_check(matrix, cells), *excludes.check(cells)]
+    # Most configs list no values twice, and then no combination.
+    may_repeat = sum(map(len, seen.values())) < len(cells)
+    problems = _check(matrix, cells, may_repeat=may_repeat)
+    return matrix, [*problems, *excludes.check(cells)]
 
 
 def combination_of(alias: Alias, recipes: Recipes) -> Combination:
@@ -233,7 +236,7 @@ def sections(config: Config) -> tuple[Path, ...]:
     return tuple(config.section(axis) for axis in config.axis_names())
 
 
-def _check(matrix: Matrix, cells: tuple[Cell, ...]) -> Iterator[Problem]:
+def _check(matrix: Matrix, cells: tuple[Cell, ...], *, may_repeat: bool) -> Iterator[Problem]:
     config, recipes = matrix.config, matrix.recipes
     checked: set[tuple[Path, str, int]] = set()
     for cell in cells:
@@ -245,7 +248,8 @@ def _check(matrix: Matrix, cells: tuple[Cell, ...]) -> Iterator[Problem]:
                 yield from _check_axes(matrix, cell.combination, cell.path)
     for name, alias in config.aliases.items():
         yield from _check_axes(matrix, combination_of(alias, recipes), ("aliases", name))
-    yield from _check_twice(cells)
+    if may_repeat:
+        yield from _check_twice(cells)
     yield from _check_unused(matrix, cells)
     if config.images and cells and all(cell.status != "built" for cell in cells):
         message = "every image is excluded, so there is nothing to build"
