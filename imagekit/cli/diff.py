@@ -108,10 +108,11 @@ def print_changes(
     elif not changes:
         echo(differences.nothing(before, after, changes.unknown))
     else:
-        lines = (
+        lines = [
             ((row.mark, row.image, row.what, row.before, row.after), STYLES[row.kind])
             for row in differences.rows(changes)
-        )
+        ]
+        keep(lines, changes)
         columns = ("change", "image", "what", "before", "after")
         table.show(columns, lines, unbroken="image")
         echo(changes.summary())

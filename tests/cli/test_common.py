@@ -14,6 +14,7 @@ import pytest
 from imagekit.cli import common
 from imagekit.cli.app import cli, main
 from imagekit.cli.sides import Side
+from imagekit.compare.changes import Changes
 from imagekit.compare.inventory import Known
 from imagekit.planning.load import Checked
 from imagekit.planning.plan import Plan
@@ -313,9 +314,11 @@ def test_run_alone_lists_the_notebooks_and_their_parameters(tmp_path):
     [
         (["generate", "-c", "images.yaml"], {Checked, Plan}),
         (["diff", "images.yaml", "images.yaml"], {Side, Known}),
+        (["diff", "images.yaml", "other.yaml"], {Side, Known, list, Changes}),
     ],
 )
 def test_what_is_large_is_freed_with_the_process_and_not_before(args, kinds, call):
+    pathlib.Path("other.yaml").write_text(CONFIG.replace("1.0", "2.0"))
     call(*args)
     assert {type(value) for value in common._KEPT} == kinds
     # Where several commands run in one process, it is kept until the next.
