@@ -42,9 +42,7 @@ def _are_fine(plan: Plan) -> bool:
     names = [image.tag for image in plan.images]
     names += [alias for image in plan.images for alias in image.aliases]
     is_one_each = len({*names}) == len(names)
-    # A line each, so that the ends of names can be found.
-    text = "\n".join((*names, ""))
-    return is_one_each and are_tags(names) and not any(f"{suffix}\n" in text for suffix in SUFFIXES)
+    return is_one_each and are_tags(names) and not any(name.endswith(SUFFIXES) for name in names)
 
 
 def _check_names(matrix: Matrix, plan: Plan) -> Iterator[Problem]:
