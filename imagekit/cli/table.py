@@ -15,6 +15,9 @@ from imagekit.support.terminal import Clean, echo
 
 GAP, INDENT = "   ", "     "
 """The text between two columns, and before the lines below a row."""
+NARROW = str.maketrans(dict.fromkeys("─↻→…·", "-"))
+"""Symbols that imagekit prints, each of which takes one column: rich, which knows of all others,
+need not be loaded for them."""
 MINIMUM_WIDTH = 20
 """The smallest width of the lines below a row."""
 
@@ -147,7 +150,7 @@ def _padded(values: Sequence[str]) -> list[str]:
 
 def _length(text: str) -> int:
     """The columns that a text takes on a terminal."""
-    if text.isascii():
+    if text.isascii() or text.translate(NARROW).isascii():
         return len(text)
     from rich.cells import cell_len
 

@@ -7,7 +7,6 @@ docs.docker.com/reference/cli/docker, and github.com/spf13/pflag for how options
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -209,6 +208,8 @@ def _short(args: Sequence[str], at: int, does: str) -> list[Part] | None:
 
 def fields(value: str) -> dict[str, str]:
     """The fields of a value in CSV, such as that of `--mount`; their names in lower case."""
+    import csv  # Not at the top: few commands have such a value.
+
     row = next(csv.reader([value], strict=False), [])
     pairs = (field.partition("=") for field in row)
     return {name.strip().lower(): text for name, _, text in pairs}

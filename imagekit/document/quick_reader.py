@@ -49,9 +49,10 @@ class KnownSteps:
             if place >= len(found) or found[place] is None:
                 self._others[bytes(self._texts[place])] = before
         found += [None] * (len(texts) - len(found))
-        for place, step in enumerate(found):
-            if step is None:
-                found[place] = self._others.get(bytes(texts[place]))
+        if self._others:
+            for place, step in enumerate(found):
+                if step is None:
+                    found[place] = self._others.get(bytes(texts[place]))
         return found
 
 

@@ -10,6 +10,7 @@ import sys
 import termios
 
 import pytest
+from rich.cells import cell_len
 
 from imagekit.cli import table
 
@@ -111,3 +112,7 @@ def test_columns_go_in_the_order_in_which_they_are_missed_least():
     assert table._fitting(widths, fit, 49) == ["a", "b", "c"]
     assert table._fitting(widths, fit, 30) == ["a", "c"]
     assert table._fitting(widths, fit, 5) == ["c"]
+
+
+def test_symbols_that_are_not_measured_take_one_column():
+    assert {cell_len(chr(symbol)) for symbol in table.NARROW} == {1}
