@@ -99,7 +99,8 @@ def print_changes(
     if markdown and as_json:
         raise click.UsageError("--markdown and --json cannot be combined")
     changes = old.changes_to(new)
-    changes = selected(changes, old.inventory, new.inventory, **selection)
+    if any(selection.values()):
+        changes = selected(changes, old.inventory(), new.inventory(), **selection)
     before, after = old.name, new.name
     if markdown:
         emit(differences.markdown(changes, before, after), nl=False)

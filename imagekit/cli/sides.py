@@ -10,9 +10,12 @@ import msgspec
 
 from imagekit import api
 from imagekit.compare import inventory
+from imagekit.compare.build_file import differing, files_of, of_build
 from imagekit.compare.changes import Changes, compare, compare_builds
-from imagekit.compare.inventory import Inventory, Known, with_files
+from imagekit.compare.files import sources, with_files
+from imagekit.compare.inventory import Inventory, Known
 from imagekit.document import build_files, build_reader, quick_reader
+from imagekit.document.build_reader import FileBuild
 from imagekit.errors import UnknownRunError, UsageError
 from imagekit.planning.load import check_text
 from imagekit.runs.record import RECORD
@@ -24,7 +27,6 @@ from imagekit.support.json_text import value_of
 from imagekit.support.tree import Tree
 
 if TYPE_CHECKING:
-    from imagekit.document.build_reader import FileBuild
     from imagekit.runs import history
 
 
@@ -33,26 +35,48 @@ class Side(msgspec.Struct, frozen=True):
 
     name: str
     """Its name for display."""
-    inventory: Inventory
-    """Its images."""
-    build: FileBuild | None = None
-    """The build file."""
-    known: Known | None = None
+    build: FileBuild | Inventory
+    """The build file, or what is known of one that is not there."""
+    known: Known = msgspec.field(default_factory=Known)
     """What was read of that and the other side."""
+    revision: str | None = None
+    """The git revision whose files the images are made of, or "" for the working directory; None
+    if the inventory has what is known of them."""
 
     def changes_to(self, after: Side) -> Changes:
         """The changes from this side to another."""
-        if self.build is not None and after.build is not None and self.known is not None:
-            before = self.inventory, self.build
-            return compare_builds(before, (after.inventory, after.build), self.known)
-        changes = compare(self.inventory, after.inventory)
-        return changes or compare(self.with_order(), after.with_order())
+        if not isinstance(self.build, FileBuild) or not isinstance(after.build, FileBuild):
+            changes = compare(self.with_files(), after.with_files())
+            return changes or compare(self.with_order(), after.with_order())
+        both = differing(self.build, after.build, self.known)
+        # In the same tree, the same files have the same content.
+        if self.revision != after.revision or sources(both.before) != sources(both.after):
+            files = (
+                files_of(self.build, self.known, self.tree()),
+                files_of(after.build, after.known, after.tree()),
+            )
+            both = differing(self.build, after.build, self.known, files)
+        return compare_builds(both)
+
+    def inventory(self) -> Inventory:
+        """Its images, by the names that changes have."""
+        if isinstance(self.build, Inventory):
+            return self.build
+        return of_build(self.build, self.known)
+
+    def tree(self) -> Tree:
+        """Where the files are of which the images are made."""
+        here = pathlib.Path.cwd()
+        return Revision(here, self.revision) if self.revision else Folder(here)
+
+    def with_files(self) -> Inventory:
+        """Its images with the hashes of the files that they are made of."""
+        found = self.inventory()
+        return found if self.revision is None else with_files(found, self.tree())
 
     def with_order(self) -> Inventory:
         """Its images with the order of the steps, by which builds may differ in nothing else."""
-        if self.build is None:
-            return self.inventory
-        return msgspec.structs.replace(self.inventory, order=inventory.of_build(self.build).order)
+        return self.build if isinstance(self.build, Inventory) else of_build(self.build)
 
 
 def read(name: str, store: Store, known: Known) -> Side:
@@ -61,22 +85,21 @@ def read(name: str, store: Store, known: Known) -> Side:
     `name` is a path, "-" for standard input, `REVISION:PATH` as for git, or the name of a run as
     for `History.find`. A build file that was split in that revision is found by its manifest, and
     the other way round.
-    Dockerfiles and the files that they copy are read from the working directory or the revision.
     `known` is kept from one side to the other, as they have most steps in common.
     Raises ConfigError for an invalid config, and UsageError if the name is none of these.
     """
     here = pathlib.Path.cwd()
     log.debug("reading %s", name)
     if name == "-":
-        return _side(api.stdin(), api.STDIN, Folder(here), known)
+        return _side(api.stdin(), api.STDIN, known)
     path = pathlib.Path(name)
     # A pipe or a device can be read, too.
     if path.exists() and not path.is_dir() and not _is_record(path):
-        return _side(_bytes(path), name, Folder(here), known)
+        return _side(_bytes(path), name, known)
     revision, colon, inside = name.partition(":")
     for other in _same_build(name) if colon else ():
         if (data := git.blob(here, other)) is not None:
-            return _side(data, other, Revision(here, revision), known)
+            return _side(data, other, known, revision)
     if path.is_dir():
         raise UsageError(f"{name} is a folder; name a file in it")
     if colon and revision and "//" not in name and _is_unknown_revision(here, revision):
@@ -180,7 +203,7 @@ def _is_record(path: pathlib.Path) -> bool:
     return path.suffix == ".ipynb" or bool(RECORD.fullmatch(path.name))
 
 
-def _side(data: bytes, name: str, tree: Tree, known: Known) -> Side:
+def _side(data: bytes, name: str, known: Known, revision: str = "") -> Side:
     is_json = data.lstrip()[:1] == b"{"
     # What imagekit has written is read quickly, and it is nothing else.
     build = quick_reader.read_quickly(data, known.files) if is_json else None
@@ -189,7 +212,7 @@ def _side(data: bytes, name: str, tree: Tree, known: Known) -> Side:
         text = data.decode(errors="surrogateescape")
         document = value_of(text) if is_json else None
         if isinstance(document, dict) and isinstance(document.get("rows"), list):
-            return Side(name, with_files(_of_rows(document, name), tree))
+            return Side(name, _of_rows(document, name), revision=revision)
         if (parts := build_files.members(document, name)) is not None:
             build = inventory.read_build(*_parts(name, parts), known=known)
             if build is None:
@@ -200,7 +223,7 @@ def _side(data: bytes, name: str, tree: Tree, known: Known) -> Side:
             build = build_reader.read_leniently(text)
     if build is None:
         build = _of_config(data, name, known)
-    return Side(name, with_files(inventory.of_build(build, known), tree), build, known)
+    return Side(name, build, known, revision)
 
 
 def _of_rows(document: dict[str, Any], name: str) -> Inventory:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from imagekit.compare.spec import with_same_names
 from imagekit.document.cloudbuild import BUILDER
-from imagekit.errors import counted, listed, one_line
+from imagekit.errors import counted, one_line
 
 if TYPE_CHECKING:
-    from imagekit.compare.build_file import Following
-    from imagekit.compare.inventory import ImageSpec, Inventory, Known
-    from imagekit.document.build_reader import FileBuild
+    from imagekit.compare.build_file import Pair
+    from imagekit.compare.inventory import ImageSpec, Inventory
 
 NOTHING = "(none)"
 
@@ -166,15 +166,13 @@ def written(files: list[str], images: int, changes: Changes) -> str:
     return f"{files[-1]} {verb}: {counted(images, 'image')}{several}; {changes.summary()}"
 
 
-def with_same_names(before: Inventory, after: Inventory) -> tuple[Inventory, Inventory]:
-    """Two inventories with whole names, unless each has one repository."""
-    if None in (before.repository, after.repository) and before.images and after.images:
-        return before.whole_names(), after.whole_names()
-    return before, after
+def compare(
+    before: Inventory, after: Inventory, parents: dict[str, str | None] | None = None
+) -> Changes:
+    """The changes from one build to another; what is unknown for one of them is not compared.
 
-
-def compare(before: Inventory, after: Inventory) -> Changes:
-    """The changes from one build to another; what is unknown for one of them is not compared."""
+    `parents` are those of all images of `after`, if that has only those that may differ.
+    """
     whole = list(_whole_changes(before, after))
     before, after = with_same_names(before, after)
     same_files = before.files == after.files
@@ -187,11 +185,13 @@ def compare(before: Inventory, after: Inventory) -> Changes:
             changed[name] = differences_of_image
     added = tuple(name for name in after.images if name not in before.images)
     others = {name for name in changed if any(d.rebuilds for d in changed[name])} | set(added)
+    if parents is None:
+        parents = {name: image.parent for name, image in after.images.items()}
     differences = Changes(
         added=added,
         removed=tuple(name for name in before.images if name not in after.images),
         changed=changed,
-        rebuilt=dict(_consequences(after, others)),
+        rebuilt=dict(_consequences(parents, others)),
         whole=tuple(whole),
         unknown=_unknown(before, after),
     )
@@ -202,67 +202,31 @@ def compare(before: Inventory, after: Inventory) -> Changes:
     return differences
 
 
-def compare_builds(
-    before: tuple[Inventory, FileBuild], after: tuple[Inventory, FileBuild], known: Known
-) -> Changes:
+def compare_builds(both: Pair) -> Changes:
     """The changes between two build files, of which a comparison of inventories knows less.
 
     It adds what pushes and tests wait for and, where nothing else differs, the order of the steps.
     """
     from imagekit.compare.build_file import of_build
+    from imagekit.compare.following import differences
+    from imagekit.compare.steps import steps_of
 
-    changes = compare(before[0], after[0])
-    old_number, new_number = (str(len(build.starts)) for _, build in (before, after))
+    changes = compare(both.before, both.after, both.parents)
+    old_number, new_number = (str(len(build.starts)) for build in both.builds)
     if old_number != new_number:
         number = Difference("build files", old_number, new_number)
         changes = msgspec.structs.replace(changes, whole=(*changes.whole, number))
-    # Most builds push and test as before, and looking at that takes long.
-    is_same = not known.has_other and not known.by_place
-    others = [] if is_same else list(_following(before, after, known))
+    others = list(differences(both))
     if others:
         changed = dict(changes.changed)
-        for name, difference in others:
-            changed[name] = (*changed.get(name, ()), difference)
+        for name, what, old, new in others:
+            changed[name] = (*changed.get(name, ()), Difference(what, old, new))
         return msgspec.structs.replace(changes, changed=changed)
-    return changes or compare(of_build(before[1]), of_build(after[1]))
-
-
-def _following(
-    before: tuple[Inventory, FileBuild], after: tuple[Inventory, FileBuild], known: Known
-) -> Iterator[tuple[str, Difference]]:
-    """The differences of the pushes and tests that both builds have, by image.
-
-    That they wait for what only one of the builds has is no difference of theirs.
-    """
-    from imagekit.compare.build_file import following
-
-    sides = zip(with_same_names(before[0], after[0]), (before[1], after[1]), strict=True)
-    old, new = (following(build, known, side.repository) for side, build in sides)
-    for key, names in new.waits.items():
-        was = old.waits.get(key, names)
-        if was != names:
-            left = (
-                set(was) - _implied(key, was, old, new),
-                set(names) - _implied(key, names, new, old),
-            )
-            if left[0] != left[1]:
-                yield key[0], Difference(key[1], listed(was), listed(names))
-    both = {name for name, _ in old.waits} & {name for name, _ in new.waits}
-    for key in old.fields | new.fields:
-        value, now = old.fields.get(key), new.fields.get(key)
-        if value != now and key[0] in both:
-            yield key[0], Difference(key[1], value, now)
-
-
-def _implied(
-    key: tuple[str, str], names: Sequence[str], own: Following, other: Following
-) -> set[str]:
-    """Those of the names for which the other build has no step, or for which it waits in any case.
-
-    Build files run in order, so what is in an earlier one has ended.
-    """
-    file = other.files[key]
-    return {name for name in names if name in own.made and other.made.get(name, 0) < file}
+    first, last = (steps_of(build, both.known) for build in both.builds)
+    if changes or (first.steps, first.named) == (last.steps, last.named):
+        return changes
+    before, after = map(of_build, both.builds)
+    return compare(before, after)
 
 
 def _unknown(before: Inventory, after: Inventory) -> tuple[str, ...]:
@@ -277,7 +241,8 @@ def compare_files(before: Texts | None, after: Texts) -> Changes:
     `before` is None if there was no file; it may be any text, also one of another generator.
     """
     # Imported here because a new or unchanged file is not read.
-    from imagekit.compare.inventory import Known, image_names, of_build, read_build
+    from imagekit.compare.build_file import differing, of_build
+    from imagekit.compare.inventory import Known, image_names, read_build
     from imagekit.document.build_reader import FileBuild
 
     old_texts, new_texts = _listed(before), _listed(after)
@@ -289,11 +254,10 @@ def compare_files(before: Texts | None, after: Texts) -> Changes:
     new = read_build(*new_texts, known=known)
     old = read_build(*old_texts, known=known)
     new = FileBuild(steps=[]) if new is None else new
-    now = of_build(new, known)
     if old is None:
         what = "the old file was not a Cloud Build file"
-        return Changes(added=tuple(now.images), whole=(Difference(what),))
-    changes = compare_builds((of_build(old, known), old), (now, new), known)
+        return Changes(added=tuple(of_build(new, known).images), whole=(Difference(what),))
+    changes = compare_builds(differing(old, new, known))
     if changes:
         return changes
     return msgspec.structs.replace(changes, whole=(Difference("only the formatting differs"),))
@@ -379,17 +343,18 @@ def _united(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
     return [*old, *(name for name in new if name not in old)]
 
 
-def _consequences(after: Inventory, others: set[str]) -> Iterator[tuple[str, str]]:
+def _consequences(parents: dict[str, str | None], others: set[str]) -> Iterator[tuple[str, str]]:
     """Images with the nearest image below them that is another one; those themselves are none."""
     nearest: dict[str | None, str | None] = {None: None}
-    for name, image in after.images.items():
-        parent = image.parent
-        above = [name]
+    for name, own in parents.items():
+        parent, above = own, [name]
         # Parents come first, unless other generators had another order.
-        while parent not in others and parent not in nearest and parent in after.images:
+        while (
+            parent is not None and parent in parents and not (parent in others or parent in nearest)
+        ):
             nearest[parent] = None  # Images that stand on each other end here.
             above.append(parent)
-            parent = after.images[parent].parent
+            parent = parents[parent]
         cause = parent if parent in others else nearest.get(parent)
         for one in above:
             nearest[one] = cause

@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
-from imagekit.compare.build_file import Known, of_build, prefix_of
+from imagekit.compare.build_file import of_build
 from imagekit.compare.spec import ImageSpec, Inventory
+from imagekit.compare.steps import Known, prefix_of
 from imagekit.config.cloudbuild import CloudBuild
-from imagekit.docker.context import inside, made_of
 from imagekit.docker.names import common_repository, short_names, tagged
 from imagekit.document import cloudbuild, quick_reader
 from imagekit.document.build_files import merge
@@ -22,7 +22,6 @@ from imagekit.document.cloudbuild import BUILDER
 from imagekit.document.split import split
 from imagekit.errors import LimitError
 from imagekit.planning.plan import Plan
-from imagekit.support.tree import Tree
 
 __all__ = [
     "ImageSpec",
@@ -36,7 +35,6 @@ __all__ = [
     "read",
     "read_build",
     "reference_names",
-    "with_files",
 ]
 
 
@@ -133,25 +131,6 @@ def _plain_names(*texts: str) -> tuple[str, ...] | None:
     except (ValueError, RecursionError):
         return None
     return tuple(name for _, names in builds for name in names[:1]) if plain else None
-
-
-def with_files(inventory: Inventory, tree: Tree) -> Inventory:
-    """The same inventory with the hashes of source and test files."""
-    images, hashes = {}, dict(inventory.files)
-    files_by_build: dict[tuple[str, str], tuple[str, ...]] = {}
-    for name, image in inventory.images.items():
-        key = image.dockerfile, image.options.get("context", ".") if image.options else "."
-        files = files_by_build.get(key)
-        if files is None:
-            found = made_of(tree, *key)
-            files = files_by_build[key] = tuple(found)
-            hashes |= found
-        images[name] = msgspec.structs.replace(image, files=files) if files else image
-    for name in sorted({name for image in inventory.images.values() for name in image.test}):
-        path = inside(name)
-        if path is not None and (hashed := tree.hash(path)) is not None:
-            hashes[name] = hashed
-    return msgspec.structs.replace(inventory, images=images, files=hashes)
 
 
 def of_rows(document: Mapping[str, Any]) -> Inventory:

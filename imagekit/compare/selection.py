@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from imagekit.compare.changes import Changes, with_same_names
-from imagekit.compare.inventory import Inventory
+from imagekit.compare.changes import Changes
+from imagekit.compare.spec import Inventory, with_same_names
 from imagekit.errors import ConfigError, Problem, did_you_mean
 from imagekit.planning.select import Globs
 

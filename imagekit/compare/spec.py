@@ -54,3 +54,10 @@ class Inventory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             for short, image in self.images.items()
         }
         return msgspec.structs.replace(self, repository=None, images=images)
+
+
+def with_same_names(before: Inventory, after: Inventory) -> tuple[Inventory, Inventory]:
+    """Two inventories with whole names, unless each has one repository."""
+    if None in (before.repository, after.repository) and before.images and after.images:
+        return before.whole_names(), after.whole_names()
+    return before, after

@@ -11,7 +11,7 @@ import msgspec
 import imagekit
 from imagekit.compare import inventory
 from imagekit.compare.changes import Changes, written
-from imagekit.compare.inventory import with_files
+from imagekit.compare.files import with_files
 from imagekit.config.schema import Config
 from imagekit.notebook.display import Result
 from imagekit.planning.plan import Plan

@@ -12,8 +12,8 @@ import msgspec
 
 from imagekit import api
 from imagekit.compare import inventory
-from imagekit.compare.changes import Changes, compare, with_same_names
-from imagekit.compare.inventory import Inventory
+from imagekit.compare.changes import Changes, compare
+from imagekit.compare.spec import Inventory, with_same_names
 from imagekit.config import edit
 from imagekit.config.schema import Choice, Exclude
 from imagekit.errors import ConfigError, ImagekitError, UsageError, counted

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 
+import msgspec
 import pytest
 
 from imagekit.cli import sides
@@ -37,8 +38,14 @@ def project(tmp_path, monkeypatch, family):
     return tmp_path
 
 
+def side(name):
+    return sides.read(name, Store("runs"), Known())
+
+
 def read(name):
-    return sides.read(name, Store("runs"), Known()).with_order()
+    """All that is known of the images of a side."""
+    found = side(name)
+    return msgspec.structs.replace(found.with_files(), order=found.with_order().order)
 
 
 def test_a_config_and_what_was_generated_from_it_are_the_same(project, capsys):
@@ -63,6 +70,33 @@ def test_a_revision_has_its_own_dockerfiles(project):
         "PYTHON_VERSION 3.12 → 3.13",
         "dockerfiles/Dockerfile changed",
     ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ("HEAD:one.json", "HEAD:other.json", ["Dockerfile D → E", "D removed", "E added"]),
+        ("one.json", "other.json", ["Dockerfile D → E", "E added"]),
+        ("HEAD:one.json", "other.json", ["Dockerfile D → E", "D removed", "E added"]),
+        ("HEAD:one.json", "one.json", ["D removed"]),
+        ("HEAD:one.json", "HEAD:one.json", []),
+        ("one.json", "one.json", []),
+    ],
+)
+def test_files_are_compared_where_they_can_differ(project, before, after, told):
+    for name, dockerfile in (("one", "D"), ("other", "E")):
+        steps = [
+            {"name": "gcr.io/cloud-builders/docker", "args": ["build", "-t", tag, "-f", file, "."]}
+            for tag, file in (("r:a", dockerfile), ("r:b", "dockerfiles/Dockerfile"))
+        ]
+        (project / f"{name}.json").write_text(json.dumps({"steps": steps}))
+        (project / dockerfile).write_text("FROM ubuntu\n")
+    commit(project)
+    (project / "D").unlink()
+    known, store = Known(), Store("runs")
+    old, new = (sides.read(name, store, known) for name in (before, after))
+    changed = old.changes_to(new).changed
+    assert [str(one) for differences in changed.values() for one in differences] == told
 
 
 def test_a_config_with_problems_gets_all_of_them(project):
@@ -143,7 +177,7 @@ def test_steps_in_another_order_are_a_change(project, capsys, before):
     assert ORDER in capsys.readouterr().out
     # A recorded run has no build file.
     run = sides.Side("run", inventory.read((project / "before.json").read_text()))
-    after = sides.read("after.json", Store("runs"), Known())
+    after = side("after.json")
     assert run.changes_to(after).summary() == ORDER
 
 
@@ -185,10 +219,7 @@ def test_a_manifest_stands_for_all_of_its_files(project):
     assert read("HEAD:cloudbuild-manifest.json").images == found.images
     # Whoever does not know whether it was split asks for the single file.
     assert read("HEAD:cloudbuild.json").images == found.images
-    assert (
-        sides.read("HEAD:cloudbuild.json", Store("runs"), Known()).name
-        == "HEAD:cloudbuild-manifest.json"
-    )
+    assert side("HEAD:cloudbuild.json").name == "HEAD:cloudbuild-manifest.json"
     (project / "cloudbuild-02.json").unlink()
     with pytest.raises(UsageError, match=r"cloudbuild-02.json is missing"):
         read("cloudbuild-manifest.json")

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagekit.compare import report
-from imagekit.compare.changes import ORDER, compare, compare_files
+from imagekit.compare.build_file import Pair, differing, files_of
+from imagekit.compare.changes import ORDER, compare, compare_builds, compare_files
+from imagekit.compare.files import with_files
 from imagekit.compare.inventory import (
     Known,
     image_names,
@@ -16,7 +18,6 @@ from imagekit.compare.inventory import (
     read,
     read_build,
     reference_names,
-    with_files,
 )
 
 DOCKER = "gcr.io/cloud-builders/docker"
@@ -279,6 +280,42 @@ def test_what_was_read_of_another_build_changes_nothing(builds, indented):
         shared = msgspec.structs.replace(of_build(found, known), order=of_build(found).order)
         # As text, in which the order of images, options and build args counts, too.
         assert msgspec.json.encode(shared) == msgspec.json.encode(alone)
+
+
+@given(BUILDS, st.data())
+def test_leaving_out_what_is_the_same_changes_nothing(build, data):
+    steps = data.draw(st.permutations([*build["steps"], *data.draw(BUILDS)["steps"]]))
+    kept = data.draw(st.integers(0, len(steps)))
+    texts = [json.dumps(one) for one in (build, build | {"steps": steps[:kept]})]
+    known = Known()
+    builds = [read_build(one, known=known) for one in texts]
+    whole = Pair(tuple(builds), known, *(of_build(one, known) for one in builds))
+    assert compare_builds(differing(*builds, known)) == compare_builds(whole)
+    # The same with the files of two trees.
+    trees = [Tree(content) for content in data.draw(st.sampled_from(["11", "12"]))]
+    files = [files_of(one, known, tree) for one, tree in zip(builds, trees, strict=True)]
+    sides = zip(files, (whole.before, whole.after), strict=True)
+    whole = Pair(tuple(builds), known, *(one.added_to(side) for one, side in sides))
+    assert compare_builds(differing(*builds, known, files)) == compare_builds(whole)
+
+
+def test_a_child_is_rebuilt_whichever_names_are_shown():
+    child = step(["build", "-t", "r:b", "--build-arg", "BASE=r:a", "."], id="r:b")
+    old, new = (step(["build", "-t", "r:a", "--build-arg", f"A={n}", "."], id="r:a") for n in "12")
+    other = step(["build", "-t", "q:x", "."], id="q:x")
+    short = compare_files(text(old, child), text(new, child))
+    assert (short.removed, [*short.changed], short.rebuilt) == ((), ["a"], {"b": "a"})
+    # With a second repository, names are whole.
+    long = compare_files(text(old, child), text(new, child, other))
+    assert (long.added, [*long.changed], long.rebuilt) == (("q:x",), ["r:a"], {"r:b": "r:a"})
+    back = compare_files(text(old, child, other), text(new, child))
+    assert (back.removed, [*back.changed], back.rebuilt) == (("q:x",), ["r:a"], {"r:b": "r:a"})
+
+
+def test_images_that_are_pushed_at_the_end_have_an_order_too():
+    builds = [step(["build", "-t", name, "."], id=name) for name in ("r:a", "r:b")]
+    texts = [text(*builds, images=images) for images in (["r:a", "r:b"], ["r:b", "r:a"])]
+    assert compare_files(*texts).summary() == ORDER
 
 
 def test_steps_of_other_builds_are_waited_for_as_they_were():

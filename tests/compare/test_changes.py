@@ -187,7 +187,7 @@ PUSHED = (build("a"), build("b"), check("a", "r:a"), push("a", "test"), push("b"
 @pytest.mark.parametrize("others", [False, True])
 def test_what_pushes_and_tests_wait_for(steps, image, what, others):
     """It is told with the names of images, also where something else has changed."""
-    more = (build("c"), push("c", "r:c")) if others else ()
+    more = (build("c"), push("c", "r:c"), {"name": "alpine"}) if others else ()
     changes = compare_files(text(*PUSHED), text(*more, *steps))
     assert told(changes, image) == [what]
     assert [*changes.changed] == [image]

@@ -189,26 +189,6 @@ def test_a_plan_that_no_split_can_mend_has_an_inventory(config_file):
     ]
 
 
-class Tree:
-    """One Dockerfile and nothing else."""
-
-    def read(self, path):
-        return b"FROM x\n" if path == "D" else None
-
-    def hash(self, path):
-        return "-hash" if path == "t" else None
-
-    def entries(self, folder):
-        return []
-
-
-def test_images_of_one_dockerfile_share_its_files():
-    spec = inventory.ImageSpec(dockerfile="D", test=("t", "gone", "../outside"))
-    found = inventory.with_files(inventory.Inventory(images={"a": spec, "b": spec}), Tree())
-    assert found.images["a"].files == found.images["b"].files == ("D",)
-    assert sorted(found.files) == ["D", "t"]
-
-
 @pytest.mark.parametrize(
     "text",
     [

@@ -3,7 +3,8 @@ import subprocess
 
 import pytest
 
-from imagekit.compare.inventory import ImageSpec, Inventory, with_files
+from imagekit.compare.files import with_files
+from imagekit.compare.inventory import ImageSpec, Inventory
 from imagekit.docker.context import made_of
 from imagekit.support.checkout import Folder, Revision
 
