@@ -37,7 +37,7 @@ def render(plan: Plan, options: CloudBuild) -> str:
     Raises LimitError if Cloud Build would reject the build.
     """
     around, steps = _around(plan, options), _Steps(plan, options)
-    text = _text(steps, around)
+    text = steps.write(around)
     if not steps.figures().fit(around, options.limits):
         validate(loads(text), options.limits)
     return text
@@ -45,17 +45,11 @@ def render(plan: Plan, options: CloudBuild) -> str:
 
 def unlimited(plan: Plan, options: CloudBuild) -> str:
     """Like `render`, without checking Cloud Build's limits."""
-    return _text(_Steps(plan, options), _around(plan, options))
+    return _Steps(plan, options).write(_around(plan, options))
 
 
-def _text(steps: _Steps, around: Document) -> str:
-    texts = steps.texts or [""]
-    # Joined with the rest, because a long text takes long to copy.
-    texts[0] = f'{{\n  "steps": [\n{texts[0]}'
-    texts[-1] += f"\n  ],\n{dumps(around).removeprefix(BEGIN)}\n"
-    return ",\n".join(texts)
-
-
+TOGETHER = 1000
+"""The number of steps that are joined at once. Memory of this size is used again for the next."""
 BEGIN = "{\n"
 """The beginning of a mapping."""
 
@@ -153,12 +147,8 @@ class _Steps:
         self._is_ordered = True
         self._built = {tag: _suffixed(self._name(tag), "pull") for tag in plan.pulled}
         """For the images so far, and those that are pulled: the step that makes them."""
-        self.texts = [
-            _step(step, BUILDER, f'"pull"{COMMA}{name}', NOTHING)
-            for step, name in zip(self._built.values(), self._names, strict=True)
-        ]
-        """The steps in their order."""
-        self._write()
+        self._number = 0
+        """The number of steps that are written."""
 
     def figures(self) -> Figures:
         """Figures that no step exceeds, and whether the steps are certainly in order."""
@@ -167,7 +157,7 @@ class _Steps:
         longest_name = max(map(len, names), default=0) + 3
         has_suffix = any(name.endswith(SUFFIXES) for name in names)
         return Figures(
-            steps=len(self.texts),
+            steps=self._number,
             # Each element is at most an option and its value.
             most=2 * self._longest_list,
             longest=max(self._plain.longest, self._build_args.longest, longest_name),
@@ -180,12 +170,21 @@ class _Steps:
         self._names.append(name)
         return name
 
-    def _write(self) -> None:
-        """Write the steps of each image, parents first."""
-        texts, publish = self.texts, self.options.publish
+    def write(self, around: Document) -> str:
+        """Write the build: the steps of each image, parents first, and what is around them."""
+        publish = self.options.publish
+        pulls = zip(self._built.values(), self._names, strict=True)
+        texts = [_step(step, BUILDER, f'"pull"{COMMA}{name}', NOTHING) for step, name in pulls]
         every: list[str] = []
         tests: dict[str | None, str] = {}
+        text = '{\n  "steps": [\n'
         for image in self.plan.images:
+            if len(texts) > TOGETHER:
+                self._number += len(texts)
+                # Python extends a text in its place. All joined at once, they would need the
+                # memory of the whole text twice.
+                text += ",\n".join((*texts, ""))
+                texts.clear()
             name = self._name(image.tag)
             names = [name, *map(self._name, image.aliases)]
             texts.append(self._build(image, names))
@@ -203,6 +202,10 @@ class _Steps:
         if publish == "together":
             waits = COMMA.join(every)
             texts += [_push(name, waits) for name in self._names]
+        self._number += len(texts)
+        text += ",\n".join(texts)
+        text += f"\n  ],\n{dumps(around).removeprefix(BEGIN)}\n"
+        return text
 
     def _build(self, image: Image, names: Sequence[str]) -> str:
         """The step that builds an image."""

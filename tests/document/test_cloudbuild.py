@@ -3,7 +3,7 @@ import json
 import pytest
 
 import imagekit
-from imagekit.config.cloudbuild import CloudBuild
+from imagekit.config.cloudbuild import CloudBuild, Limits
 from imagekit.document import cloudbuild
 from imagekit.document.split import split
 from imagekit.errors import LimitError
@@ -209,6 +209,14 @@ def test_any_text_is_written_as_json_does_it(text):
 def test_a_build_that_cloud_build_would_refuse_is_not_written(images, message):
     with pytest.raises(LimitError, match=message):
         cloudbuild.render(plan_of(*images), CloudBuild())
+
+
+def test_steps_that_were_joined_before_are_counted(monkeypatch):
+    monkeypatch.setattr(cloudbuild, "TOGETHER", 1)
+    plan = plan_of(*map(image, "abc"))
+    cloudbuild.render(plan, CloudBuild(limits=Limits(steps=6)))
+    with pytest.raises(LimitError, match="6 steps are more than the 5"):
+        cloudbuild.render(plan, CloudBuild(limits=Limits(steps=5)))
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from imagekit import api
 from imagekit.compare import changes, inventory
 from imagekit.config.schema import Config, Entry
+from imagekit.document import cloudbuild
+from imagekit.document.split import split
 from imagekit.planning.recipes import CPU_BASE_IMAGE
 from imagekit.planning.rows import counts, rows
 from tests.properties.strategies import (
@@ -77,6 +79,16 @@ def test_parents_stand_before_their_children(config):
     tags = [image.tag for image in api.plan(config).images]
     for index, image in enumerate(api.plan(config).images):
         assert {image.parent} - {None} <= set(tags[:index])
+
+
+@given(configs(), st.integers(0, 4))
+def test_how_many_steps_are_joined_at_once_makes_no_difference(config, number):
+    plan, options = api.plan(config), config.cloudbuild
+    parts = [*split(plan, options), plan]
+    texts = [cloudbuild.render(part, options) for part in parts]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cloudbuild, "TOGETHER", number)
+        assert [cloudbuild.render(part, options) for part in parts] == texts
 
 
 # ---- build args
