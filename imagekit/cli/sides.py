@@ -10,9 +10,9 @@ import msgspec
 
 from imagekit import api
 from imagekit.compare import inventory
-from imagekit.compare.build_file import differing, files_of, of_build
+from imagekit.compare.build_file import files_of, of_build, pair
 from imagekit.compare.changes import Changes, compare, compare_builds
-from imagekit.compare.files import sources, with_files
+from imagekit.compare.files import sources_of, with_files
 from imagekit.compare.inventory import Inventory, Known
 from imagekit.document import build_files, build_reader, quick_reader
 from imagekit.document.build_reader import FileBuild
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from imagekit.runs import history
 
 
+WORKING_TREE = "."
+"""Stands for the files of the working directory; no revision of git is called so."""
+
+
 class Side(msgspec.Struct, frozen=True):
     """One side of a diff."""
 
@@ -40,23 +44,22 @@ class Side(msgspec.Struct, frozen=True):
     known: Known = msgspec.field(default_factory=Known)
     """What was read of that and the other side."""
     revision: str | None = None
-    """The git revision whose files the images are made of, or "" for the working directory; None
-    if the inventory has what is known of them."""
+    """The git revision that has the files of which the images are made; None if the inventory has
+    what is known of them."""
 
     def changes_to(self, after: Side) -> Changes:
         """The changes from this side to another."""
-        if not isinstance(self.build, FileBuild) or not isinstance(after.build, FileBuild):
+        old, new, known = self.build, after.build, self.known
+        if not isinstance(old, FileBuild) or not isinstance(new, FileBuild):
             changes = compare(self.with_files(), after.with_files())
             return changes or compare(self.with_order(), after.with_order())
-        both = differing(self.build, after.build, self.known)
-        # In the same tree, the same files have the same content.
-        if self.revision != after.revision or sources(both.before) != sources(both.after):
-            files = (
-                files_of(self.build, self.known, self.tree()),
-                files_of(after.build, after.known, after.tree()),
-            )
-            both = differing(self.build, after.build, self.known, files)
-        return compare_builds(both)
+        if self.revision == after.revision:
+            both = pair(old, new, known)
+            # In one tree, the same sources are the same files.
+            if {*sources_of(both.before).values()} == {*sources_of(both.after).values()}:
+                return compare_builds(both)
+        files = files_of(old, known, self.tree()), files_of(new, known, after.tree())
+        return compare_builds(pair(old, new, known, files))
 
     def inventory(self) -> Inventory:
         """Its images, by the names that changes have."""
@@ -67,7 +70,9 @@ class Side(msgspec.Struct, frozen=True):
     def tree(self) -> Tree:
         """Where the files are of which the images are made."""
         here = pathlib.Path.cwd()
-        return Revision(here, self.revision) if self.revision else Folder(here)
+        if self.revision is None or self.revision == WORKING_TREE:
+            return Folder(here)
+        return Revision(here, self.revision)
 
     def with_files(self) -> Inventory:
         """Its images with the hashes of the files that they are made of."""
@@ -203,7 +208,7 @@ def _is_record(path: pathlib.Path) -> bool:
     return path.suffix == ".ipynb" or bool(RECORD.fullmatch(path.name))
 
 
-def _side(data: bytes, name: str, known: Known, revision: str = "") -> Side:
+def _side(data: bytes, name: str, known: Known, revision: str = WORKING_TREE) -> Side:
     is_json = data.lstrip()[:1] == b"{"
     # What imagekit has written is read quickly, and it is nothing else.
     build = quick_reader.read_quickly(data, known.files) if is_json else None

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from imagekit.compare.files import Files, Source, read
+from imagekit.compare.files import Files, Source, read_files
 from imagekit.compare.spec import ImageSpec, Inventory
 from imagekit.compare.steps import (
     EVERYTHING,
@@ -37,12 +37,11 @@ class Pair(msgspec.Struct):
     known: Known
     """What was read of both."""
     before: Inventory
-    """The images before."""
+    """The images before that may differ from those after."""
     after: Inventory
-    """The images after."""
+    """The images after that may differ from those before."""
     parents: dict[str, str | None] | None = None
-    """The parents of all images after, if `before` and `after` are without those that are the same.
-    """
+    """The parents of all images after; None if all are in `after`."""
 
 
 class Context(msgspec.Struct):
@@ -74,15 +73,15 @@ def of_build(build: FileBuild, known: Known | None = None) -> Inventory:
 def files_of(build: FileBuild, known: Known, tree: Tree) -> Files:
     """The hashes of the files that the images of a build are made of."""
     steps = steps_of(build, known)
-    images = steps.images.values()
-    tests = {name for step in images for name in _tests(step, steps)}
-    return read(tree, dict.fromkeys(map(_source, images)), tests)
+    sources = {name: _source(step) for name, step in steps.images.items()}
+    tests = {name for step in steps.images.values() for name in _tests(step, steps)}
+    return read_files(tree, sources, tests)
 
 
-def differing(
+def pair(
     before: FileBuild, after: FileBuild, known: Known, files: tuple[Files, Files] | None = None
 ) -> Pair:
-    """Two builds for a comparison, without the images that are the same in both.
+    """Two builds for a comparison, without the images that are certainly the same.
 
     `files` are those of both builds; without them, files are not compared.
     """
@@ -91,20 +90,22 @@ def differing(
     if old.about() != new.about():
         steps = {name: new.images[name] for name in same}
         same = {name for name, step in steps.items() if _context(step, old) == _context(step, new)}
-    if files and (changed := files[0].differing(files[1])):
+    if files and (changed := files[0].changed(files[1])):
         steps = {name: new.images[name] for name in same}
         same = {
             name
             for name, step in steps.items()
             if changed.isdisjoint((_source(step), *_tests(step, new)))
         }
-    left = _inventory(old, same), _inventory(new, same)
+    found = Pair((before, after), known, _inventory(old, same), _inventory(new, same))
     if files:
-        left = files[0].added_to(left[0]), files[1].added_to(left[1])
-    # If all are the same, nobody asks for their parents.
-    images, prefix = new.images.items() if len(same) < len(new.images) else (), new.prefix
-    parents = {name: _shown(_parent(step, new), prefix) for name, step in images}
-    return Pair((before, after), known, *left, parents if same else None)
+        found.before, found.after = files[0].added_to(found.before), files[1].added_to(found.after)
+    if same:
+        # An image is rebuilt because another one has changed, if there is one.
+        images = new.images.items() if found.after.images else ()
+        prefix = new.prefix
+        found.parents = {name: _shown(_parent(step, new), prefix) for name, step in images}
+    return found
 
 
 def _inventory(steps: Steps, left_out: Set[str] = frozenset()) -> Inventory:

@@ -241,7 +241,7 @@ def compare_files(before: Texts | None, after: Texts) -> Changes:
     `before` is None if there was no file; it may be any text, also one of another generator.
     """
     # Imported here because a new or unchanged file is not read.
-    from imagekit.compare.build_file import differing, of_build
+    from imagekit.compare.build_file import of_build, pair
     from imagekit.compare.inventory import Known, image_names, read_build
     from imagekit.document.build_reader import FileBuild
 
@@ -257,7 +257,7 @@ def compare_files(before: Texts | None, after: Texts) -> Changes:
     if old is None:
         what = "the old file was not a Cloud Build file"
         return Changes(added=tuple(of_build(new, known).images), whole=(Difference(what),))
-    changes = compare_builds(differing(old, new, known))
+    changes = compare_builds(pair(old, new, known))
     if changes:
         return changes
     return msgspec.structs.replace(changes, whole=(Difference("only the formatting differs"),))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Set
 
 import msgspec
 
-from imagekit.compare.spec import ImageSpec, Inventory
+from imagekit.compare.spec import Inventory
 from imagekit.docker.context import inside, made_of
 from imagekit.support.tree import Tree
 
@@ -17,54 +17,53 @@ Source = tuple[str, str]
 class Files(msgspec.Struct):
     """The hashes of the files that the images of a build are made of."""
 
+    sources: Mapping[str, Source]
+    """What each image is built from."""
     made: dict[Source, dict[str, str]]
-    """Those of a Dockerfile and the files that it copies."""
+    """The hashes of a Dockerfile and of the files that it copies."""
     tests: dict[str, str]
-    """Those of test files."""
+    """The hashes of test files."""
 
-    def hashes(self) -> dict[str, str]:
-        """All hashes, by file."""
-        return {name: one for made in self.made.values() for name, one in made.items()} | self.tests
-
-    def differing(self, other: Files) -> set[Source | str]:
-        """What has other files, or another test, as far as files of both builds are known."""
-        if not self.hashes() or not other.hashes():
-            return set()
-        made = {source for source, its in self.made.items() if its != other.made.get(source)}
+    def changed(self, other: Files) -> set[Source | str]:
+        """The sources and the test files that are not the same in another tree."""
+        sources = {source for source, its in self.made.items() if its != other.made.get(source)}
         names = self.tests | other.tests
-        return made | {name for name in names if self.tests.get(name) != other.tests.get(name)}
+        return sources | {n for n in names if self.tests.get(n) != other.tests.get(n)}
 
     def added_to(self, inventory: Inventory) -> Inventory:
         """An inventory of these images, or of some of them, with the hashes of all."""
         names = {source: tuple(made) for source, made in self.made.items()}
         images = {
-            name: msgspec.structs.replace(image, files=names[_source(image)])
+            name: msgspec.structs.replace(image, files=names[self.sources[name]])
             for name, image in inventory.images.items()
         }
-        hashes = inventory.files | self.hashes()
-        return msgspec.structs.replace(inventory, images=images, files=hashes)
+        hashes = dict(inventory.files)
+        for made in self.made.values():
+            hashes |= made
+        return msgspec.structs.replace(inventory, images=images, files=hashes | self.tests)
 
 
-def _source(image: ImageSpec) -> Source:
-    return image.dockerfile, image.options.get("context", ".") if image.options else "."
-
-
-def sources(inventory: Inventory) -> dict[Source, None]:
-    """The Dockerfiles and build contexts of images, in their order."""
-    return dict.fromkeys(map(_source, inventory.images.values()))
-
-
-def read(tree: Tree, sources: Iterable[Source], tests: Iterable[str]) -> Files:
-    """The hashes of Dockerfiles with the files that they copy, and of test files."""
+def read_files(tree: Tree, sources: Mapping[str, Source], tests: Set[str]) -> Files:
+    """The hashes of the files of images, which are built from `sources`, and of test files."""
     paths = {name: inside(name) for name in sorted(tests)}
     hashes = {name: tree.hash(path) for name, path in paths.items() if path is not None}
     return Files(
-        made={source: made_of(tree, *source) for source in sources},
+        sources=sources,
+        made={source: made_of(tree, *source) for source in dict.fromkeys(sources.values())},
         tests={name: value for name, value in hashes.items() if value is not None},
     )
 
 
 def with_files(inventory: Inventory, tree: Tree) -> Inventory:
     """The same inventory with the hashes of source and test files."""
-    tests = {name for image in inventory.images.values() for name in image.test}
-    return read(tree, sources(inventory), tests).added_to(inventory)
+    images = inventory.images
+    tests = {name for image in images.values() for name in image.test}
+    return read_files(tree, sources_of(inventory), tests).added_to(inventory)
+
+
+def sources_of(inventory: Inventory) -> dict[str, Source]:
+    """What each image of an inventory is built from."""
+    return {
+        name: (image.dockerfile, image.options.get("context", ".") if image.options else ".")
+        for name, image in inventory.images.items()
+    }

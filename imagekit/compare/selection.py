@@ -25,8 +25,6 @@ def selected(
     `select_images` does. Changes that concern no image are kept. Raises ConfigError if a glob
     matches no image of either side.
     """
-    if not only and not skip:
-        return changes
     before, after = with_same_names(before, after)
     names: dict[str, list[str]] = {}
     for name, own in (*_names(before), *_names(after)):

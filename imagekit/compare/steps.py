@@ -81,7 +81,7 @@ class Steps(msgspec.Struct, eq=False):
 
     def about(self) -> tuple[object, ...]:
         """All that is said about an image besides the step that builds it."""
-        return self.order, self.repository, self.pushed, self.by_id, self.tests
+        return self.order, self.pushed, self.by_id, self.tests
 
 
 class Known(msgspec.Struct):

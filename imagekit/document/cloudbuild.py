@@ -37,7 +37,7 @@ def render(plan: Plan, options: CloudBuild) -> str:
     Raises LimitError if Cloud Build would reject the build.
     """
     around, steps = _around(plan, options), _Steps(plan, options)
-    text = steps.write(around)
+    text = steps.text(around)
     if not steps.figures().fit(around, options.limits):
         validate(loads(text), options.limits)
     return text
@@ -45,7 +45,7 @@ def render(plan: Plan, options: CloudBuild) -> str:
 
 def unlimited(plan: Plan, options: CloudBuild) -> str:
     """Like `render`, without checking Cloud Build's limits."""
-    return _Steps(plan, options).write(_around(plan, options))
+    return _Steps(plan, options).text(_around(plan, options))
 
 
 TOGETHER = 1000
@@ -148,10 +148,10 @@ class _Steps:
         self._built = {tag: _suffixed(self._name(tag), "pull") for tag in plan.pulled}
         """For the images so far, and those that are pulled: the step that makes them."""
         self._number = 0
-        """The number of steps that are written."""
+        """The number of steps in the text."""
 
     def figures(self) -> Figures:
-        """Figures that no step exceeds, and whether the steps are certainly in order."""
+        """Figures that no step of the text exceeds, and whether they are certainly in order."""
         names = self._names
         # Two quotes less, and the longest suffix of a step's name more.
         longest_name = max(map(len, names), default=0) + 3
@@ -170,20 +170,23 @@ class _Steps:
         self._names.append(name)
         return name
 
-    def write(self, around: Document) -> str:
-        """Write the build: the steps of each image, parents first, and what is around them."""
+    def text(self, around: Document) -> str:
+        """The text of the build: the steps of each image, parents first, and what is around them.
+
+        It is made once.
+        """
         publish = self.options.publish
         pulls = zip(self._built.values(), self._names, strict=True)
         texts = [_step(step, BUILDER, f'"pull"{COMMA}{name}', NOTHING) for step, name in pulls]
         every: list[str] = []
         tests: dict[str | None, str] = {}
-        text = '{\n  "steps": [\n'
+        made = '{\n  "steps": [\n'
         for image in self.plan.images:
             if len(texts) > TOGETHER:
                 self._number += len(texts)
                 # Python extends a text in its place. All joined at once, they would need the
                 # memory of the whole text twice.
-                text += ",\n".join((*texts, ""))
+                made += ",\n".join((*texts, ""))
                 texts.clear()
             name = self._name(image.tag)
             names = [name, *map(self._name, image.aliases)]
@@ -203,9 +206,9 @@ class _Steps:
             waits = COMMA.join(every)
             texts += [_push(name, waits) for name in self._names]
         self._number += len(texts)
-        text += ",\n".join(texts)
-        text += f"\n  ],\n{dumps(around).removeprefix(BEGIN)}\n"
-        return text
+        made += ",\n".join(texts)
+        made += f"\n  ],\n{dumps(around).removeprefix(BEGIN)}\n"
+        return made
 
     def _build(self, image: Image, names: Sequence[str]) -> str:
         """The step that builds an image."""

@@ -60,19 +60,35 @@ def _kind(entry: os.DirEntry[str]) -> Kind | None:
     return "file" if entry.is_file() else None
 
 
+LINK, SUBMODULE = "120000", "160000"
+"""Modes of git."""
+
+
+def _objects(directory: pathlib.Path, revision: str) -> dict[str, tuple[str, str]]:
+    """The mode and the object of each file of a revision, by its path."""
+    command = ("ls-tree", "-r", "-z", revision) if revision else ("ls-files", "-s", "-z")
+    lines = (git.output(directory, *command) or "").split("\0")
+    found = {}
+    for about, _, path in (line.partition("\t") for line in lines if line):
+        # The mode, and then the kind and the object, or the object and the number of its version:
+        # of a file in conflict, there are several, and none is the file.
+        mode, *both = about.split()
+        name = both[1] if revision else both[0]
+        if mode != SUBMODULE and (revision or both[1] == "0"):
+            found[path] = mode, name
+    return found
+
+
 class Revision:
-    """The files of a git revision, below `directory`."""
+    """The files of a git revision, below `directory`; "" is what is staged for the next commit."""
 
     def __init__(self, directory: pathlib.Path, revision: str) -> None:
         self.directory = directory
         self.revision = revision
-        lines = (git.output(directory, "ls-tree", "-r", "-z", revision) or "").split("\0")
-        parts = (line.partition("\t") for line in lines if line)
-        self.objects = {path: tuple(about.split()) for about, _, path in parts}
+        self.objects = _objects(directory, revision)
         self.folders: dict[str, dict[str, Kind]] = collections.defaultdict(dict)
-        for path, (mode, kind, _) in self.objects.items():
-            if kind == "blob":
-                self._file(path, "link" if mode == "120000" else "file")
+        for path, (mode, _) in self.objects.items():
+            self._file(path, "link" if mode == LINK else "file")
 
     def _file(self, path: str, kind: Kind) -> None:
         folder, _, name = path.rpartition("/")
@@ -86,7 +102,7 @@ class Revision:
         """Return a file's bytes, or None if the file does not exist."""
         if path not in self.objects:
             return None
-        return git.blob(self.directory, self.objects[path][2])
+        return git.blob(self.directory, self.objects[path][1])
 
     def hash(self, path: str) -> str | None:
         """Return "x" (executable) or "-", then the SHA-256; None if the file does not exist."""
@@ -94,7 +110,7 @@ class Revision:
         if data is None:
             return None
         mode = self.objects[path][0]
-        if mode == "120000":
+        if mode == LINK:
             return f"link to {data.decode(errors='replace')}"
         return content_hash(data, executable=mode == "100755")
 

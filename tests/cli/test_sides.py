@@ -1,5 +1,6 @@
 """What a side of a diff may be named as."""
 
+import itertools
 import json
 import shutil
 import subprocess
@@ -70,6 +71,29 @@ def test_a_revision_has_its_own_dockerfiles(project):
         "PYTHON_VERSION 3.12 → 3.13",
         "dockerfiles/Dockerfile changed",
     ]
+
+
+def test_the_output_of_matrix_is_compared_with_its_files(project, capsys):
+    with pytest.raises(SystemExit):
+        main(["matrix", "--config", "images.yaml", "--json"])
+    (project / "plan.json").write_text(capsys.readouterr().out)
+    (project / "dockerfiles/Dockerfile").write_text("FROM other\n")
+    changed = side("HEAD:images.yaml").changes_to(side("plan.json")).changed
+    assert [*map(str, changed["cpu-py312"])] == ["dockerfiles/Dockerfile changed"]
+
+
+def test_what_is_staged_has_the_files_that_are_staged(project):
+    (project / "dockerfiles/Dockerfile").write_text("FROM staged\n")
+    git(project, "add", "-A")
+    (project / "dockerfiles/Dockerfile").write_text("FROM other\n")
+    names = ("HEAD:images.yaml", ":images.yaml", "images.yaml")
+    sides_of = {name: side(name) for name in names}
+    told = {
+        (one, other): sides_of[one].changes_to(sides_of[other]).summary()
+        for one, other in itertools.pairwise((*names, names[0]))
+    }
+    assert {*told.values()} == {"1 changed"}
+    assert not side(":images.yaml").changes_to(side(":images.yaml"))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagekit.compare import report
-from imagekit.compare.build_file import Pair, differing, files_of
+from imagekit.compare.build_file import Pair, files_of, pair
 from imagekit.compare.changes import ORDER, compare, compare_builds, compare_files
 from imagekit.compare.files import with_files
 from imagekit.compare.inventory import (
@@ -290,13 +290,13 @@ def test_leaving_out_what_is_the_same_changes_nothing(build, data):
     known = Known()
     builds = [read_build(one, known=known) for one in texts]
     whole = Pair(tuple(builds), known, *(of_build(one, known) for one in builds))
-    assert compare_builds(differing(*builds, known)) == compare_builds(whole)
+    assert compare_builds(pair(*builds, known)) == compare_builds(whole)
     # The same with the files of two trees.
     trees = [Tree(content) for content in data.draw(st.sampled_from(["11", "12"]))]
     files = [files_of(one, known, tree) for one, tree in zip(builds, trees, strict=True)]
     sides = zip(files, (whole.before, whole.after), strict=True)
     whole = Pair(tuple(builds), known, *(one.added_to(side) for one, side in sides))
-    assert compare_builds(differing(*builds, known, files)) == compare_builds(whole)
+    assert compare_builds(pair(*builds, known, files)) == compare_builds(whole)
 
 
 def test_a_child_is_rebuilt_whichever_names_are_shown():
@@ -310,6 +310,33 @@ def test_a_child_is_rebuilt_whichever_names_are_shown():
     assert (long.added, [*long.changed], long.rebuilt) == (("q:x",), ["r:a"], {"r:b": "r:a"})
     back = compare_files(text(old, child, other), text(new, child))
     assert (back.removed, [*back.changed], back.rebuilt) == (("q:x",), ["r:a"], {"r:b": "r:a"})
+
+
+@pytest.mark.parametrize(
+    ("more", "others", "told"),
+    [
+        (["-t", "r:x"], ([], []), "parent (none) → x"),
+        (["--build-arg", "A=1"], ([], ["test"]), "test (none) → t.yaml"),
+        (["--build-arg", "A=1"], (["test"], []), "test t.yaml → (none)"),
+        (["--build-arg", "A=1"], (["push"], []), "pushed yes → no"),
+    ],
+)
+def test_what_other_steps_say_of_an_image_is_told_beside_another_change(more, others, told):
+    """The step that builds it is the same."""
+    image = step(["build", "-t", "r:b", "--build-arg", "BASE=r:x", "."], id="r:b", waitFor=["-"])
+    steps = {
+        "test": step(["--image", "r:b", "--config", "t.yaml"], TEST, waitFor=["r:b"]),
+        "push": step(["push", "r:b"], waitFor=["r:b"]),
+    }
+    before, after = (
+        text(
+            step(["build", "-t", "r:a", *args, "."], id="r:a", waitFor=["-"]),
+            image,
+            *map(steps.get, names),
+        )
+        for args, names in zip(([], more), others, strict=True)
+    )
+    assert told in map(str, compare_files(before, after).changed["b"])
 
 
 def test_images_that_are_pushed_at_the_end_have_an_order_too():

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from imagekit.compare.build_file import differing, files_of
+from imagekit.compare.build_file import files_of, pair
 from imagekit.compare.changes import compare_builds
 from imagekit.compare.files import with_files
 from imagekit.compare.inventory import ImageSpec, Inventory, Known, read_build
@@ -39,6 +39,18 @@ def build(tag, dockerfile, **more):
     return {"id": f"r:{tag}", "name": BUILDER, "args": args, "waitFor": ["-"], **more}
 
 
+def compared(before, after, *trees):
+    known = Known()
+    texts = (json.dumps({"steps": steps}) for steps in (before, after))
+    builds = [read_build(text, known=known) for text in texts]
+    files = tuple(files_of(one, known, tree) for one, tree in zip(builds, trees, strict=True))
+    return compare_builds(pair(*builds, known, files))
+
+
+def told(changes):
+    return {name: [*map(str, what)] for name, what in changes.changed.items()}
+
+
 STEPS = (
     build("a", "D"),
     build("b", "E"),
@@ -49,7 +61,7 @@ FILES = {"D": "FROM x", "E": "FROM y\nCOPY app /", "app": "1", "t": "test"}
 
 
 @pytest.mark.parametrize(
-    ("changed", "told", "rebuilt"),
+    ("changed", "different", "rebuilt"),
     [
         ({}, {}, {}),
         ({"D": "FROM z"}, {"a": ["D changed"]}, {"c": "a"}),
@@ -57,20 +69,27 @@ FILES = {"D": "FROM x", "E": "FROM y\nCOPY app /", "app": "1", "t": "test"}
         ({"t": "other"}, {"b": ["t changed"]}, {}),
         ({"t": None}, {"b": ["t removed"]}, {}),
         ({"app": None}, {"b": ["app removed"], "c": ["app removed"]}, {}),
-        # Where no file is known, nothing can be said of them.
+        # Where no file is known, nothing can be said of any.
         (dict.fromkeys(FILES), {}, {}),
     ],
 )
 @pytest.mark.parametrize("others", [False, True])
-def test_files_of_two_trees(changed, told, rebuilt, others):
+def test_files_of_two_trees(changed, different, rebuilt, others):
     """Only images whose files differ are told, also where there are more images than before."""
-    known = Known()
-    lists = (STEPS, (build("new", "D"), *STEPS) if others else STEPS)
-    builds = [read_build(json.dumps({"steps": steps}), known=known) for steps in lists]
+    after = (build("new", "D"), *STEPS) if others else STEPS
     new = {name: text for name, text in (FILES | changed).items() if text is not None}
-    trees = Tree(**FILES), Tree(**new)
-    files = tuple(files_of(one, known, tree) for one, tree in zip(builds, trees, strict=True))
-    changes = compare_builds(differing(*builds, known, files))
-    found = {name: [*map(str, what)] for name, what in changes.changed.items()}
-    assert (found, changes.rebuilt) == (told, rebuilt)
+    changes = compared(STEPS, after, Tree(**FILES), Tree(**new))
+    assert (told(changes), changes.rebuilt) == (different, rebuilt)
     assert changes.added == (("new",) if others else ())
+
+
+def test_a_test_file_that_is_new():
+    without = Tree(**{name: text for name, text in FILES.items() if name != "t"})
+    found = told(compared(STEPS, STEPS, without, Tree(**FILES)))
+    assert found == {"b": ["t added"]}
+
+
+def test_a_key_that_no_step_has_is_not_its_context():
+    steps = [{**build("a", name), "context": "elsewhere"} for name in "DE"]
+    found = told(compared(steps[:1], steps[1:], Tree(**FILES), Tree(**FILES)))
+    assert found == {"a": ["Dockerfile D → E", "D removed", "E added", "app added"]}

@@ -236,6 +236,27 @@ def test_tests_are_files_by_whatever_path(checkout):
         assert found.files["/workspace/bound"] == found.files["bound"]
 
 
+def test_what_is_staged_has_neither_files_in_conflict_nor_submodules(checkout):
+    def asked(*args, text=""):
+        command = ["git", "-C", checkout, *args]
+        return subprocess.run(
+            command, check=True, input=text, capture_output=True, text=True
+        ).stdout
+
+    (checkout / "c.txt").write_text("staged")
+    git(checkout, "add", "-A")
+    (checkout / "c.txt").write_text("not staged")
+    file, revision = (asked("rev-parse", name).strip() for name in (":c.txt", "HEAD"))
+    lines = [f"100644 {file} {number}\tconflict\n" for number in (1, 2, 3)]
+    lines += [f"160000 {revision} 0\tmodule\n", f"100755 {file} 0\tprogram\n"]
+    asked("update-index", "--index-info", text="".join(lines))
+    staged = Revision(checkout, "")
+    assert staged.read("c.txt") == staged.read("program") == b"staged"
+    assert (staged.hash("c.txt")[0], staged.hash("program")[0]) == ("-", "x")
+    assert staged.read("conflict") is staged.read("module") is None
+    assert {name for name, _ in staged.entries(".")}.isdisjoint({"conflict", "module"})
+
+
 def test_a_link_is_followed_on_the_way_and_a_pipe_is_left_out(checkout):
     (checkout / "way").symlink_to("src")
     put(checkout, **{"docker/Dockerfile": "FROM x\nCOPY way/b pipes /\n"})
