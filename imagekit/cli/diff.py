@@ -62,9 +62,9 @@ def diff(
     Without A and B, the config in the working tree is compared with that of the last commit (HEAD).
 
     A and B are each a config, any Cloud Build file, the output of "imagekit matrix --json", one of
-    these in a git revision such as HEAD~1:config/images.yaml, or a recorded run: its name, a
-    unique prefix of it, "latest" or "latest~1"; - is standard input. Without B, the file of a
-    revision is compared with the current file.
+    these in a git revision such as HEAD~1:config/images.yaml, or as it is staged, such as
+    :config/images.yaml, or a recorded run: its name, a unique prefix of it, "latest" or "latest~1";
+    - is standard input. Without B, the file of a revision is compared with the current file.
     """
     if before is None:
         before, after = sides.at_head(config), config

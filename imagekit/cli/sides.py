@@ -20,7 +20,7 @@ from imagekit.errors import UnknownRunError, UsageError
 from imagekit.planning.load import check_text
 from imagekit.runs.record import RECORD
 from imagekit.runs.store import Store
-from imagekit.support import git, log
+from imagekit.support import git, log, workspace
 from imagekit.support.checkout import Folder, Revision
 from imagekit.support.files import read_bytes
 from imagekit.support.json_text import value_of
@@ -145,9 +145,13 @@ def _is_top(here: pathlib.Path) -> bool:
 def _is_unknown_revision(here: pathlib.Path, revision: str) -> bool:
     if git.output(here, "rev-parse", "--git-dir") is None:
         return False
-    if revision.startswith("-"):
-        return True
-    return git.output(here, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}") is None
+    return not _is_revision(here, revision)
+
+
+def _is_revision(here: pathlib.Path, name: str) -> bool:
+    commit = f"{name.removesuffix(':')}^{{commit}}"
+    is_option = name.startswith("-")
+    return not is_option and git.output(here, "rev-parse", "-q", "--verify", commit) is not None
 
 
 def other_side(name: str) -> str:
@@ -198,6 +202,9 @@ def _run(name: str, store: Store, inside: str) -> Side:
     try:
         return of_run(runs, path.name if path.is_file() else name)
     except UnknownRunError as error:
+        if not inside and _is_revision(pathlib.Path.cwd(), name):
+            file = f"{name.removesuffix(':')}:{workspace.DEFAULT_CONFIG}"
+            raise UsageError(f"{name} is a git revision; name a file in it, as {file}") from None
         if inside and not git.installed():
             raise UsageError(f"{name}: program 'git' not found; install git") from None
         where = "no such file in that git revision" if inside else "no such file"

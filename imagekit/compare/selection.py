@@ -21,9 +21,9 @@ def selected(
 ) -> Changes:
     """The changes of the images that match `only` and not `skip`, and of their parents.
 
-    The globs are matched with the names and aliases of the images on both sides, as
-    `select_images` does. Changes that concern no image are kept. Raises ConfigError if a glob
-    matches no image of either side.
+    The globs are matched with the names and aliases of the images on both sides, as the matrix
+    shows them or with more of their repository. Changes that concern no image are kept. Raises
+    ConfigError if a glob matches no image of either side.
     """
     before, after = with_same_names(before, after)
     names: dict[str, list[str]] = {}
@@ -32,8 +32,9 @@ def selected(
     included, skipped = Globs(only), Globs(skip)
     wanted = {name for name, own in names.items() if included.match(own)} if only else {*names}
     wanted -= {name for name, own in names.items() if skipped.match(own)}
+    every = dict.fromkeys(one for own in names.values() for one in own)
     problems = [
-        Problem(message=f"--{option}: {glob!r} matches no image{did_you_mean(glob, names)}")
+        Problem(message=f"--{option}: {glob!r} matches no image{did_you_mean(glob, every)}")
         for option, globs in (("only", included), ("skip", skipped))
         for glob in globs.unused()
     ]
@@ -51,11 +52,22 @@ def selected(
 
 
 def _names(side: Inventory) -> Iterator[tuple[str, list[str]]]:
-    """The name of each image, as changes have it, with all its names."""
+    """The name of each image, as changes have it, with all that a glob may match.
+
+    That is each end of its whole names: a build file does not tell which part of `r/torch:1` is the
+    repository of all images, without which the matrix shows it.
+    """
+    before = "" if side.repository is None else f"{side.repository}:"
     for name, image in side.images.items():
-        short = [name, *image.aliases]
-        whole = [] if side.repository is None else [f"{side.repository}:{one}" for one in short]
-        yield name, [*short, *whole]
+        yield name, [end for own in (name, *image.aliases) for end in _ends(before + own)]
+
+
+def _ends(name: str) -> Iterator[str]:
+    """`h/r/torch:1`, `r/torch:1`, `torch:1` and `1`."""
+    path, colon, tag = name.rpartition(":")
+    parts = path.split("/")
+    yield from (f"{'/'.join(parts[n:])}{colon}{tag}" for n in range(len(parts)))
+    yield tag
 
 
 def _with_parents(side: Inventory, names: set[str]) -> Iterator[str]:

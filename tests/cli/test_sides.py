@@ -136,6 +136,9 @@ def test_a_config_with_problems_gets_all_of_them(project):
         ("nothing.yaml", r"^nothing\.yaml: no such file, and no run is called"),
         ("HEAD:nothing.yaml", r"no such file in that git revision, and no run is called"),
         ("latest", r"latest: .* has 0 runs"),
+        ("HEAD", r"^HEAD is a git revision; name a file in it, as HEAD:config/images\.yaml"),
+        ("HEAD:", r"^HEAD: is a git revision; name a file in it, as HEAD:config/images\.yaml"),
+        ("--help", r"^--help: no such file, and no run is called"),
     ],
 )
 def test_a_name_that_stands_for_nothing(name, message, project):

@@ -81,3 +81,34 @@ def test_whole_names_are_selected_where_one_side_has_several_repositories():
     assert (changes.added, changes.removed) == (("x/y:c",), ("h/i:b",))
     assert selected(changes, before, after, ["*"]) == changes
     assert selected(changes, before, after, ["h/i:b"]).removed == ("h/i:b",)
+
+
+@pytest.mark.parametrize(
+    ("glob", "expected"),
+    [
+        ("torch:*", ["h/r/torch:1", "h/r/torch:2"]),
+        ("r/torch:1", ["h/r/torch:1"]),
+        ("h/r/torch:2", ["h/r/torch:2"]),
+        ("1", ["h/r/torch:1"]),
+        ("latest", ["h/r/torch:2"]),
+        ("cpu", ["h/r/ml:cpu"]),
+        ("h/*", ["h/r/torch:1", "h/r/torch:2", "h/r/ml:cpu"]),
+    ],
+)
+def test_images_of_several_repositories_are_selected_as_the_matrix_shows_them(glob, expected):
+    after = inventory(repository=None)
+    for name in ("h/r/torch:1", "h/r/torch:2", "h/r/ml:cpu"):
+        aliases = ("h/r/torch:latest",) if name.endswith("2") else ()
+        after.images[name] = ImageSpec(dockerfile="D", aliases=aliases)
+    changes = compare(inventory(), after)
+    assert [*selected(changes, inventory(), after, [glob]).added] == expected
+    left = [name for name in after.images if name not in expected]
+    assert [*selected(changes, inventory(), after, skip=[glob]).added] == left
+
+
+def test_a_name_that_is_meant_is_as_short_as_the_one_that_was_given():
+    after = inventory(repository=None)
+    for name in ("h/r/torch:2.14", "h/r/jupyter:2.13"):
+        after.images[name] = ImageSpec(dockerfile="D")
+    with pytest.raises(ConfigError, match=r"'torch:2\.15' .* did you mean 'torch:2\.14'"):
+        selected(Changes(), after, after, ["torch:2.15"])
