@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from imagekit.docker.names import INVALID_TAG, are_tags, invalid_reason, is_repository, is_tag
 from imagekit.errors import Path, Problem
 from imagekit.planning.excludes import Excludes, ancestors
-from imagekit.planning.matrix import Matrix, sections
+from imagekit.planning.matrix import Cell, Combination, Matrix, sections
 from imagekit.planning.patterns import PLACEHOLDER
 from imagekit.planning.plan import Image, Plan
 
@@ -45,39 +45,56 @@ def _are_fine(plan: Plan) -> bool:
     return is_one_each and are_tags(names) and not any(name.endswith(SUFFIXES) for name in names)
 
 
+Name = tuple[Image, int]
+"""One of an image's names: its tag, or the alias of this number."""
+
+
+def _text(name: Name) -> str:
+    image, number = name
+    return image.aliases[number - 1] if number else image.tag
+
+
 def _check_names(matrix: Matrix, plan: Plan) -> Iterator[Problem]:
-    owners: dict[str, tuple[Image, str]] = {}
+    owners: dict[str, Name] = {}
     reported: set[Path] = set()
-    recipes = matrix.recipes.by_name
+    # Two patterns may give one tag to many images, which is one mistake.
+    of_patterns: dict[tuple[Path, str], list[tuple[Name, Name]]] = {}
     for image in plan.images:
-        recipe = recipes[image.recipe]
-        if not recipe.tags:
+        if not matrix.recipes.by_name[image.recipe].tags:
             # Another check reports it.
             continue
-        for name in (image.tag, *image.aliases):
-            tag = _tag(matrix, name, image) if recipe.repository else name
+        for number in range(len(image.aliases) + 1):
+            name = image, number
+            text, tag = _text(name), _tag(matrix, name)
             # The first tag is the same in every build.
-            if not is_tag(tag) and (name == image.tag or not is_tag(_at_build(tag))):
-                yield _invalid_tag(matrix, name, image)
-            key = name if tag is name else _shortest(plan, name)
-            if key in owners:
-                other, spelling = owners[key]
-                problem = _collision(matrix, name, image, other, spelling)
-                # A wrong pattern affects many images; report it once.
-                if problem.path not in reported:
-                    yield problem
-                reported |= (
-                    {problem.path} if problem.path[0] not in ("images", "aliases") else set()
-                )
-            else:
-                owners[key] = image, name
+            if not is_tag(tag) and (text == image.tag or not is_tag(_at_build(tag))):
+                yield _invalid_tag(matrix, name)
+            key = text if tag == text else _shortest(plan, text)
+            other = owners.setdefault(key, name)
+            if other is name:
+                continue
+            if _is_of_patterns(matrix, name, other):
+                both = _pattern_path(matrix, name), other[0].recipe
+                of_patterns.setdefault(both, []).append((name, other))
+                continue
+            problem = _collision(matrix, name, other)
+            if problem.path not in reported:
+                yield problem
+            reported |= {problem.path} if problem.path[0] != "aliases" else set()
+    for pairs in of_patterns.values():
+        first, second = pairs[0]
+        yield _clash(matrix, first, second, len(pairs) - 1)
+    yield from _check_steps(matrix, owners)
+
+
+def _check_steps(matrix: Matrix, owners: Mapping[str, Name]) -> Iterator[Problem]:
+    """Yield a problem for each name that is that of another image's step."""
     places: dict[str, int] = {}
     for name in owners:
         if name.endswith(SUFFIXES) and name[:-5] in owners:
             places = places or dict(zip(owners, itertools.count(), strict=False))
             first, second = sorted((name, name[:-5]), key=places.__getitem__)
-            image, spelling = owners[second]
-            path, on_key = _place_of(matrix, spelling, image)
+            path, on_key = _place_of(matrix, owners[second])
             message = f"steps of {second!r} and {first!r} have the same name; rename one"
             yield Problem(message=message, path=path, on_key=on_key, caused_by=(("recipes",),))
 
@@ -92,72 +109,103 @@ def _shortest(plan: Plan, name: str) -> str:
     return plan.reference(name).removeprefix(f"{plan.repository}:")
 
 
-def _tag(matrix: Matrix, name: str, image: Image) -> str:
+def _tag(matrix: Matrix, name: Name) -> str:
     """Return the tag in a short name; a build arg in it may have a colon, which is invalid."""
-    repository = matrix.recipes.by_name[image.recipe].repository
-    return name.removeprefix(f"{repository}:") if repository else name
+    repository = matrix.recipes.by_name[name[0].recipe].repository
+    return _text(name).removeprefix(f"{repository}:") if repository else _text(name)
 
 
-def _place_of(matrix: Matrix, name: str, image: Image) -> tuple[Path, bool]:
+def _is_pattern(matrix: Matrix, name: Name) -> bool:
+    """Whether a name comes from a pattern, and not from the aliases of the config."""
+    image, number = name
+    return number < len(matrix.recipes.by_name[image.recipe].tags)
+
+
+def _is_of_patterns(matrix: Matrix, name: Name, other: Name) -> bool:
+    """Whether names come from patterns of two recipes."""
+    both = _is_pattern(matrix, name) and _is_pattern(matrix, other)
+    return both and name[0].recipe != other[0].recipe
+
+
+def _pattern_path(matrix: Matrix, name: Name) -> Path:
+    """Return the config path of the pattern that a name comes from."""
+    image, number = name
+    change = matrix.config.recipes.get(image.recipe)
+    if change is not None and change.tags is not None:
+        return "recipes", image.recipe, "tags", number
+    return "recipes", image.recipe, "tag"
+
+
+def _place_of(matrix: Matrix, name: Name) -> tuple[Path, bool]:
     """Return the config path of a name: its alias, the pattern that it comes from, or the entry."""
-    alias = name.rpartition(":")[2]
-    if name in image.aliases and alias in matrix.config.aliases:
-        return ("aliases", alias), True
-    if name in image.aliases:
-        return ("recipes", image.recipe, "tags", image.aliases.index(name) + 1), False
-    return image.path, False
+    image, number = name
+    if not _is_pattern(matrix, name):
+        return ("aliases", _tag(matrix, name)), True
+    return (_pattern_path(matrix, name) if number else image.path), False
 
 
-def _invalid_tag(matrix: Matrix, name: str, image: Image) -> Problem:
-    tag = _tag(matrix, name, image)
+def _invalid_tag(matrix: Matrix, name: Name) -> Problem:
+    tag = _tag(matrix, name)
     number = len(_at_build(tag))
     length = f" ({number} characters, the maximum is 128)" if number > 128 else ""
-    path, on_key = _place_of(matrix, name, image)
+    path, is_alias = _place_of(matrix, name)
+    causes = ("recipes", name[0].recipe), *sections(matrix.config)
     return Problem(
         message=f"{tag!r} {INVALID_TAG}{length}",
         path=path,
-        on_key=on_key,
-        caused_by=(("recipes", image.recipe), *sections(matrix.config)),
+        on_key=is_alias,
+        caused_by=(path, *causes) if is_alias else causes,
     )
 
 
-def _collision(matrix: Matrix, name: str, image: Image, other: Image, spelling: str) -> Problem:
-    """Return the problem of a name of two images, which the other one may spell in another way."""
-    path, on_key = _place_of(matrix, name, image)
-    if name in other.aliases and name == image.tag:
-        path, on_key = _place_of(matrix, name, other)
-    if image is other and path[0] != "recipes":
-        message = f"alias {name!r} is already the tag of that image; remove it"
-    elif image is other:
-        message = f"two patterns give {image} the tag {name!r}; remove one"
-    elif path[0] not in ("aliases",) and image.recipe == other.recipe:
-        return _ambiguous_pattern(matrix, name, image, other)
+def _collision(matrix: Matrix, name: Name, other: Name) -> Problem:
+    """Return the problem of two names that are one, of which at most one is another recipe's."""
+    image, owner = name[0], other[0]
+    # An alias of the config is only one image's, so that is where to change it.
+    is_alias = _is_pattern(matrix, name) and not _is_pattern(matrix, other)
+    path, on_key = _place_of(matrix, other if is_alias else name)
+    if image is owner and path[0] != "recipes":
+        message = f"alias {_text(name)!r} is already the tag of that image; remove it"
+    elif image is owner:
+        message = f"two patterns give {image} the tag {_text(name)!r}; remove one"
+    elif path[0] != "aliases":
+        return _ambiguous_pattern(matrix, name, other)
     else:
-        spelled = f"{name!r}" if spelling == name else f"{spelling!r}, which is {name!r},"
-        message = f"{spelled} would be a tag of both {other} and {image}; rename one"
+        message = f"{_spelled(name, other)} would be a tag of both {owner} and {image}; rename one"
     return Problem(message=message, path=path, on_key=on_key, caused_by=(("recipes",),))
 
 
-def _ambiguous_pattern(matrix: Matrix, name: str, image: Image, other: Image) -> Problem:
+def _clash(matrix: Matrix, name: Name, other: Name, more: int) -> Problem:
+    """Return the problem of patterns of two recipes that give one tag to an image of each."""
+    recipe = name[0].recipe
+    message = f"{_spelled(name, other)} would be a tag of both {other[0]} and {name[0]}"
+    message += f", and so would {more} more" if more else ""
+    message += f"; change the tags or the repository of recipe {recipe!r}"
+    path = _pattern_path(matrix, name)
+    return Problem(message=message, path=path, caused_by=(("recipes", other[0].recipe),))
+
+
+def _spelled(name: Name, other: Name) -> str:
+    """Return a name as it is first written and, if that is another way, as it is written next."""
+    first, second = _text(other), _text(name)
+    return f"{second!r}" if first == second else f"{first!r}, which is {second!r},"
+
+
+def _ambiguous_pattern(matrix: Matrix, name: Name, other: Name) -> Problem:
     """Explain two images of a recipe with one tag: a missing axis, or ambiguous values."""
-    recipe = matrix.recipes.by_name[image.recipe]
-    numbers = [0 if name == one.tag else one.aliases.index(name) + 1 for one in (other, image)]
-    pattern = recipe.tags[numbers[1]] if numbers[1] < len(recipe.tags) else recipe.tags[0]
-    at: Path = ("recipes", image.recipe, "tag")
-    change = matrix.config.recipes.get(image.recipe)
-    if change is not None and change.tags is not None:
-        at = ("recipes", image.recipe, "tags", numbers[1])
+    image, owner = name[0], other[0]
+    pattern = matrix.recipes.by_name[image.recipe].tags[name[1]]
     # Values of an axis may share a build arg, so that one alone does not tell them apart.
     read = {*PLACEHOLDER.findall(pattern)}
     axes = matrix.recipes.axes
-    differing = [axis for axis in axes if image.values.get(axis) != other.values.get(axis)]
-    message = f"{name!r} is the tag of both {other} and {image}"
+    differing = [axis for axis in axes if image.values.get(axis) != owner.values.get(axis)]
+    message = f"{_text(name)!r} is the tag of both {owner} and {image}"
     missing = [axis for axis in differing if axis not in read]
     if missing:
         message += f"; add {{{missing[0]}}} to it"
-        return Problem(message=message, path=at, caused_by=(("recipes",),))
+        return Problem(message=message, path=_pattern_path(matrix, name), caused_by=(("recipes",),))
     axis = differing[0]
-    values = [one.values[axis] for one in (other, image) if axis in one.values]
+    values = [one.values[axis] for one in (owner, image) if axis in one.values]
     message += (
         f", because their values are ambiguous in {pattern!r}; rename "
         f"{' or '.join(map(repr, values))}, or separate the axes in the 'tag' of recipe "
@@ -176,15 +224,16 @@ def _check_excluded(matrix: Matrix, plan: Plan) -> Iterator[Problem]:
     for _, variant, values in ancestors(cells):
         if bits := excludes.matching(values, variant.name):
             hit[values, variant.name] = bits
+    # An image may be what many others are built upon, which is one mistake.
+    depending: dict[tuple[int, Combination], list[Cell]] = {}
     for cell in cells if hit else ():
         for above in itertools.islice(cell.variant.line() if cell.variant else (), 1, None):
             values = above.narrow(cell.combination.values)
-            bits = hit.get((values, above.name), 0)
-            if bits:
-                upon = type(cell.combination)(values, above.name)
+            if bits := hit.get((values, above.name), 0):
+                upon = Combination(values, above.name)
                 index = (bits & -bits).bit_length() - 1
-                message = (
-                    f"this rule excludes {upon}, which {cell.combination} "
-                    "depends on; exclude both or neither"
-                )
-                yield Problem(message=message, path=("exclude", index))
+                depending.setdefault((index, upon), []).append(cell)
+    for (index, upon), on_it in depending.items():
+        more = f" and {len(on_it) - 1} more depend" if len(on_it) > 1 else " depends"
+        message = f"this rule excludes {upon}, which {on_it[0].combination}{more} on"
+        yield Problem(message=f"{message}; exclude both or neither", path=("exclude", index))
