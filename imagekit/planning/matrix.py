@@ -279,7 +279,10 @@ def _check_axes(matrix: Matrix, combination: Combination, path: Path) -> Iterato
         return
     if len(variants) > 1:
         choices = " or ".join(_axes(recipes, other) for other in variants)
-        message = f"recipe {name!r} cannot be built for {_axes(recipes, mask)}, only for {choices}"
+        message = (
+            f"recipe {name!r} cannot be built for {_axes(recipes, mask)}, only for {choices}; "
+            f"{_change(recipes, mask, _nearest(mask, variants))}"
+        )
         yield Problem(message=message, path=path, caused_by=(*given, ("recipes",)))
         return
     needed = next(iter(variants))
@@ -310,15 +313,26 @@ def _no_default(recipes: Recipes, mask: int) -> str:
     if not recipes.defaults:
         return "every recipe reads an axis that has no values; add values, or a recipe"
 
-    def difference(other: int) -> int:
-        return (mask ^ other).bit_count()
+    nearest = _nearest(mask, recipes.defaults)
+    message = f"no recipe is built for {axes}; for {recipes.defaults[nearest][0]!r}, "
+    message += _change(recipes, mask, nearest)
+    named = [name for name, variants in recipes.variants.items() if mask in variants]
+    if named:
+        message += f"; recipe {named[0]!r} is 'parent_only', so that it has to be named"
+    return message
 
-    nearest = min(recipes.defaults, key=difference)
-    missing, extra = recipes.names(nearest & ~mask), recipes.names(mask & ~nearest)
+
+def _nearest(mask: int, others: Iterable[int]) -> int:
+    """The axes that differ least; rather those with one more, as one is easily forgotten."""
+    return min(others, key=lambda other: ((mask ^ other).bit_count(), (mask & ~other).bit_count()))
+
+
+def _change(recipes: Recipes, mask: int, wanted: int) -> str:
+    """What to change in an entry for other axes."""
+    missing, extra = recipes.names(wanted & ~mask), recipes.names(mask & ~wanted)
     remedy = [f"add {' and '.join(map(repr, missing))}"] if missing else []
     remedy += [f"remove {' and '.join(map(repr, extra))}"] if extra else []
-    name = recipes.defaults[nearest][0]
-    return f"no recipe is built for {axes}; for {name!r}, {' and '.join(remedy)}"
+    return " and ".join(remedy)
 
 
 def _check_twice(cells: Iterable[Cell]) -> Iterator[Problem]:
