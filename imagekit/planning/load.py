@@ -47,7 +47,15 @@ def check_text(
     """
     source = parse(data, name)
     loaded, problems = schema.config_from(source)
-    return derive(_override(loaded, base_url, timeout), problems, source)
+    given = _override(loaded, base_url, timeout)
+    try:
+        return derive(given, problems, source)
+    except ConfigError as error:
+        wrong = [problem for problem in error.problems if problem.path == ("base_url",)]
+        if base_url and wrong:
+            # The file has another one, so its line would be of no help.
+            raise UsageError(f"base_url: {wrong[0].message}") from None
+        raise
 
 
 def select(checked: Checked, only: str | Sequence[str], skip: str | Sequence[str]) -> Plan:

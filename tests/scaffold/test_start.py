@@ -141,7 +141,7 @@ def test_ci_files_are_valid(folder):
         program("check-jsonschema", "--builtin-schema", f"vendor.{kind}", file)
 
 
-@pytest.mark.parametrize("url", ["h/UPPER", "a b", "h/x:tag"])
+@pytest.mark.parametrize("url", ["h/UPPER", "a b", "h/x:tag", "us-docker.pkg.dev/acme/ml"])
 def test_an_invalid_address_writes_nothing(folder, url, capsys):
     assert ran("init", "mine", "--base-url", url) == 2
     assert texts(folder) == {}
