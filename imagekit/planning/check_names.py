@@ -6,6 +6,7 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping
 
+from imagekit.config.schema import RecipeChange
 from imagekit.docker.names import INVALID_TAG, are_tags, invalid_reason, is_repository, is_tag
 from imagekit.errors import Path, Problem
 from imagekit.planning.excludes import Excludes, ancestors
@@ -57,8 +58,8 @@ def _text(name: Name) -> str:
 def _check_names(matrix: Matrix, plan: Plan) -> Iterator[Problem]:
     owners: dict[str, Name] = {}
     reported: set[Path] = set()
-    # Two patterns may give one tag to many images, which is one mistake.
-    of_patterns: dict[tuple[Path, str], list[tuple[Name, Name]]] = {}
+    # The patterns of two recipes may give one tag to many images, which is one mistake.
+    clashes: dict[frozenset[tuple[str, int]], list[tuple[Name, Name]]] = {}
     for image in plan.images:
         if not matrix.recipes.by_name[image.recipe].tags:
             # Another check reports it.
@@ -73,30 +74,38 @@ def _check_names(matrix: Matrix, plan: Plan) -> Iterator[Problem]:
             other = owners.setdefault(key, name)
             if other is name:
                 continue
-            if _is_of_patterns(matrix, name, other):
-                both = _pattern_path(matrix, name), other[0].recipe
-                of_patterns.setdefault(both, []).append((name, other))
+            is_pattern = _is_pattern(matrix, name)
+            if is_pattern and not _is_pattern(matrix, other):
+                # Another image with the same pattern is no mistake of the alias.
+                owners[key] = name
+            elif is_pattern and image.recipe != other[0].recipe:
+                both = frozenset((one[0].recipe, one[1]) for one in (name, other))
+                clashes.setdefault(both, []).append((name, other))
                 continue
+            # A wrong alias or pattern affects many images.
             problem = _collision(matrix, name, other)
             if problem.path not in reported:
                 yield problem
-            reported |= {problem.path} if problem.path[0] != "aliases" else set()
-    for pairs in of_patterns.values():
-        first, second = pairs[0]
-        yield _clash(matrix, first, second, len(pairs) - 1)
+                reported.add(problem.path)
+    for pairs in clashes.values():
+        yield _clash(matrix, *pairs[0], len(pairs) - 1)
     yield from _check_steps(matrix, owners)
 
 
 def _check_steps(matrix: Matrix, owners: Mapping[str, Name]) -> Iterator[Problem]:
-    """Yield a problem for each name that is that of another image's step."""
+    """Yield a problem for a pattern or an alias with a name that another image's step has."""
     places: dict[str, int] = {}
+    reported: set[tuple[Path, str]] = set()
     for name in owners:
         if name.endswith(SUFFIXES) and name[:-5] in owners:
             places = places or dict(zip(owners, itertools.count(), strict=False))
             first, second = sorted((name, name[:-5]), key=places.__getitem__)
             path, on_key = _place_of(matrix, owners[second])
             message = f"steps of {second!r} and {first!r} have the same name; rename one"
-            yield Problem(message=message, path=path, on_key=on_key, caused_by=(("recipes",),))
+            at = path, owners[second][0].recipe
+            if at not in reported:
+                yield Problem(message=message, path=path, on_key=on_key, caused_by=(("recipes",),))
+                reported.add(at)
 
 
 def _at_build(tag: str) -> str:
@@ -119,12 +128,6 @@ def _is_pattern(matrix: Matrix, name: Name) -> bool:
     """Whether a name comes from a pattern, and not from the aliases of the config."""
     image, number = name
     return number < len(matrix.recipes.by_name[image.recipe].tags)
-
-
-def _is_of_patterns(matrix: Matrix, name: Name, other: Name) -> bool:
-    """Whether names come from patterns of two recipes."""
-    both = _is_pattern(matrix, name) and _is_pattern(matrix, other)
-    return both and name[0].recipe != other[0].recipe
 
 
 def _pattern_path(matrix: Matrix, name: Name) -> Path:
@@ -177,12 +180,21 @@ def _collision(matrix: Matrix, name: Name, other: Name) -> Problem:
 
 def _clash(matrix: Matrix, name: Name, other: Name, more: int) -> Problem:
     """Return the problem of patterns of two recipes that give one tag to an image of each."""
-    recipe = name[0].recipe
     message = f"{_spelled(name, other)} would be a tag of both {other[0]} and {name[0]}"
     message += f", and so would {more} more" if more else ""
-    message += f"; change the tags or the repository of recipe {recipe!r}"
-    path = _pattern_path(matrix, name)
-    return Problem(message=message, path=path, caused_by=(("recipes", other[0].recipe),))
+    # The last that is written in the config, whichever comes first in the plan.
+    changes = matrix.config.recipes
+    recipes = name[0].recipe, other[0].recipe
+    written = [one for one in changes if one in recipes and _is_written(changes[one])]
+    wrong = other if written and written[-1] == other[0].recipe else name
+    message += f"; change the tags or the repository of recipe {wrong[0].recipe!r}"
+    path = _pattern_path(matrix, wrong) if written else name[0].path
+    return Problem(message=message, path=path, caused_by=(("recipes",),))
+
+
+def _is_written(change: RecipeChange) -> bool:
+    """Whether the config has the patterns of a recipe, which may be built in."""
+    return change.tag is not None or change.tags is not None
 
 
 def _spelled(name: Name, other: Name) -> str:
@@ -224,16 +236,17 @@ def _check_excluded(matrix: Matrix, plan: Plan) -> Iterator[Problem]:
     for _, variant, values in ancestors(cells):
         if bits := excludes.matching(values, variant.name):
             hit[values, variant.name] = bits
-    # An image may be what many others are built upon, which is one mistake.
-    depending: dict[tuple[int, Combination], list[Cell]] = {}
+    # One rule may exclude what many images are built upon, which is one mistake.
+    depending: dict[int, list[tuple[Combination, Cell]]] = {}
     for cell in cells if hit else ():
         for above in itertools.islice(cell.variant.line() if cell.variant else (), 1, None):
             values = above.narrow(cell.combination.values)
             if bits := hit.get((values, above.name), 0):
-                upon = Combination(values, above.name)
                 index = (bits & -bits).bit_length() - 1
-                depending.setdefault((index, upon), []).append(cell)
-    for (index, upon), on_it in depending.items():
-        more = f" and {len(on_it) - 1} more depend" if len(on_it) > 1 else " depends"
-        message = f"this rule excludes {upon}, which {on_it[0].combination}{more} on"
+                depending.setdefault(index, []).append((Combination(values, above.name), cell))
+    for index, pairs in depending.items():
+        upon, first = pairs[0]
+        more = len({id(cell) for _, cell in pairs}) - 1
+        message = f"this rule excludes {upon}, which {first.combination} depends on"
+        message += f", and so for {more} more" if more else ""
         yield Problem(message=f"{message}; exclude both or neither", path=("exclude", index))

@@ -52,7 +52,7 @@ def check_text(
         return derive(given, problems, source)
     except ConfigError as error:
         wrong = [problem for problem in error.problems if problem.path == ("base_url",)]
-        if base_url and wrong:
+        if base_url and wrong and not any(one.path == ("base_url",) for one in problems):
             # The file has another one, so its line would be of no help.
             raise UsageError(f"base_url: {wrong[0].message}") from None
         raise
