@@ -10,10 +10,11 @@ import msgspec
 
 from imagekit import api
 from imagekit.compare import inventory
-from imagekit.compare.build_file import files_of, of_build, pair
+from imagekit.compare.build_file import files_of, of_build, order_of, pair
 from imagekit.compare.changes import Changes, compare, compare_builds
 from imagekit.compare.files import sources_of, with_files
 from imagekit.compare.inventory import Inventory, Known
+from imagekit.compare.steps import steps_of
 from imagekit.document import build_files, build_reader, quick_reader
 from imagekit.document.build_reader import FileBuild
 from imagekit.errors import UnknownRunError, UsageError
@@ -81,7 +82,10 @@ class Side(msgspec.Struct, frozen=True):
 
     def with_order(self) -> Inventory:
         """Its images with the order of the steps, by which builds may differ in nothing else."""
-        return self.build if isinstance(self.build, Inventory) else of_build(self.build)
+        if isinstance(self.build, Inventory):
+            return self.build
+        order = order_of(steps_of(self.build, self.known))
+        return msgspec.structs.replace(self.inventory(), order=order)
 
 
 def read(name: str, store: Store, known: Known) -> Side:
@@ -130,7 +134,7 @@ def at_head(config: str) -> str:
     inside = pathlib.Path(os.path.relpath(config)).as_posix()
     # git looks for a path that begins with a dot from the working directory.
     name = f"HEAD:{inside if _is_top(here) else f'./{inside}'}"
-    if git.output(here, "rev-parse", "--verify", "--quiet", "HEAD") is None:
+    if not _is_revision(here, "HEAD"):
         raise UsageError("there is no git commit here to compare with; name two files")
     if git.blob(here, name) is None:
         raise UsageError(f"{config} is not part of the last commit; name two files to compare")
@@ -149,8 +153,7 @@ def _is_unknown_revision(here: pathlib.Path, revision: str) -> bool:
 
 
 def _is_revision(here: pathlib.Path, name: str) -> bool:
-    commit = f"{name.removesuffix(':')}^{{commit}}"
-    is_option = name.startswith("-")
+    is_option, commit = name.startswith("-"), f"{name}^{{commit}}"
     return not is_option and git.output(here, "rev-parse", "-q", "--verify", commit) is not None
 
 
@@ -202,8 +205,9 @@ def _run(name: str, store: Store, inside: str) -> Side:
     try:
         return of_run(runs, path.name if path.is_file() else name)
     except UnknownRunError as error:
-        if not inside and _is_revision(pathlib.Path.cwd(), name):
-            file = f"{name.removesuffix(':')}:{workspace.DEFAULT_CONFIG}"
+        revision = name.removesuffix(":")
+        if not inside and _is_revision(pathlib.Path.cwd(), revision):
+            file = f"{revision}:{workspace.DEFAULT_CONFIG}"
             raise UsageError(f"{name} is a git revision; name a file in it, as {file}") from None
         if inside and not git.installed():
             raise UsageError(f"{name}: program 'git' not found; install git") from None

@@ -67,7 +67,7 @@ def of_build(build: FileBuild, known: Known | None = None) -> Inventory:
     """
     steps = steps_of(build, known or Known())
     found = _inventory(steps)
-    return found if known is not None else msgspec.structs.replace(found, order=_order(steps))
+    return found if known is not None else msgspec.structs.replace(found, order=order_of(steps))
 
 
 def files_of(build: FileBuild, known: Known, tree: Tree) -> Files:
@@ -86,18 +86,16 @@ def pair(
     `files` are those of both builds; without them, files are not compared.
     """
     old, new = steps_of(before, known), steps_of(after, known)
-    same = {name for name, step in new.images.items() if step is old.images.get(name)}
+    same = {n: step for n, step in new.images.items() if step is old.images.get(n)}
     if old.about() != new.about():
-        steps = {name: new.images[name] for name in same}
-        same = {name for name, step in steps.items() if _context(step, old) == _context(step, new)}
+        same = {n: one for n, one in same.items() if _context(one, old) == _context(one, new)}
     if files and (changed := files[0].changed(files[1])):
-        steps = {name: new.images[name] for name in same}
         same = {
-            name
-            for name, step in steps.items()
+            n: step
+            for n, step in same.items()
             if changed.isdisjoint((_source(step), *_tests(step, new)))
         }
-    found = Pair((before, after), known, _inventory(old, same), _inventory(new, same))
+    found = Pair((before, after), known, _inventory(old, same.keys()), _inventory(new, same.keys()))
     if files:
         found.before, found.after = files[0].added_to(found.before), files[1].added_to(found.after)
     if same:
@@ -144,7 +142,7 @@ def _besides_images(steps: Steps) -> list[tuple[int, Step]]:
     return sorted(found, key=operator.itemgetter(0))
 
 
-def _order(steps: Steps) -> str:
+def order_of(steps: Steps) -> str:
     """A hash of the steps and their order; it is compared only where the repository is the same."""
     import hashlib  # Not at the top: most comparisons do not get here.
 

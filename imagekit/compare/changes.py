@@ -179,7 +179,7 @@ def compare(
     changed = {}
     for name, image in after.images.items():
         old = before.images.get(name)
-        if old is None or (same_files and (old is image or old == image)):
+        if old is None or (same_files and old == image):
             continue
         if differences_of_image := tuple(_differences(old, image, before, after)):
             changed[name] = differences_of_image
@@ -198,7 +198,7 @@ def compare(
     known = None not in (before.order, after.order)
     if not differences and known and before.order != after.order:
         # With another change, the order would differ in any case.
-        return Changes(whole=(Difference(ORDER),), unknown=differences.unknown)
+        return msgspec.structs.replace(differences, whole=(Difference(ORDER),))
     return differences
 
 
@@ -207,7 +207,7 @@ def compare_builds(both: Pair) -> Changes:
 
     It adds what pushes and tests wait for and, where nothing else differs, the order of the steps.
     """
-    from imagekit.compare.build_file import of_build
+    from imagekit.compare.build_file import order_of
     from imagekit.compare.following import differences
     from imagekit.compare.steps import steps_of
 
@@ -223,10 +223,10 @@ def compare_builds(both: Pair) -> Changes:
             changed[name] = (*changed.get(name, ()), Difference(what, old, new))
         return msgspec.structs.replace(changes, changed=changed)
     first, last = (steps_of(build, both.known) for build in both.builds)
-    if changes or (first.steps, first.named) == (last.steps, last.named):
+    is_same = (first.steps, first.named) == (last.steps, last.named)
+    if changes or is_same or order_of(first) == order_of(last):
         return changes
-    before, after = map(of_build, both.builds)
-    return compare(before, after)
+    return msgspec.structs.replace(changes, whole=(Difference(ORDER),))
 
 
 def _unknown(before: Inventory, after: Inventory) -> tuple[str, ...]:
@@ -349,9 +349,7 @@ def _consequences(parents: dict[str, str | None], others: set[str]) -> Iterator[
     for name, own in parents.items():
         parent, above = own, [name]
         # Parents come first, unless other generators had another order.
-        while (
-            parent is not None and parent in parents and not (parent in others or parent in nearest)
-        ):
+        while parent not in others and parent not in nearest and parent in parents:
             nearest[parent] = None  # Images that stand on each other end here.
             above.append(parent)
             parent = parents[parent]

@@ -32,14 +32,17 @@ def selected(
     included, skipped = Globs(only), Globs(skip)
     wanted = {name for name, own in names.items() if included.match(own)} if only else {*names}
     wanted -= {name for name, own in names.items() if skipped.match(own)}
-    every = dict.fromkeys(one for own in names.values() for one in own)
-    problems = [
-        Problem(message=f"--{option}: {glob!r} matches no image{did_you_mean(glob, every)}")
+    unused = [
+        (option, glob)
         for option, globs in (("only", included), ("skip", skipped))
         for glob in globs.unused()
     ]
-    if problems:
-        raise ConfigError(problems)
+    if unused:
+        every = dict.fromkeys(one for own in names.values() for one in own)
+        raise ConfigError(
+            Problem(message=f"--{option}: {glob!r} matches no image{did_you_mean(glob, every)}")
+            for option, glob in unused
+        )
     # Parents are built with their images, so a selection has them, too.
     kept = {name for side in (before, after) for name in _with_parents(side, wanted)}
     return msgspec.structs.replace(

@@ -100,11 +100,6 @@ def prefix_of(repository: str | None) -> str:
     return f"{repository}:" if repository is not None else ""
 
 
-def substitutions(build: FileBuild) -> Substitutions:
-    """The substitutions of a build; the values of others are known only where it runs."""
-    return Substitutions(build.substitutions, dynamic=build.is_dynamic, missing="keep")
-
-
 def steps_of(build: FileBuild, known: Known) -> Steps:
     """What the steps of a build do, which is found once."""
     found = known.builds.get(id(build))
@@ -114,7 +109,8 @@ def steps_of(build: FileBuild, known: Known) -> Steps:
 
 
 def _together(build: FileBuild, known: Known) -> Steps:
-    substitute = substitutions(build)
+    # The values of others are known only where it runs.
+    substitute = Substitutions(build.substitutions, dynamic=build.is_dynamic, missing="keep")
     found = Steps(build, [tagged(substitute(name)) for name in build.images])
     found.steps = _steps(build, substitute, known)
     found.pushed.update(found.named)

@@ -120,8 +120,8 @@ def _shortest(plan: Plan, name: str) -> str:
 
 def _tag(matrix: Matrix, name: Name) -> str:
     """Return the tag in a short name; a build arg in it may have a colon, which is invalid."""
-    repository = matrix.recipes.by_name[name[0].recipe].repository
-    return _text(name).removeprefix(f"{repository}:") if repository else _text(name)
+    text, repository = _text(name), matrix.recipes.by_name[name[0].recipe].repository
+    return text.removeprefix(f"{repository}:") if repository else text
 
 
 def _is_pattern(matrix: Matrix, name: Name) -> bool:

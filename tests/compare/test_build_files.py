@@ -339,10 +339,18 @@ def test_what_other_steps_say_of_an_image_is_told_beside_another_change(more, ot
     assert told in map(str, compare_files(before, after).changed["b"])
 
 
+def test_a_child_is_rebuilt_wherever_its_parent_stands():
+    child = step(["build", "-t", "r:b", "--build-arg", "BASE=r:a", "."], id="r:b")
+    old, new = (step(["build", "-t", "r:a", "--build-arg", f"A={n}", "."], id="r:a") for n in "12")
+    assert compare_files(text(child, old), text(child, new)).rebuilt == {"b": "a"}
+
+
 def test_images_that_are_pushed_at_the_end_have_an_order_too():
     builds = [step(["build", "-t", name, "."], id=name) for name in ("r:a", "r:b")]
     texts = [text(*builds, images=images) for images in (["r:a", "r:b"], ["r:b", "r:a"])]
     assert compare_files(*texts).summary() == ORDER
+    # The same of inventories, of which a recorded run has nothing else.
+    assert compare(*map(read, texts)).summary() == ORDER
 
 
 def test_steps_of_other_builds_are_waited_for_as_they_were():
