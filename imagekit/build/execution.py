@@ -29,6 +29,8 @@ from imagekit.support.log import debug
 
 GRACE = 10.0
 """Seconds between SIGTERM and SIGKILL when a step is stopped, as in `docker stop`."""
+KILLED = 1.0
+"""Seconds to wait for a step's processes after SIGKILL: where nobody reaps them, they never end."""
 
 
 class Options(Rules, frozen=True, kw_only=True):
@@ -255,11 +257,25 @@ def _is_temporary(log: pathlib.Path, start: int) -> bool:
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:
-    """Stop the running processes of a step: SIGTERM, then SIGKILL after the grace period."""
-    for number, seconds in ((signal.SIGTERM, GRACE), (signal.SIGKILL, None)):
-        if process.returncode is not None:
-            return
-        with contextlib.suppress(ProcessLookupError):
+    """Stop all processes of a running step: SIGTERM, then SIGKILL after the grace period."""
+    if process.returncode is not None:
+        return
+    for number, seconds in ((signal.SIGTERM, GRACE), (signal.SIGKILL, KILLED)):
+        # That no process is left is an OSError, as is a time-out.
+        with contextlib.suppress(OSError):
             os.killpg(process.pid, number)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.shield(asyncio.wait_for(process.wait(), seconds))
+            if number == signal.SIGKILL:
+                await process.wait()
+            await asyncio.shield(asyncio.wait_for(_all_ended(process), seconds))
+
+
+async def _all_ended(process: asyncio.subprocess.Process) -> None:
+    """Wait for the process of a step, and for those that it started, which may end after it."""
+    await process.wait()
+    with contextlib.suppress(ProcessLookupError):
+        while True:
+            # The first process of a container becomes the parent of those whose parent has ended.
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(-process.pid, os.WNOHANG)
+            os.killpg(process.pid, 0)
+            await asyncio.sleep(0.02)

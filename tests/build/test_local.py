@@ -1,6 +1,8 @@
 """The engine's order and endings, with real processes: a step's entrypoint may be any program."""
 
 import asyncio
+import ctypes
+import functools
 import os
 import pathlib
 import signal
@@ -113,6 +115,24 @@ def test_a_step_s_time_out_ends_all_of_its_processes(run, tmp_path):
     assert states(report) == {"a": "timed out", "b": "blocked"}
     child = int((tmp_path / "child").read_text())
     assert not is_running(child)
+
+
+def test_a_time_out_ends_processes_that_outlive_their_parent(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(execution, "GRACE", 0.5)
+    script = "(trap '' TERM; while :; do sleep 1; done) & echo $! > child; wait"
+    report = run(shell("a", script, timeout=3))
+    assert states(report) == {"a": "timed out"}
+    assert not is_running(int((tmp_path / "child").read_text()))
+
+
+def test_the_first_process_of_a_container_leaves_no_zombies(run, tmp_path):
+    become_parent_of_orphans = functools.partial(ctypes.CDLL(None).prctl, 36)
+    assert become_parent_of_orphans(1) == 0
+    try:
+        run(shell("a", "sleep 300 & echo $! > child; wait", timeout=3))
+        assert not pathlib.Path("/proc", (tmp_path / "child").read_text().strip()).exists()
+    finally:
+        become_parent_of_orphans(0)
 
 
 def is_running(process):
