@@ -52,7 +52,7 @@ def played(text: str, folder: pathlib.Path) -> Iterator[tuple[str, str, str]]:
                 folder /= command.removeprefix("cd ")
                 yield command, shown, ""
                 continue
-            status, now = terminal.run(command, folder, environment)
+            status, now = terminal.run_quietly(command, folder, environment)
             yield command, shown, now
 
 

@@ -1,11 +1,12 @@
 """`imagekit matrix`: the table, its notes, and the grid."""
 
 import contextlib
+import os
 import sys
 
 import pytest
 
-from tests.cli.test_table import on_terminal
+from tools import terminal
 from tools.goldens import printed
 
 BASE = "base_url: reg.example.com/p/ml\n"
@@ -113,7 +114,8 @@ def test_a_narrow_terminal_breaks_no_word_and_keeps_the_parent(tmp_path, monkeyp
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.delenv("COLUMNS", raising=False)
     command = [sys.executable, "-m", "imagekit", "matrix", "-c", str(tmp_path / "c.yaml")]
-    lines = on_terminal(width, command).replace("\r", "").splitlines()
+    _, shown = terminal.run(command, tmp_path, {**os.environ}, width)
+    lines = shown.splitlines()
     at = next(n for n, line in enumerate(lines) if " gpu-a-py2-c1" in line)
     assert "gpu-base-a-c1" in (lines[at] if width == 80 else lines[at + 1])
     assert all(len(line) <= width for line in lines if line.startswith((" ✓", " ✗")))

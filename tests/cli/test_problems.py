@@ -1,9 +1,9 @@
 import os
-import pty
-import subprocess
 import sys
 
 import pytest
+
+from tools import terminal
 
 CONFIG = """base_url: h/r
 python_versions: {py: {P: 1}}
@@ -14,21 +14,9 @@ images: [{python: py, gpu: x}]
 def on_terminal(folder, **environment):
     """What `imagekit generate` prints on a terminal."""
     (folder / "images.yaml").write_text(CONFIG)
-    ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "imagekit", "generate", "-c", "images.yaml"]
-    subprocess.run(
-        command, cwd=folder, stdout=theirs, stderr=theirs, env=os.environ | environment, check=False
-    )
-    os.close(theirs)
-    shown = b""
-    while True:
-        try:
-            part = os.read(ours, 1_000)
-        except OSError:
-            break
-        shown += part
-    os.close(ours)
-    return shown.decode()
+    _, shown = terminal.run(command, folder, os.environ | environment)
+    return shown
 
 
 @pytest.mark.edge

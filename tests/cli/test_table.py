@@ -1,18 +1,15 @@
 """Tables on a terminal: a pseudo terminal is one, whatever its width."""
 
-import fcntl
 import os
-import pty
 import re
 import shutil
-import struct
 import sys
-import termios
 
 import pytest
 from rich.cells import cell_len
 
 from imagekit.cli import table
+from tools import terminal
 
 RUN = "20261123T203326.593979Z-generate-8f31f4fd"
 WHY = "cell 5: DriftError: cloudbuild.json is out of date (1 changed, 1 rebuilt)"
@@ -30,34 +27,10 @@ def shown(tmp_path, monkeypatch, family):
 
     def lines(width):
         command = ["-m", "imagekit", "runs", "--runs", str(tmp_path / "runs")]
-        text = on_terminal(width, [sys.executable, *command])
-        return re.sub(r"\x1b\[[0-9;]*m", "", text).replace("\r", "").splitlines()
+        _, text = terminal.run([sys.executable, *command], tmp_path, {**os.environ}, width)
+        return re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()
 
     return lines
-
-
-def on_terminal(width, command):
-    """What a program prints on a terminal of so many columns."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
-    child = os.posix_spawn(
-        command[0],
-        command,
-        os.environ,
-        file_actions=[(os.POSIX_SPAWN_DUP2, theirs, number) for number in (0, 1, 2)],
-    )
-    os.close(theirs)
-    out = b""
-    try:
-        while data := os.read(ours, 65536):
-            out += data
-    except OSError:
-        # This is how Linux tells the end of a terminal.
-        pass
-    finally:
-        os.close(ours)
-        os.waitpid(child, 0)
-    return out.decode()
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,11 @@ import ast
 import functools
 import html
 import json
+import os
 import pathlib
 import re
 import shutil
+import subprocess
 import sys
 import tomllib
 import urllib.parse
@@ -24,7 +26,7 @@ from imagekit.runs.entry import OUTCOMES
 from imagekit.runs.record import Record
 from imagekit.support.yaml_reader import parse
 from tests.conftest import FAMILY, ROOT
-from tools import console, site
+from tools import console, site, terminal
 from tools import schema as schema_file
 
 sys.path.append(str(ROOT / "docs"))
@@ -336,6 +338,18 @@ def test_a_notebook_that_fails_fails_the_site(tmp_path):
 def test_commands_print_what_the_page_shows(page, tmp_path):
     for command, shown, now in console.played(page.read_text(encoding="utf-8"), tmp_path):
         assert now == shown, f"{command}: run `make goldens`"
+
+
+def test_a_terminal_shows_all_that_a_program_prints(tmp_path):
+    command = "for n in $(seq 3000); do echo line $n; done; exit 3"
+    code, shown = terminal.run_quietly(command, tmp_path, {**os.environ})
+    assert code == 3
+    assert shown == "".join(f"line {number}\n" for number in range(1, 3001))
+
+
+def test_what_a_killed_program_has_printed_is_not_compared(tmp_path):
+    with pytest.raises(subprocess.CalledProcessError, match="SIGKILL"):
+        terminal.run_quietly("echo half; kill -9 $$", tmp_path, {**os.environ})
 
 
 MADE = {
