@@ -50,7 +50,7 @@ TYPES = {
     dict[str, dict[str, schema.BuildArgs]]: "mapping: axis → name of a value → build args",
     tuple[schema.Entry, ...]: "list of entries",
     tuple[schema.Exclude, ...]: "list of rules",
-    dict[str, schema.Alias]: "mapping: name of a tag → combination",
+    dict[str, schema.Aliased]: "mapping: name of a tag → combination, or list of combinations",
     dict[str, schema.RecipeChange]: "mapping: name of a recipe → recipe",
     dict[str, str | None]: "for each axis, one name",
     settings.Words: "list of texts, or one list for `cpu` and one for `gpu`",

@@ -19,6 +19,7 @@ from imagekit.config.schema import (
     OLDER,
     SECTION,
     Alias,
+    Aliased,
     ArgName,
     BuildArgs,
     Choice,
@@ -106,8 +107,8 @@ def config() -> Schema:
 
 def schema_of(hint: Any) -> Schema:
     """Return the schema of the values that `decode` reads as a type."""
-    if hint in SPECIAL:
-        return SPECIAL[hint]
+    if hint in SPECIAL or hint == Aliased:
+        return SPECIAL.get(hint) or _one_or_more(schema_of(Alias))
     origin, args = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
         return _or_null(schema_of(args[0]))
@@ -148,6 +149,11 @@ def _mapping(struct: type[msgspec.Struct]) -> Schema:
     if required := [name for name, field in fields.items() if field.required]:
         schema["required"] = required
     return _described(schema, _paragraphs(struct.__doc__))
+
+
+def _one_or_more(schema: Schema) -> Schema:
+    """Return a schema that accepts a mapping or a list of such mappings."""
+    return schema | {"type": ["object", "array"], "items": schema, "minItems": 1}
 
 
 def _or_null(schema: Schema) -> Schema:

@@ -44,12 +44,13 @@ def check(config: Config) -> Iterator[Problem]:
             message = "this rule names no axis, so it would exclude everything; name at least one"
             at = ("exclude", index)
             yield Problem(message=message, path=at, caused_by=(at,))
-    for name, alias in config.aliases.items():
+    for name in config.aliases:
         if ":" in name:
             message = f"{name!r} is not a tag: an alias is one in the repository of its image"
             hint = f"; write {name.rpartition(':')[2]!r}"
             yield Problem(message=message + hint, path=("aliases", name), on_key=True)
-        yield from _check_names(config, known, alias, ("aliases", name))
+    for _, alias, path in config.each_alias():
+        yield from _check_names(config, known, alias, path)
     yield from check_cloudbuild.check(config.cloudbuild)
     yield from _check_unused_substitutions(config)
 

@@ -11,11 +11,11 @@ import bisect
 import functools
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from imagekit.config.schema import OLDER, SECTION, Choice, Exclude, is_arg_name
-from imagekit.errors import UsageError
+from imagekit.errors import Path, UsageError
 from imagekit.support.decode import OWN_KEYS
 
 PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+-]*(:[A-Za-z0-9_./+-]+)*")
@@ -72,13 +72,11 @@ def remove_value(text: str, axis: str, name: str) -> str:
         entries = file.entries(key)
         gone = [i for i, entry in enumerate(entries) if file.unlist(entry, axis, {name})]
         file.remove(file.child(file.root, key), gone)
-    aliases = file.child(file.root, "aliases")
-    gone = [
-        place
-        for place, (_, alias) in enumerate([] if aliases is None else aliases.value)
-        if (node := file.values(_resolved(alias), axis)) is not None and node.value == name
-    ]
-    file.remove(aliases, gone)
+    file.unalias(
+        lambda _name, _number, alias: (
+            (node := file.values(alias, axis)) is not None and node.value == name
+        )
+    )
     return file.changed()
 
 
@@ -89,12 +87,11 @@ def remove_entries(text: str, key: str, numbers: Iterable[int]) -> str:
     return file.changed()
 
 
-def remove_pairs(text: str, key: str, names: Collection[str]) -> str:
-    """Return a config without some of the `aliases`."""
+def remove_aliases(text: str, paths: Iterable[Path]) -> str:
+    """Return a config without some aliases, or some combinations of one, each given by its path."""
     file = _File(text)
-    section = file.child(file.root, key)
-    pairs = [] if section is None else section.value
-    file.remove(section, [place for place, (name, _) in enumerate(pairs) if name.value in names])
+    gone = {path[1 : 3 if len(path) > 2 and isinstance(path[2], int) else 2] for path in paths}
+    file.unalias(lambda name, number, _: (name,) in gone or (name, number) in gone)
     return file.changed()
 
 
@@ -278,6 +275,24 @@ class _File:
             self.remove(node, gone)
         return False
 
+    def unalias(self, is_gone: Callable[[str, int, Any], bool]) -> None:
+        """Remove combinations of aliases; an alias of which none is left goes, too.
+
+        `is_gone` gets the name of the alias, the number of a combination and its node.
+        """
+        section = self.child(self.root, "aliases")
+        places = []
+        for place, (name, value) in enumerate([] if section is None else section.value):
+            node = _resolved(value)
+            nodes = [*map(_resolved, node.value)] if node.id == "sequence" else [node]
+            gone = [i for i, one in enumerate(nodes) if is_gone(name.value, i, one)]
+            if len(gone) == len(nodes):
+                places.append(place)
+            elif id(node) not in self.seen:
+                self.seen.add(id(node))
+                self.remove(node, gone)
+        self.remove(section, places)
+
     def insert(self, collection: Any, after: int, make: Callable[[str | None], str]) -> None:
         """Insert an element or a pair after another one.
 
@@ -323,8 +338,12 @@ class _File:
         if collection is None or not places:
             return
         if len(places) == len(collection.value):
-            values = [value for _, value in self.root.value]
-            collection, places = self.root, [values.index(collection)]
+            own = [
+                n
+                for n, (key, value) in enumerate(self.root.value)
+                if _resolved(value) is collection and not key.value.startswith(OWN_KEYS)
+            ]
+            collection, places = self.root, own
         for number, place in enumerate(places):
             first, last = self._span(collection, place)
             end = self._end_of_line(last)

@@ -85,6 +85,11 @@ class Alias(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The name of a recipe."""
 
 
+Aliased = Annotated[
+    Alias | tuple[Alias, ...], Meta(description="one combination or a list of combinations")
+]
+
+
 class RecipeChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A recipe of the config; a key that is absent keeps the built-in value."""
 
@@ -139,8 +144,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The images to build."""
     exclude: tuple[Exclude, ...] = ()
     """Rules for combinations that are not built."""
-    aliases: dict[str, Alias] = {}
-    """Additional tags, each for one combination."""
+    aliases: dict[str, Aliased] = {}
+    """Additional tags, each for one combination, or for one in each of several repositories."""
     recipes: dict[str, RecipeChange] = {}
     """New recipes, and changes to the built-in ones."""
     cloudbuild: CloudBuild = CloudBuild()
@@ -168,6 +173,15 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def has_section(self, axis: str) -> bool:
         """Whether an axis has a section of its own."""
         return axis in SECTION and axis not in self.axes
+
+    def each_alias(self) -> Iterator[tuple[str, Alias, Path]]:
+        """Yield the name, the combination and the path of each alias."""
+        for name, aliased in self.aliases.items():
+            if isinstance(aliased, Alias):
+                yield name, aliased, ("aliases", name)
+            else:
+                for index, alias in enumerate(aliased):
+                    yield name, alias, ("aliases", name, index)
 
     @property
     def repository(self) -> str:
@@ -216,7 +230,9 @@ def dump(config: Config) -> str:
 
     values = msgspec.to_builtins(config)
     choosers = [*values.get("images", ()), *values.get("exclude", ())]
-    for chooser in (*choosers, *values.get("aliases", {}).values()):
+    for aliased in values.get("aliases", {}).values():
+        choosers += aliased if isinstance(aliased, list | tuple) else [aliased]
+    for chooser in choosers:
         chooser.update(chooser.pop("axes", {}))
     return yaml.safe_dump(values, sort_keys=False)
 
@@ -372,6 +388,17 @@ def _alias(value: Any, path: Path, report: Report) -> Alias | None:
     return None if parts is None else Alias(axes=parts[0], **parts[1])
 
 
+def _aliased(value: Any, path: Path, report: Report) -> Alias | tuple[Alias, ...] | None:
+    if not isinstance(value, list):
+        return _alias(value, path, report)
+    if not value:
+        message = "the list is empty; add a combination or remove the key"
+        report(Problem(message=message, path=path))
+    # A placeholder for what is invalid, so that later elements keep their index.
+    found = (_alias(child, at, report) for child, at in elements(value, path, report))
+    return tuple(Alias() if alias is None else alias for alias in found)
+
+
 def _optional_text(value: Any, path: Path, report: Report) -> str | None:
     return None if is_null(value) else scalar(value, path, report)
 
@@ -387,7 +414,7 @@ SPECIAL: dict[Any, Decoder] = {
     ArgName: _arg_name,
     Entry: _entry,
     Exclude: _exclude,
-    Alias: _alias,
+    Aliased: _aliased,
 } | cloudbuild.SPECIAL
 
 

@@ -6,6 +6,7 @@ import contextlib
 import difflib
 import pathlib
 import shlex
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
@@ -15,7 +16,7 @@ from imagekit.compare import inventory
 from imagekit.compare.changes import Changes, compare
 from imagekit.compare.spec import Inventory, with_same_names
 from imagekit.config import edit
-from imagekit.config.schema import Choice, Exclude
+from imagekit.config.schema import Choice, Config, Exclude
 from imagekit.errors import ConfigError, ImagekitError, UsageError, counted
 from imagekit.notebook import estimate
 from imagekit.planning import preflight
@@ -88,7 +89,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
             yield f"{one.before} → {after} images against {one.against}: {_numbers(one.changes)}"
         steps, files = self.steps, self.files
         config = self.checked.config
-        if gone := [name for name in self.before.config.aliases if name not in config.aliases]:
+        if gone := [*_removed_aliases(self.before.config, config)]:
             yield f"aliases removed: {', '.join(gone)}"
         if rules := len(self.before.config.exclude) - len(config.exclude):
             yield f"{counted(abs(rules), 'rule')} {'removed' if rules > 0 else 'added'}"
@@ -208,14 +209,20 @@ def _tidied(text: str, path: str) -> tuple[str, Checked]:
         except ConfigError as error:
             rules = {p.path[1] for p in error.problems if p.message.startswith(IDLE)}
             of_aliases = [p.path for p in error.problems if p.path[:1] == ("aliases",)]
-            aliases = {str(path[1]) for path in of_aliases if len(path) > 1}
             if len(error.problems) > len(rules) + len(of_aliases):
                 raise
             left = edit.remove_entries(text, "exclude", [int(number) for number in rules])
-            left = edit.remove_pairs(left, "aliases", aliases)
+            left = edit.remove_aliases(left, of_aliases)
             if left == text:
                 raise
             text = left
+
+
+def _removed_aliases(before: Config, after: Config) -> Iterator[str]:
+    """The names of aliases that are gone, or stand for fewer images."""
+    old, new = (Counter(name for name, *_ in config.each_alias()) for config in (before, after))
+    for name, number in (old - new).items():
+        yield name if name not in new else f"{name} ({number} of {old[name]})"
 
 
 def difference(before: str, after: str, path: str) -> str:

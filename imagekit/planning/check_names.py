@@ -174,7 +174,10 @@ def _collision(matrix: Matrix, name: Name, other: Name) -> Problem:
     elif path[0] != "aliases":
         return _ambiguous_pattern(matrix, name, other)
     else:
-        message = f"{_spelled(name, other)} would be a tag of both {owner} and {image}; rename one"
+        is_one = not _is_pattern(matrix, name) and not _is_pattern(matrix, other)
+        remedy = "remove" if is_one and _tag(matrix, name) == _tag(matrix, other) else "rename"
+        message = f"{_spelled(name, other)} would be a tag of both {owner} and {image}"
+        message += f"; {remedy} one"
     return Problem(message=message, path=path, on_key=on_key, caused_by=(("recipes",),))
 
 

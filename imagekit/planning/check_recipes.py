@@ -222,7 +222,7 @@ def _check_names(config: Config, recipes: Recipes) -> Iterator[Problem]:
     places: list[tuple[Path, tuple[str | None, ...]]] = [
         *((("images", i, "recipe"), entry.recipe or ()) for i, entry in enumerate(config.images)),
         *((("exclude", i, "recipe"), rule.recipe or ()) for i, rule in enumerate(config.exclude)),
-        *((("aliases", n, "recipe"), (alias.recipe,)) for n, alias in config.aliases.items()),
+        *(((*path, "recipe"), (alias.recipe,)) for _, alias, path in config.each_alias()),
     ]
     for path, names in places:
         for index, name in enumerate(names):

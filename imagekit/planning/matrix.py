@@ -246,8 +246,8 @@ def _check(matrix: Matrix, cells: tuple[Cell, ...], *, may_repeat: bool) -> Iter
             if key not in checked:
                 checked.add(key)
                 yield from _check_axes(matrix, cell.combination, cell.path)
-    for name, alias in config.aliases.items():
-        yield from _check_axes(matrix, combination_of(alias, recipes), ("aliases", name))
+    for _, alias, path in config.each_alias():
+        yield from _check_axes(matrix, combination_of(alias, recipes), path)
     if may_repeat:
         yield from _check_twice(cells)
     yield from _check_unused(matrix, cells)

@@ -306,13 +306,18 @@ def _aliases(
     built = {**listed, **{cell.combination: cell for cell in needed}}
     reasons: dict[Combination, str] | None = None
     names_by_combination: dict[Combination, list[str]] = {}
-    for name, alias in matrix.config.aliases.items():
+    for name, alias, at in matrix.config.each_alias():
         combination = combination_of(alias, matrix.recipes)
-        at: Path = ("aliases", name)
         if cell := built.get(combination):
             repository = cell.variant.recipe.repository if cell.variant else ""
             short = f"{repository}:{name}" if repository else name
-            names_by_combination.setdefault(combination, []).append(short)
+            names = names_by_combination.setdefault(combination, [])
+            # The combinations of an alias come after one another.
+            if names[-1:] == [short]:
+                message = f"alias {name!r} has {combination} twice; remove one"
+                problems.append(Problem(message=message, path=at))
+            else:
+                names.append(short)
             continue
         mask = matrix.recipes.mask(combination.values)
         variant = matrix.recipes.find(combination.recipe, mask)

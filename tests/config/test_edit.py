@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imagekit.config import edit
-from imagekit.config.schema import Exclude, config_from, dump
+from imagekit.config.schema import Alias, Exclude, config_from, dump
 from imagekit.errors import UsageError
 from imagekit.support.yaml_reader import parse
 from tests.conftest import ROOT
@@ -181,9 +181,48 @@ def test_everything_of_a_section_goes_with_its_key():
     assert "exclude" not in edit.remove_entries(CONFIG, "exclude", [1, 0])
     assert loaded(edit.remove_entries(CONFIG, "exclude", [1, 0])).aliases
     assert edit.remove_entries(CONFIG, "absent", [0]) == CONFIG
-    assert edit.remove_pairs(CONFIG, "absent", {"x"}) == CONFIG
-    assert edit.remove_pairs(CONFIG, "aliases", {"x"}) == CONFIG
-    assert loaded(edit.remove_pairs(CONFIG, "aliases", {"cpu"})).aliases == {}
+    assert edit.remove_aliases(CONFIG, [("aliases",), ("images", 0)]) == CONFIG
+    assert edit.remove_aliases(CONFIG, [("aliases", "x")]) == CONFIG
+    assert loaded(edit.remove_aliases(CONFIG, [("aliases", "cpu", "python", 0)])).aliases == {}
+
+
+LISTED = """\
+axes: {os: {a: {}, b: {}}, python: {py1: {}, py2: {}}}
+images: [{os: [a, b], python: [py1, py2]}]
+aliases:
+  # Everybody's.
+  latest: &all
+    - {os: a, python: py1}  # one
+    - os: b
+      python: py1
+    # The last.
+    - {os: b, python: py2}
+  newest: *all
+  flow: [{os: a, python: py1}, {os: b}]
+  single:
+    - {os: b}
+"""
+
+
+def test_a_combination_of_an_alias_goes_and_the_others_stay():
+    text = edit.remove_value(LISTED, "os", "b")
+    assert text.endswith(
+        "  latest: &all\n    - {os: a, python: py1}  # one\n    # The last.\n"
+        "  newest: *all\n  flow: [{os: a, python: py1}]\n"
+    )
+    assert edit.remove_value(LISTED, "os", "a").count("os: b") == LISTED.count("os: b")
+    paths = [("aliases", "latest", 0), ("aliases", "flow", 1, "os"), ("aliases", "single", 0)]
+    text = edit.remove_aliases(LISTED, paths)
+    assert "# one" not in text
+    assert text.endswith("  newest: *all\n  flow: [{os: a, python: py1}]\n")
+    assert "flow" not in edit.remove_aliases(LISTED, [("aliases", "flow")])
+
+
+def test_aliases_that_are_kept_elsewhere_go_with_their_key():
+    text = "x-a: &a {one: {os: a}}\naxes: {os: {a: {}, b: {}}}\naliases: *a\nimages: [{os: b}]\n"
+    assert edit.remove_value(text, "os", "a") == (
+        "x-a: &a {one: {os: a}}\naxes: {os: {b: {}}}\nimages: [{os: b}]\n"
+    )
 
 
 def test_a_list_that_several_entries_share_is_changed_once():
@@ -390,8 +429,10 @@ def test_a_value_less_means_the_same_in_every_style(case):
     assert list(found.axis(axis)) == [n for n in config.axis(axis) if n != name]
     assert found.images == tuple(without(config.images, axis, name))
     assert found.exclude == tuple(without(config.exclude, axis, name))
-    aliases = {n: a for n, a in config.aliases.items() if a.axes.get(axis) != name}
-    assert found.aliases == aliases
+    left = [(n, a) for n, a, _ in config.each_alias() if a.axes.get(axis) != name]
+    assert [(n, a) for n, a, _ in found.each_alias()] == left
+    assert {type(aliased) for aliased in found.aliases.values()} <= {Alias, tuple}
+    assert () not in found.aliases.values()
 
 
 @FEW

@@ -68,7 +68,8 @@ def test_no_enum_names_a_value_twice():
 
 
 def test_every_type_with_its_own_decoder_has_its_own_schema():
-    assert types.SPECIAL.keys() == schema.SPECIAL.keys() - {types.Choice} | {*schema.CHOOSERS}
+    own = {types.Entry, types.Exclude, types.Aliased}
+    assert types.SPECIAL.keys() == schema.SPECIAL.keys() - {types.Choice} | own
 
 
 def described(found, path=""):
@@ -140,6 +141,7 @@ def test_it_accepts_every_file_that_the_decoder_accepts(data):
         "cloudbuild: {timeout: 90m, disk_size: '100', machine_type: null, limits: null}",
         "python_versions: {3.10: {PYTHON_VERSION: 3.10}}\nimages: [{python: [3.1, 3.10]}]",
         "exclude: [{reason: 2026-01-01, gpu: null}]\naliases: {no: {python: yes, recipe: null}}",
+        "aliases: {a: [{python: b, recipe: c}, {python: 3.10, x-own: []}], b: {python: null}}",
     ],
 )
 def test_it_accepts_each_notation(text):
@@ -173,6 +175,10 @@ def test_it_accepts_each_notation(text):
         ("images: [{python: {a: b}}]", "$.images[0].python"),
         ("exclude: [{python: a}]", "$.exclude[0]"),
         ("aliases: {a: {python: [b]}}", "$.aliases.a.python"),
+        ("aliases: {a: [{python: [b]}]}", "$.aliases.a[0].python"),
+        ("aliases: {a: []}", "$.aliases.a"),
+        ("aliases: {a: [null]}", "$.aliases.a[0]"),
+        ("aliases: {a: b}", "$.aliases.a"),
     ],
 )
 def test_it_refuses_what_the_decoder_refuses(text, path):

@@ -90,6 +90,25 @@ def test_a_cell_is_excluded_with_its_alias_and_included_again(what_if):
     assert what_if.view().difference == ""
 
 
+def test_what_an_alias_is_in_one_repository_goes_with_the_image(config_file):
+    text = """\
+base_url: h/r
+axes: {os: {a: {}, b: {}}, python: {py1: {}}}
+recipes:
+  os: {dockerfile: D, axes: [os], repository: os, tag: "{os}"}
+  python: {dockerfile: D, axes: [python], parent: os, repository: python, tag: "{os}-{python}"}
+images: [{os: [a, b]}, {os: [a, b], python: py1}]
+aliases:
+  latest: [{os: a}, {os: a, python: py1}]
+  new: [{os: b, python: py1}]
+"""
+    what_if = WhatIf(config_file(text))
+    what_if.apply("x", whatif.exclude("python:a-py1", "why"))
+    what_if.apply("y", whatif.exclude("python:b-py1", "why"))
+    assert "latest: [{os: a}]" in what_if.state[0]
+    assert "aliases removed: latest (1 of 2), new" in [*what_if.view().sentences()]
+
+
 def test_an_excluded_cell_is_included_and_only_that(config_file):
     # One more operating system, and a rule that excludes it whole.
     text = CONFIG.replace("  - {base_image: new,", "  - {base_image: [old, new],")

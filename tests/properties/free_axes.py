@@ -293,16 +293,25 @@ def _with_excludes(random, config):
 
 
 def _aliases(random, config):
-    found = {}
     images = [*built(config)]
-    for number in range(random.randint(0, 3)):
-        c = random.choice(images)
-        axes = dict(c.values)
-        axes |= {a: None for a in config.axes if a not in axes and random.random() < 0.5}
-        is_usual = default(config, dict(c.values)) == c.recipe
-        recipe = None if is_usual and random.random() < 0.5 else c.recipe
-        found[f"also.{number}"] = Alias(axes=axes, recipe=recipe)
-    return found
+    numbers = range(random.randint(0, 3))
+    return {f"also.{number}": _alias(random, config, images) for number in numbers}
+
+
+def _alias(random, config, images):
+    """One combination, or one of each of several repositories."""
+    if random.random() < 0.5:
+        return _combination(random, config, random.choice(images))
+    of = {config.recipes[c.recipe].repository: c for c in random.sample(images, len(images))}
+    some = [*of.values()][: random.randint(1, 3)]
+    return tuple(_combination(random, config, c) for c in some)
+
+
+def _combination(random, config, c):
+    axes = dict(c.values)
+    axes |= {a: None for a in config.axes if a not in axes and random.random() < 0.5}
+    is_usual = default(config, dict(c.values)) == c.recipe
+    return Alias(axes=axes, recipe=None if is_usual and random.random() < 0.5 else c.recipe)
 
 
 @st.composite

@@ -332,6 +332,11 @@ def _any_alias(random):
     return Alias(axes=axes, recipe=_optional(random))
 
 
+def _any_aliased(random):
+    number = random.randint(0, 3)
+    return tuple(_any_alias(random) for _ in range(number)) if number else _any_alias(random)
+
+
 def _any_axis(random):
     return _named(random, _any_args)
 
@@ -354,7 +359,7 @@ def _any_config(draw, random):
         ),
         exclude=tuple(Exclude(reason=any_text(random), **_chooser(random)) for _ in range(rules)),
         axes={axis: _any_axis(random) for axis in some(random, FREE, 2)},
-        aliases=_named(random, _any_alias),
+        aliases=_named(random, _any_aliased),
         recipes=_named(random, _any_recipe),
         cloudbuild=CloudBuild(
             timeout=random.randint(1, 86_400),

@@ -67,7 +67,7 @@ def tags(config, combination):
 def names(config, combination):
     """The short names of an image: those of its tags, then its aliases."""
     own = tags(config, combination)
-    for name, alias in config.aliases.items():
+    for name, alias, _ in config.each_alias():
         entry = Entry(axes={a: (v,) for a, v in alias.axes.items()}, recipe=(alias.recipe,))
         own += [name] if combinations(config, entry) == [combination] else []
     prefix = config.recipes[combination.recipe].repository
