@@ -117,7 +117,8 @@ def _check_names(
     for axis, choice in chooser.axes.items():
         if axis not in known:
             others = [name for name in chooser.__struct_fields__ if name != "axes"]
-            problem = unknown_key(axis, [*known, *others], (*path, axis))
+            names = dict.fromkeys([*known, *others])
+            problem = unknown_key(axis, [*names], (*path, axis))
             # Without any axis, each key is unknown; what is wrong with 'axes' explains it.
             caused_by: tuple[Path, ...] = () if config.axes else (("axes",),)
             yield msgspec.structs.replace(problem, caused_by=caused_by)

@@ -178,7 +178,8 @@ def _collision(matrix: Matrix, name: Name, other: Name) -> Problem:
         remedy = "remove" if is_one and _tag(matrix, name) == _tag(matrix, other) else "rename"
         message = f"{_spelled(name, other)} would be a tag of both {owner} and {image}"
         message += f"; {remedy} one"
-    return Problem(message=message, path=path, on_key=on_key, caused_by=(("recipes",),))
+    causes = ("recipes",), *sections(matrix.config)
+    return Problem(message=message, path=path, on_key=on_key, caused_by=causes)
 
 
 def _clash(matrix: Matrix, name: Name, other: Name, more: int) -> Problem:
@@ -226,7 +227,8 @@ def _ambiguous_pattern(matrix: Matrix, name: Name, other: Name) -> Problem:
         f"{' or '.join(map(repr, values))}, or separate the axes in the 'tag' of recipe "
         f"{image.recipe!r} with another character, such as '_' or '.'"
     )
-    return Problem(message=message, path=(*matrix.config.section(axis), values[0]), on_key=True)
+    path = (*matrix.config.section(axis), values[0])
+    return Problem(message=message, path=path, on_key=True, caused_by=sections(matrix.config))
 
 
 def _check_excluded(matrix: Matrix, plan: Plan) -> Iterator[Problem]:

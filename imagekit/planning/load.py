@@ -94,13 +94,23 @@ def derive(
     matrix_, matrix_problems = expand(loaded, recipes_)
     plan_, plan_problems = build_plan(matrix_)
     name_problems = check_names.check(matrix_, plan_)
-    every = [*causes, *matrix_problems, *plan_problems, *name_problems]
-    roots = root_causes(causes, every)
+    roots = root_causes(causes, [*causes, *matrix_problems, *plan_problems, *name_problems])
+    if matrix_problems:
+        unclear = {cell.path for cell in matrix_.cells if cell.variant is None}
+        roots = _without_images(roots, [p for p in matrix_problems if p.path[:2] in unclear])
     located = [source.locate(problem) if source else problem for problem in roots]
     errors = _in_order(problem for problem in located if problem.severity == "error")
     if errors:
         raise ConfigError(errors)
     return Checked(loaded, matrix_, plan_, tuple(_in_order(located)), source)
+
+
+def _without_images(roots: list[Problem], entries: list[Problem]) -> list[Problem]:
+    """Leave out what follows from entries that no recipe can be built for: they have no images."""
+    causes = {*entries}
+    left = root_causes([p for p in roots if p in causes], [p for p in roots if p not in causes])
+    kept = {*left}
+    return [problem for problem in roots if problem in causes or problem in kept]
 
 
 def _in_order(problems: Iterable[Problem]) -> list[Problem]:
