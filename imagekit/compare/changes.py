@@ -36,6 +36,9 @@ DESCRIBING = (
 )
 """Beginnings of options that make no other image, or none that could be known."""
 
+ALIAS = "alias "
+"""What the name of the difference of an alias begins with."""
+
 USUAL = {"pushed": "yes", "context": ".", "builder": BUILDER}
 """The values of options that are left out where they are these."""
 
@@ -184,12 +187,17 @@ def compare(
         if differences_of_image := tuple(_differences(old, image, before, after)):
             changed[name] = differences_of_image
     added = tuple(name for name in after.images if name not in before.images)
+    removed = tuple(name for name in before.images if name not in after.images)
+    if moved := _moved(before, after, (*removed, *changed), (*added, *changed)):
+        whole += [Difference(what, *images) for what, images in moved.items()]
+        left = {n: tuple(d for d in found if d.what not in moved) for n, found in changed.items()}
+        changed = {name: found for name, found in left.items() if found}
     others = {name for name in changed if any(d.rebuilds for d in changed[name])} | set(added)
     if parents is None:
         parents = {name: image.parent for name, image in after.images.items()}
     differences = Changes(
         added=added,
-        removed=tuple(name for name in before.images if name not in after.images),
+        removed=removed,
         changed=changed,
         rebuilt=dict(_consequences(parents, others)),
         whole=tuple(whole),
@@ -299,7 +307,7 @@ def _differences(
         for name in _united(dict.fromkeys(old.files), dict.fromkeys(new.files)):
             yield from _contents(name, before, after, rebuilds=True)
     aliases = [dict.fromkeys(image.aliases, "yes") for image in (old, new)]
-    yield from _mapping("alias ", *aliases)
+    yield from _mapping(ALIAS, *aliases)
     tests = [", ".join(image.test) or None for image in (old, new)]
     if tests[0] != tests[1]:
         yield Difference("test", tests[0], tests[1])
@@ -310,6 +318,22 @@ def _differences(
         for difference in _mapping("", *options):
             rebuilds = not difference.what.startswith(DESCRIBING)
             yield msgspec.structs.replace(difference, rebuilds=rebuilds)
+
+
+def _moved(
+    before: Inventory, after: Inventory, lost: Sequence[str], gained: Sequence[str]
+) -> dict[str, tuple[str, str]]:
+    """The aliases that are another image's now, as differences, with that image before and after.
+
+    `lost` and `gained` are the images that may have lost or gained one.
+    """
+    had = {alias: name for name in lost for alias in before.images[name].aliases}
+    has = {alias: name for name in gained for alias in after.images[name].aliases}
+    return {
+        f"{ALIAS}{alias}": (had[alias], name)
+        for alias, name in has.items()
+        if had.get(alias, name) != name
+    }
 
 
 def _with_usual(

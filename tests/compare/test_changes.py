@@ -93,6 +93,37 @@ def test_a_new_name_or_test_rebuilds_nothing():
     assert changes.rebuilt == {}
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "lines"),
+    [
+        # Of a changed image, to an added one.
+        ({"a": ["new", "x"]}, {"a": ["x"], "b": ["new"]}, ["+ b", "~ alias new a → b"]),
+        # Of an image that is gone.
+        ({"a": ["new", "x"]}, {"b": ["new", "y"]}, ["+ b", "- a", "~ alias new a → b"]),
+        # Two that change places.
+        (
+            {"a": ["new"], "b": ["old"]},
+            {"a": ["old"], "b": ["new"]},
+            ["~ alias old b → a", "~ alias new a → b"],
+        ),
+        # One that is gone is told at its image.
+        (
+            {"a": ["new", "x"], "b": []},
+            {"a": [], "b": ["new"]},
+            ["~ a: alias x yes → (none)", "~ alias new a → b"],
+        ),
+        # Those of images that came or went are no change of their own.
+        ({"a": ["x"]}, {"b": ["y"]}, ["+ b", "- a"]),
+    ],
+)
+def test_an_alias_that_is_another_image_s_now(before, after, lines):
+    sides = [
+        text(*(build(name, *(f"-tr:{alias}" for alias in own)) for name, own in side.items()))
+        for side in (before, after)
+    ]
+    assert list(compare_files(*sides).lines()) == lines
+
+
 def test_an_image_that_moves_to_another_parent():
     before = text(build("a"), build("b"), on("a", "x"))
     changes = compare_files(before, text(build("a"), build("b"), on("b", "x")))
