@@ -11,12 +11,13 @@ import bisect
 import functools
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from imagekit.config.schema import OLDER, SECTION, Choice, Exclude, is_arg_name
 from imagekit.errors import Path, UsageError
 from imagekit.support.decode import OWN_KEYS
+from imagekit.support.yaml_reader import MERGE
 
 PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+-]*(:[A-Za-z0-9_./+-]+)*")
 """A value that needs no quotes anywhere."""
@@ -185,6 +186,14 @@ def _resolved(node: Any) -> Any:
     return node.target if isinstance(node, _Alias) else node
 
 
+def _merged(mapping: Any) -> Iterator[Any]:
+    """The mappings that a mapping has under merge keys."""
+    for name, value in mapping.value:
+        if name.tag == MERGE:
+            node = _resolved(value)
+            yield from map(_resolved, node.value if node.id == "sequence" else [node])
+
+
 def _list(node: Any) -> list[Any]:
     """The names of an entry, also if it is one."""
     return [node] if node.id == "scalar" else list(node.value)
@@ -222,8 +231,11 @@ class _File:
 
     def child(self, mapping: Any, key: str) -> Any:
         """The value of a key, for an alias the one that it stands for; None if there is none."""
-        found = (value for name, value in mapping.value if name.value == key)
-        return _resolved(next(found, None))
+        for name, value in mapping.value:
+            if name.value == key:
+                return _resolved(value)
+        merged = (self.child(one, key) for one in _merged(mapping))
+        return next((value for value in merged if value is not None), None)
 
     def entries(self, key: str) -> list[Any]:
         """The elements of a list."""

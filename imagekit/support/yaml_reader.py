@@ -2,7 +2,7 @@
 
 Values are dicts, lists, text, `Null` and `Unsupported`. Nothing else: every scalar is the text in
 the file. If a file is read with types, a number, truth value or date without quotes is a `Typed`
-text, and merge keys are applied. Positions cost more than values, so they are looked up only for a
+text. Merge keys are applied. Positions cost more than values, so they are looked up only for a
 problem.
 """
 
@@ -204,17 +204,18 @@ class Source:
 
     def _keys_of(self, node: Any) -> dict[str, Any]:
         """The nodes of the keys and values of a mapping, with those that are merged into it."""
-        if id(node) not in self._keys:
-            # Of duplicate keys, the first is used.
-            scalars = [(k, v) for k, v in node.value if k.id == "scalar"]
-            keys = self._keys[id(node)] = dict(
-                reversed([(clean(k.value), (k, v)) for k, v in scalars])
-            )
-            for key, value in scalars:
-                if key.tag == MERGE:
-                    for other in value.value if value.id == "sequence" else [value]:
-                        if other.id == "mapping":
-                            keys |= {**self._keys_of(other), **keys}
+        waiting = [(node, False)]
+        while waiting:
+            one, is_read = waiting.pop()
+            if is_read:
+                keys = self._keys[id(one)]
+                for other in _merged_into(one):
+                    keys |= {**self._keys[id(other)], **keys}
+            elif id(one) not in self._keys:
+                # Of duplicate keys, the first is used.
+                pairs = [(clean(k.value), (k, v)) for k, v in one.value if k.id == "scalar"]
+                self._keys[id(one)] = dict(reversed(pairs))
+                waiting += [(one, True), *((other, False) for other in _merged_into(one))]
         return self._keys[id(node)]
 
     def _starts(self) -> list[int]:
@@ -230,6 +231,15 @@ class Source:
         starts = self._starts()
         line = bisect.bisect_right(starts, index)
         return Place(self.name, line, index - starts[line - 1] + 1)
+
+
+def _merged_into(node: Any) -> Iterator[Any]:
+    """The nodes of the mappings that are merged into one."""
+    for key, value in node.value:
+        if key.tag == MERGE:
+            for other in value.value if value.id == "sequence" else [value]:
+                if other.id == "mapping":
+                    yield other
 
 
 class JsonSource(Source):
@@ -261,8 +271,8 @@ class Form(msgspec.Struct, frozen=True):
     needs: str
     """What it must have."""
     typed: bool = False
-    """Whether scalars that are no text are told apart, merge keys are applied, and JSON may have
-    every character that it allows."""
+    """Whether scalars that are no text are told apart, and JSON may have every character that it
+    allows."""
 
 
 CONFIG = Form("a config", "'images'")
@@ -360,7 +370,12 @@ def _from_yaml(text: str, name: str, form: Form, *, is_json: bool) -> Any:
 
     for loader in dict.fromkeys((_loader(), yaml.SafeLoader)):
         try:
-            return _build(yaml.parse(text, Loader=loader), name, _typed if form.typed else _scalar)
+            events = yaml.parse(text, Loader=loader)
+            limit = max(MAX_VALUES, len(text))
+            return _build(events, name, _typed if form.typed else _scalar, limit)
+        except _TooManyKeysError:
+            message = "the merge keys of this file stand for too many values; write fewer"
+            raise _one_problem(message, name, text) from None
         except yaml.MarkedYAMLError as error:
             # The slower parser explains problems better, and accepts escapes of surrogate pairs.
             if loader is yaml.SafeLoader:
@@ -383,11 +398,17 @@ _MERGE = object()
 """The next value of a mapping is merged into it."""
 
 
-def _build(events: Iterator[Any], name: str, scalar: Callable[[Any], str]) -> Any:
+class _TooManyKeysError(Exception):
+    """Merge keys copy more keys than a file may stand for."""
+
+
+def _build(events: Iterator[Any], name: str, scalar: Callable[[Any], str], limit: int) -> Any:
     """Build plain values from the events of a YAML parser, without recursion.
 
-    An alias is the same object as its anchor. Raises yaml.MarkedYAMLError for what the events
-    do not show to be wrong: an unknown alias, an anchor that is defined twice, two documents.
+    An alias is the same object as its anchor. `limit` is the number of keys that merge keys may
+    copy; a mapping that is merged into the next is copied again. Raises yaml.MarkedYAMLError for
+    what the events do not show to be wrong: an unknown alias, an anchor that is defined twice, two
+    documents.
     """
     anchors: dict[str, Any] = {}
     stack: list[tuple[Any, Any]] = []
@@ -395,10 +416,13 @@ def _build(events: Iterator[Any], name: str, scalar: Callable[[Any], str]) -> An
     container: Any = root
     key: Any = _NO_KEY
     begin: Any = None
+    copied = 0
     for event in events:
         kind = type(event).__name__
         if kind in ("MappingEndEvent", "SequenceEndEvent"):
-            _merge(container)
+            copied += _merge(container)
+            if copied > limit:
+                raise _TooManyKeysError
             container, key = stack.pop()
             continue
         value = _value(event, kind, anchors, begin, scalar)
@@ -409,7 +433,7 @@ def _build(events: Iterator[Any], name: str, scalar: Callable[[Any], str]) -> An
         if type(container) is list:
             container.append(value)
         elif key is _NO_KEY:
-            key = _key(container, value, event, name, typed=scalar is _typed)
+            key = _key(container, value, event, name)
         else:
             _set(container, key, value)
             key = _NO_KEY
@@ -429,19 +453,28 @@ def _set(mapping: Mapping, key: Any, value: Any) -> None:
         mapping[key] = value
 
 
-def _merge(mapping: Mapping | list[Any]) -> None:
-    """Add the keys of the merged mappings that a mapping does not have itself."""
+def _merge(mapping: Mapping | list[Any]) -> int:
+    """Add the keys of the merged mappings before those of a mapping, which it may have itself.
+
+    Returns the number of its keys then; 0 if nothing is merged.
+    """
     if isinstance(mapping, list) or not mapping.merged:
-        return
+        return 0
     values = [one for value in mapping.merged for one in (value if _is_list(value) else [value])]
     mapping.merged = ()
+    merged: dict[str, Any] = {}
     for value in values:
-        if isinstance(value, dict):
-            for key, child in list(value.items()):
-                mapping.setdefault(key, child)
+        if isinstance(value, Mapping):
+            for key, child in value.items():
+                merged.setdefault(key, child)
+            problems = value.problems
         else:
-            problem = "what is merged with << must be a mapping", None, None
-            mapping.problems = [*mapping.problems, problem]
+            problems = [("what is merged with << must be a mapping", None, None)]
+        mapping.problems = [*mapping.problems, *problems]
+    merged.update(mapping)
+    mapping.clear()
+    mapping.update(merged)
+    return len(merged)
 
 
 def _is_list(value: Any) -> bool:
@@ -521,15 +554,13 @@ def plain(text: str) -> str:
     return text
 
 
-def _key(mapping: Mapping, value: Any, event: Any, name: str, *, typed: bool) -> Any:
+def _key(mapping: Mapping, value: Any, event: Any, name: str) -> Any:
     """The key to store the next value under. An invalid key is noted in the mapping."""
     message, shown = None, None
     if not isinstance(value, str):
         message = f"a key must be text, not {'a list' if isinstance(value, list) else 'a mapping'}"
     elif type(value) is Unsupported and value == MERGE:
-        if typed:
-            return _MERGE
-        message = "merge keys are not supported; write the keys out"
+        return _MERGE
     elif wrong := invalid_text(value):
         message = wrong
     else:

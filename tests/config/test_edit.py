@@ -225,6 +225,30 @@ def test_aliases_that_are_kept_elsewhere_go_with_their_key():
     )
 
 
+MERGED = """\
+x-all: &all {os: [a, b], python: py1}
+axes: {os: {a: {}, b: {}}, python: {py1: {}, py2: {}}}
+images:
+  - *all
+  - {<<: *all, python: py2}
+  - {<<: [{python: [py1, py2]}, *all], os: a}
+"""
+
+
+def test_what_entries_merge_is_changed_where_it_is():
+    text = edit.add_value(MERGED, "os", "c", {})
+    assert "&all {os: [a, b, c], python: py1}" in text
+    assert loaded(text).images[1].axes["os"] == ("a", "b", "c")
+    text = edit.add_value(MERGED, "python", "py3", {}, "py1")
+    assert [entry.axes["python"] for entry in loaded(text).images] == [
+        ("py1", "py3"),
+        ("py2",),
+        ("py1", "py3", "py2"),
+    ]
+    images = loaded(edit.remove_value(MERGED, "os", "a")).images
+    assert [entry.axes["os"] for entry in images] == [("b",), ("b",)]
+
+
 def test_a_list_that_several_entries_share_is_changed_once():
     text = "x-p: &p [py1, py2]\naxes: {python: {py1: {}, py2: {}}}\n"
     text += "images:\n  - {python: *p}\n  - {python: *p, gpu: null}\n"

@@ -27,12 +27,13 @@ class Editor(yaml.SafeLoader):
         first: [
             (tag, pattern)
             for tag, pattern in resolvers
-            if tag.rpartition(":")[2] in ("bool", "int", "float", "null")
+            if tag.rpartition(":")[2] in ("bool", "int", "float", "null", "merge")
         ]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
     def construct_mapping(self, node, deep=False):
+        self.flatten_mapping(node)
         return {key.value: self.construct_object(value, deep=True) for key, value in node.value}
 
 

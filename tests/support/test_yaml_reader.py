@@ -1,7 +1,18 @@
 import pytest
 
+from imagekit.errors import ConfigError
 from imagekit.support import yaml_reader
-from imagekit.support.yaml_reader import Boolean, Date, Float, Form, Integer, Null, parse, plain
+from imagekit.support.yaml_reader import (
+    CONFIG,
+    Boolean,
+    Date,
+    Float,
+    Form,
+    Integer,
+    Null,
+    parse,
+    plain,
+)
 
 TYPED = Form("a file", "'a'", typed=True)
 
@@ -44,10 +55,28 @@ def test_numbers_of_json_are_as_they_are_written():
 
 def test_merged_mappings_give_what_a_mapping_does_not_have():
     text = b"a: &a {x: 1, y: 2}\nb: {<<: [*a, {y: 3, z: 4}], x: 0}\nc: {<<: *a, <<: {w: 5}}"
-    value = parse(text, "f", TYPED).value
-    assert value["b"] == {"x": "0", "y": "2", "z": "4"}
-    assert value["c"] == {"x": "1", "y": "2", "w": "5"}
-    parse(b"a: &a {x: 1, <<: *a}", "f", TYPED)
+    for form in (TYPED, CONFIG):
+        value = parse(text, "f", form).value
+        # What is merged comes first, wherever the merge key is.
+        assert [*value["b"].items()] == [("x", "0"), ("y", "2"), ("z", "4")]
+        assert [*value["c"].items()] == [("x", "1"), ("y", "2"), ("w", "5")]
+        assert parse(b"a: &a {x: 1, <<: *a}", "f", form).value["a"] == {"x": "1"}
+    assert parse(b"a: {'<<': {x: 1}}", "f").value["a"] == {"<<": {"x": "1"}}
+
+
+def chain(length):
+    """Mappings of which each merges the one before, and so has one key more."""
+    lines = [f"- &a{n} {{{f'<<: *a{n - 1}, ' if n else ''}k{n}: v}}\n" for n in range(length)]
+    return f"x:\n{''.join(lines)}a: {{<<: *a{length - 1}, last: v}}"
+
+
+def test_merge_keys_cannot_stand_for_millions():
+    with pytest.raises(ConfigError, match="the merge keys of this file stand for too many values"):
+        parse(chain(2_000).encode(), "f")
+    source = parse(chain(1_200).encode(), "f")
+    assert len(source.value["a"]) == 1_201
+    problem = yaml_reader.Problem(message="m", path=("a", "k0"))
+    assert str(source.locate(problem)) == "f:2:12: m"
 
 
 def test_the_place_of_a_merged_value_is_where_it_stands():
