@@ -9,7 +9,6 @@ import msgspec
 
 from imagekit.config import check_cloudbuild, cloudbuild
 from imagekit.config.schema import (
-    ORIGINAL_BASE_URL,
     SECTION,
     Alias,
     Config,
@@ -98,13 +97,7 @@ def _check_unused_substitutions(config: Config) -> Iterator[Problem]:
 
 
 def _check_base_url(url: str | None) -> Iterator[Problem]:
-    if url is None:
-        message = (
-            f"'base_url' is not set: images are tagged {ORIGINAL_BASE_URL}, the original "
-            "generator's default; set it here or pass --base-url"
-        )
-        yield Problem(message=message, severity="warning")
-    elif not is_base(url):
+    if url is not None and not is_base(url):
         yield Problem(message=f"{url!r} {invalid_reason(url)}", path=("base_url",))
 
 

@@ -6,8 +6,15 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping
 
-from imagekit.config.schema import RecipeChange
-from imagekit.docker.names import INVALID_TAG, are_tags, invalid_reason, is_repository, is_tag
+from imagekit.config.schema import ORIGINAL_BASE_URL, RecipeChange
+from imagekit.docker.names import (
+    INVALID_TAG,
+    are_tags,
+    has_host,
+    invalid_reason,
+    is_repository,
+    is_tag,
+)
 from imagekit.errors import Path, Problem
 from imagekit.planning.excludes import Excludes, ancestors
 from imagekit.planning.matrix import Cell, Combination, Matrix, sections
@@ -24,6 +31,15 @@ LENGTHS = {"date": len("2026-01-31"), "commit": 7}
 def check(matrix: Matrix, plan: Plan) -> Iterator[Problem]:
     """Yield the problems of a plan's names and parents."""
     url = plan.repository
+    recipes = matrix.recipes.by_name
+    if matrix.config.base_url is None and not all(
+        has_host(recipes[name].repository) for name in {image.recipe for image in plan.images}
+    ):
+        message = (
+            f"'base_url' is not set: images are tagged {ORIGINAL_BASE_URL}, the original "
+            "generator's default; set it here or pass --base-url"
+        )
+        yield Problem(message=message, severity="warning")
     without = next((image.recipe for image in plan.images if ":" not in image.tag), None)
     if not is_repository(url) and without is not None:
         # A recipe with a repository of its own adds the image's name.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from imagekit.config.schema import SECTION, Config, Entry
@@ -43,6 +44,7 @@ def _check(name: str, recipes: Recipes, config: Config) -> Iterator[Problem]:
     yield from _check_axes(name, recipes, config)
     yield from _check_omit(name, recipes, config)
     yield from _check_options(recipe, config, path)
+    yield from _check_braces(recipe, recipes, path)
     yield from _check_patterns(name, recipes, config)
 
 
@@ -82,11 +84,7 @@ def _has(name: str, axis: str, recipes: Recipes) -> bool:
 
 def _check_options(recipe: Recipe, config: Config, path: Path) -> Iterator[Problem]:
     if recipe.repository:
-        url = resolve(config.repository, recipe.repository)
-        if not is_repository(url):
-            message = f"{url!r} {invalid_reason(url)}"
-            at: Path = (*path, "repository")
-            yield Problem(message=message, path=at, caused_by=(("base_url",),))
+        yield from _check_repository(recipe.repository, config, (*path, "repository"))
     for key in recipe.labels:
         if not key or "=" in key or not key.isprintable() or " " in key:
             message = f"{key!r} is not a valid label key: use letters, digits, '.', '_' and '-'"
@@ -96,6 +94,39 @@ def _check_options(recipe: Recipe, config: Config, path: Path) -> Iterator[Probl
     ):
         message = f"{recipe.target!r} is not a valid name of a stage"
         yield Problem(message=message, path=(*path, "target"))
+
+
+def _check_repository(repository: str, config: Config, path: Path) -> Iterator[Problem]:
+    url = resolve(config.repository, repository)
+    if re.fullmatch(r"[^/]*:[0-9]+", repository):
+        message = f"{repository!r} is a registry without the name of an image; add it, as HOST/NAME"
+        yield Problem(message=message, path=path)
+    elif not is_repository(url):
+        message = f"{url!r} {invalid_reason(url)}"
+        yield Problem(message=message, path=path, caused_by=(("base_url",),))
+    elif re.fullmatch(r"[a-z0-9.-]+\.[a-z]{2,}", repository):
+        message = (
+            f"{repository!r} is a name below 'base_url', so images are pushed to {url}; "
+            f"if it is a registry, add the name of the image, as {repository}/NAME"
+        )
+        yield Problem(message=message, path=path, severity="warning")
+
+
+def _check_braces(recipe: Recipe, recipes: Recipes, path: Path) -> Iterator[Problem]:
+    """Yield a warning for what would be a placeholder in a tag, and is text elsewhere."""
+    texts: list[tuple[Path, str]] = [
+        ((*path, "dockerfile"), recipe.dockerfile),
+        ((*path, "context"), recipe.context),
+        ((*path, "target"), recipe.target or ""),
+        *(((*path, "test", index), test) for index, test in enumerate(recipe.test)),
+        *(((*path, "labels", key), label) for key, label in recipe.labels.items()),
+    ]
+    known = {*recipes.axes, *AT_BUILD, "recipe"}
+    for at, text in texts:
+        found = PLACEHOLDER.findall(text) if "{" in text else []
+        if names := [name for name in found if name.partition(".")[0] in known]:
+            message = f"{{{names[0]}}} is not replaced here; only tags have patterns"
+            yield Problem(message=message, path=at, severity="warning")
 
 
 def _check_patterns(name: str, recipes: Recipes, config: Config) -> Iterator[Problem]:
