@@ -10,7 +10,7 @@ import msgspec
 
 from imagekit.config.schema import Alias, Choice, Config, Entry
 from imagekit.errors import Path, Problem, listed
-from imagekit.planning.excludes import Excludes
+from imagekit.planning.excludes import Excludes, ancestors
 from imagekit.planning.recipes import Recipes, Values, Variant, used_recipes
 
 Status = Literal["built", "excluded", "not listed"]
@@ -62,10 +62,10 @@ class Matrix(msgspec.Struct, frozen=True, kw_only=True):
 
     def not_listed(self) -> Iterator[Cell]:
         """Yield every combination that no entry names, however many there are."""
-        shapes = _shapes(self.recipes, self.cells)
-        return _not_listed(
-            self.config, self.recipes, shapes, _seen(self.recipes, shapes, self.cells)
-        )
+        listed = tuple(cell for cell in self.cells if cell.path)
+        shapes = _shapes(self.recipes, listed)
+        _add_parents(shapes, listed)
+        return _not_listed(self.config, self.recipes, shapes)
 
 
 def expand(config: Config, recipes: Recipes) -> tuple[Matrix, list[Problem]]:
@@ -73,13 +73,13 @@ def expand(config: Config, recipes: Recipes) -> tuple[Matrix, list[Problem]]:
     excludes = Excludes(config, recipes)
     cells = tuple(_listed(config, recipes, excludes))
     shapes = _shapes(recipes, cells)
-    seen = _seen(recipes, shapes, cells)
-    number = sum(_count(config, recipes, seen))
-    few = number <= MAX_NOT_LISTED
-    others = tuple(_not_listed(config, recipes, shapes, seen)) if number and few else ()
-    matrix = Matrix(config=config, recipes=recipes, cells=cells + others, more=0 if few else number)
     # Most configs list no values twice, and then no combination.
-    may_repeat = sum(map(len, seen.values())) < len(cells)
+    may_repeat = sum(map(len, shapes.values())) < len(cells)
+    _add_parents(shapes, cells)
+    number = sum(_count(config, recipes, shapes))
+    few = number <= MAX_NOT_LISTED
+    others = tuple(_not_listed(config, recipes, shapes)) if number and few else ()
+    matrix = Matrix(config=config, recipes=recipes, cells=cells + others, more=0 if few else number)
     problems = _check(matrix, cells, may_repeat=may_repeat)
     return matrix, [*problems, *excludes.check(cells)]
 
@@ -154,40 +154,45 @@ def _recipes(entry: Entry, recipes: Recipes, mask: int) -> tuple[str, ...]:
 # ---- combinations that no entry names
 
 
-def _shapes(recipes: Recipes, cells: Iterable[Cell]) -> dict[int, str]:
-    """The sets of axes whose combinations are shown, each with the recipe that is shown.
+Shape = tuple[int, str]
+"""A set of axes and a recipe that is built for it."""
 
-    They are those that the entries use. With built-in recipes, also those of `cpu` and `gpu`.
+
+def _shapes(recipes: Recipes, cells: Iterable[Cell]) -> dict[Shape, set[Values]]:
+    """The recipes and axes of the entries, each with the combinations that are listed.
+
+    With built-in recipes, they are also those of `cpu` and `gpu`.
     """
-    shapes: dict[int, str] = {}
-    for name in ("cpu", "gpu"):
-        if name in recipes.built_in:
-            for mask, variant in recipes.variants[name].items():
-                if mask:
-                    shapes.setdefault(mask, variant.name)
-    last = None
+    # Without values of the axis `gpu`, both have the same axes.
+    built_in = [name for name in ("gpu", "cpu") if name in recipes.built_in]
+    names = {mask: name for name in built_in for mask in recipes.variants[name] if mask}
+    shapes: dict[Shape, set[Values]] = {shape: set() for shape in names.items()}
+    of_variants: dict[int, set[Values]] = {}
     for cell in cells:
-        if cell.variant is not None and cell.variant is not last and cell.path:
-            last = cell.variant
-            default = recipes.default(last.mask)
-            shapes.setdefault(last.mask, default or last.name)
+        variant, combination = cell.variant, cell.combination
+        seen = of_variants.get(id(variant))
+        if seen is None and variant is None:
+            shape = recipes.mask(combination.values), combination.recipe
+            seen = shapes.get(shape, set())
+        elif seen is None:
+            seen = shapes.setdefault((variant.mask, variant.name), set())  # type: ignore[union-attr]
+            of_variants[id(variant)] = seen
+        seen.add(combination.values)
     return shapes
 
 
-def _seen(
-    recipes: Recipes, shapes: dict[int, str], cells: Iterable[Cell]
-) -> dict[int, set[Values]]:
-    seen: dict[int, set[Values]] = {mask: set() for mask in shapes}
-    for cell in cells:
-        if cell.path:
-            mask = cell.variant.mask if cell.variant else recipes.mask(cell.combination.values)
-            if mask in seen:
-                seen[mask].add(cell.combination.values)
-    return seen
+def _add_parents(shapes: Mapping[Shape, set[Values]], cells: tuple[Cell, ...]) -> None:
+    """Add the combinations that are built as parents, and so need not be listed."""
+    variants = {id(cell.variant): cell.variant for cell in cells if cell.variant is not None}
+    above = (one.parent for variant in variants.values() for one in variant.line())
+    if any(parent is not None and (parent.mask, parent.name) in shapes for parent in above):
+        for _, parent, values in ancestors(cell for cell in cells if cell.status == "built"):
+            if (seen := shapes.get((parent.mask, parent.name))) is not None:
+                seen.add(values)
 
 
-def _count(config: Config, recipes: Recipes, seen: Mapping[int, set[Values]]) -> Iterator[int]:
-    for mask, known in seen.items():
+def _count(config: Config, recipes: Recipes, seen: Mapping[Shape, set[Values]]) -> Iterator[int]:
+    for (mask, _), known in seen.items():
         number = 1
         for axis in recipes.names(mask):
             number *= len(config.axis(axis))
@@ -196,25 +201,33 @@ def _count(config: Config, recipes: Recipes, seen: Mapping[int, set[Values]]) ->
 
 
 def _not_listed(
-    config: Config, recipes: Recipes, shapes: Mapping[int, str], seen: Mapping[int, set[Values]]
+    config: Config, recipes: Recipes, shapes: Mapping[Shape, set[Values]]
 ) -> Iterator[Cell]:
     import heapq  # Not at the top: often nothing is left.
 
     # One set of axes after the other, since most combinations of all axes have none of these sets.
-    of_shapes = (_of_shape(config, recipes, mask, seen[mask]) for mask in shapes)
-    for _, values, mask in heapq.merge(*of_shapes):
+    of_shapes = (
+        _of_shape(config, recipes, mask, seen, number)
+        for number, ((mask, _), seen) in enumerate(shapes.items())
+    )
+    names = [*shapes]
+    for _, number, values in heapq.merge(*of_shapes):
+        mask, recipe = names[number]
         yield Cell(
-            combination=Combination(values, shapes[mask]),
+            combination=Combination(values, recipe),
             status="not listed",
-            variant=recipes.find(shapes[mask], mask),
+            variant=recipes.find(recipe, mask),
             reason=NOT_LISTED,
         )
 
 
 def _of_shape(
-    config: Config, recipes: Recipes, mask: int, seen: Set[Values]
-) -> Iterator[tuple[tuple[int, ...], Values, int]]:
-    """Yield the combinations of a set of axes in the order of the config, each with its ranks."""
+    config: Config, recipes: Recipes, mask: int, seen: Set[Values], number: int
+) -> Iterator[tuple[tuple[int, ...], int, Values]]:
+    """Yield the other combinations of a set of axes in the order of the config, with their ranks.
+
+    `number` is that of the shape, in whose order combinations with the same values are.
+    """
     choices: list[list[str | None]] = [
         [*config.axis(axis)] if mask >> i & 1 else [None] for i, axis in enumerate(recipes.axes)
     ]
@@ -225,7 +238,7 @@ def _of_shape(
     for values in itertools.product(*choices):
         if values not in seen:
             rank = [of_axis[value] for of_axis, value in zip(ranks, values, strict=True)]
-            yield tuple(rank), values, mask
+            yield tuple(rank), number, values
 
 
 # ---- checks

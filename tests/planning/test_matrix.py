@@ -74,3 +74,32 @@ def test_a_trigger_of_several_files_hands_the_commit_on(config_file):
     found = documents(imagekit.plan(config), config.cloudbuild, ["a-01.json", "a-02.json"], [])
     args = found[0]["build"]["steps"][0]["args"]
     assert "--substitutions=COMMIT_SHA=$COMMIT_SHA,SHORT_SHA=$SHORT_SHA" in args
+
+
+def test_what_a_recipe_is_not_listed_for_is_shown_of_each_recipe(config_file):
+    text = """\
+base_url: h/r
+axes: {os: {noble: {OS: 1}, jammy: {OS: 2}}, python: {py1: {PY: 1}, py2: {PY: 2}}}
+recipes:
+  base: {dockerfile: D, axes: [os], tag: "{os}"}
+  app: {dockerfile: D, parent: base, tag: "app-{os}"}
+  other: {dockerfile: D, parent: base, tag: "other-{os}"}
+  python: {dockerfile: D, axes: [python], parent: app, tag: "{os}-{python}"}
+images:
+  - {recipe: base, os: noble}
+  - {recipe: other, os: [noble, jammy]}
+  - {recipe: app, os: noble}
+  - {os: jammy, python: py1}
+exclude: [{recipe: other, os: jammy, reason: why}]
+"""
+    matrix = api.check(config_file(text)).matrix
+    # The base and the app of jammy are built as parents.
+    others = [str(cell.combination) for cell in matrix.cells if cell.status == "not listed"]
+    assert others == ["noble × py1 (python)", "noble × py2 (python)", "jammy × py2 (python)"]
+    assert [cell.combination for cell in matrix.not_listed()] == [
+        cell.combination for cell in matrix.cells if cell.status == "not listed"
+    ]
+    less = text.replace("  - {os: jammy, python: py1}\n", "")
+    matrix = api.check(config_file(less)).matrix
+    others = [str(cell.combination) for cell in matrix.cells if cell.status == "not listed"]
+    assert others == ["jammy (base)", "jammy (app)"]
