@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import collections
 import functools
+import itertools
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence, Sized
 from typing import Literal
 
 import msgspec
@@ -140,7 +141,7 @@ def closest(name: str, known: Iterable[str]) -> str | None:
     import difflib  # Not at the top: it takes a while to load, and is rarely needed.
 
     folded = name.casefold()[:MAX_LINE]
-    by_folded, forward, backward = _sorted(tuple(known))
+    by_folded, forward, backward = _sorted_once(known)
     if len(by_folded) > MAX_COMPARED:
         by_folded = {near: by_folded[near] for near in _nearest(folded, forward, backward)}
     close = difflib.get_close_matches(folded, by_folded, n=1, cutoff=0.6)
@@ -151,9 +152,27 @@ MAX_COMPARED = 20
 """The maximum number of known names that a misspelled one is compared with."""
 
 
+_Sorted = tuple[dict[str, str], list[str], list[str]]
+_LAST: collections.deque[tuple[Iterable[str], int, _Sorted]] = collections.deque(maxlen=8)
+"""The known names of the last mistakes, their number, and what `_sorted` made of them."""
+
+
+def _sorted_once(known: Iterable[str]) -> _Sorted:
+    """The same as `_sorted`, which takes long, for the names that many mistakes share."""
+    number = len(known) if isinstance(known, Sized) else -1
+    for names, its_number, found in _LAST:
+        # Names that have been added since are looked at, too.
+        if names is known and number == its_number:
+            return found
+    found = _sorted(tuple(known))
+    if number >= 0:
+        _LAST.append((known, number, found))
+    return found
+
+
 @functools.lru_cache(maxsize=8)
-def _sorted(known: tuple[str, ...]) -> tuple[dict[str, str], list[str], list[str]]:
-    """The known names without case, sorted, and sorted from their ends: the same for each mistake.
+def _sorted(known: tuple[str, ...]) -> _Sorted:
+    """The known names without case, sorted, and sorted from their ends.
 
     What is longer than a line is nobody's mistake.
     """
@@ -184,9 +203,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 def listed(names: Iterable[str]) -> str:
     """Format names, separated by commas; of many, the first, and the number of the others."""
-    every = list(names)
+    every = names if isinstance(names, Collection) else list(names)
     more = len(every) - MAX_LISTED
-    shown = ", ".join(every[:MAX_LISTED] if more > 1 else every)
+    shown = ", ".join(itertools.islice(every, MAX_LISTED if more > 1 else None))
     return f"{shown} and {more} more" if more > 1 else shown
 
 

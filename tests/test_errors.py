@@ -53,6 +53,14 @@ def test_what_is_broken_above_explains_what_is_missing_below():
     assert errors.root_causes([cause], [consequence]) == []
 
 
+def test_names_that_are_known_later_are_suggested_too():
+    known = {"ubuntu": 1}
+    assert closest("debain", known) is None
+    known["debian"] = 2
+    assert closest("debain", known) == "debian"
+    assert closest("debain", iter(known)) == "debian"
+
+
 def test_a_problem_is_not_its_own_cause():
     problem = Problem(message="empty", path=("images",), caused_by=(("images",),))
     assert errors.root_causes([problem], [problem]) == [problem]

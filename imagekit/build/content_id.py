@@ -23,18 +23,33 @@ DESCRIBING = ("-t", "--tag", "--label", "--cache-from")
 """Options that name or label an image, or set its cache sources."""
 
 
-def content_id(step: Step, root: pathlib.Path, parents: Mapping[str, str]) -> str | None:
+class Files:
+    """The hashes of the files that images of a folder are made of, each Dockerfile read once."""
+
+    def __init__(self, root: pathlib.Path) -> None:
+        self.tree = Folder(root)
+        self.known: dict[tuple[str, str], dict[str, str]] = {}
+
+    def of(self, step: Step) -> dict[str, str]:
+        """The hashes of what a build step copies, by path; empty without the Dockerfile."""
+        source = step.dockerfile, step.context
+        if source not in self.known:
+            self.known[source] = made_of(self.tree, *source)
+        return self.known[source]
+
+
+def content_id(step: Step, files: Files, parents: Mapping[str, str]) -> str | None:
     """The content id of a build step's image, as hexadecimal SHA-256.
 
     It covers the Dockerfile, the context files that it copies, the build arguments except tags
     and labels, and the content ids of the parents that they name (`parents`: image name →
     content id). Returns None if the Dockerfile cannot be read; the build reports that error.
     """
-    files = made_of(Folder(root), step.dockerfile, step.context)
-    if not files:
+    own = files.of(step)
+    if not own:
         return None
     content = {
-        "files": files,
+        "files": own,
         "arguments": _arguments(step),
         "parents": {
             value: parents[value] for value in step.build_args.values() if value in parents

@@ -76,9 +76,10 @@ class LocalBuild:
         by_image: dict[str, str] = {}
         # A pulled image may have changed, so the images based on it are always built.
         pulled = {tag for step in self.build.steps if step.kind == "pull" for tag in step.tags}
+        files = content_id.Files(self.options.directory)
         for step in self.build.steps:
             if step.kind == "build" and not pulled & {*step.build_args.values()}:
-                own_id = content_id.content_id(step, self.options.directory, by_image)
+                own_id = content_id.content_id(step, files, by_image)
                 if own_id is not None:
                     by_image |= dict.fromkeys(step.tags, own_id)
                     yield step.id, own_id

@@ -10,7 +10,7 @@ import click
 
 from imagekit.cli import table
 from imagekit.cli.options import config_options, grid_options, planned
-from imagekit.errors import one_line
+from imagekit.errors import counted, one_line
 from imagekit.planning.grid import Grid, Place, as_markdown, grid
 from imagekit.planning.rows import WORDS, Row, Status, counts, label, plain, rows
 from imagekit.support.json_text import dumps
@@ -26,6 +26,9 @@ STYLES: dict[Status, str] = {
 
 LONG = 40
 """Characters of a reason above which it is a note below the table."""
+
+MAX_ROWS = 1_000_000
+"""The most combinations that no entry names and that are listed on request."""
 
 FIT = table.Fit(below=("why", "aliases", "parent"))
 
@@ -71,6 +74,9 @@ def matrix(
     if as_grid:
         _print_grid(grid(checked.matrix, plan, **shape, versions=markdown), markdown=markdown)
         return
+    if every and checked.matrix.more > MAX_ROWS:
+        number = counted(checked.matrix.more, "combination")
+        raise click.UsageError(f"--all would list {number}, and lists at most {MAX_ROWS}")
     chosen = {BY_WORD[word] for word in statuses} or {*WORDS}
     lines = [row for row in rows(checked.matrix, plan, every=every) if row.status in chosen]
     more = 0 if every or "not listed" not in chosen else checked.matrix.more

@@ -132,20 +132,28 @@ def _print_lines(columns: Sequence[str], lines: Iterable[tuple[Sequence[str], st
         _print_unwrapped(console, Text(line, style))
 
 
+WIDEST = 1_000
+"""Characters above which a cell does not make its column as wide as itself."""
+
+
 def _padded(values: Sequence[str]) -> list[str]:
     """The cells of a column, as wide as the widest."""
     # Many cells of a column have the same text.
     unique = dict.fromkeys(values)
     together = "".join(unique)
     if together.isascii() and together.isprintable():
-        width = max(map(len, unique))
+        width = _width(map(len, unique))
         cells = {value: value.ljust(width) for value in unique}
     else:
         texts = {value: one_line(value) for value in unique}
         lengths = {value: _length(text) for value, text in texts.items()}
-        width = max(lengths.values())
+        width = _width(lengths.values())
         cells = {value: text + " " * (width - lengths[value]) for value, text in texts.items()}
     return [cells[value] for value in values]
+
+
+def _width(lengths: Iterable[int]) -> int:
+    return max((length for length in lengths if length <= WIDEST), default=0)
 
 
 def _length(text: str) -> int:

@@ -18,7 +18,6 @@ from imagekit.compare.steps import (
     Steps,
     as_text,
     fields,
-    is_of,
     steps_of,
 )
 from imagekit.document import cloudbuild, docker_args
@@ -133,7 +132,7 @@ def _inventory(steps: Steps, left_out: Set[str] = frozenset()) -> Inventory:
 def _besides_images(steps: Steps) -> list[tuple[int, Step]]:
     """The steps that do something else than to build, pull, push or test images of the build."""
     names = steps.order
-    found = [(number, step) for number, step in steps.others if not _belongs(step, names)]
+    found = [(number, step) for number, step in steps.others if not _belongs(step, steps)]
     if steps.pushed <= names.keys():
         return found
     for number, step in enumerate(steps.steps, start=1):
@@ -186,7 +185,7 @@ NO_OTHERS = _others(FileStep())
 """Those of a step that has none."""
 
 
-def _belongs(step: Step, names: Mapping[str, int]) -> bool:
+def _belongs(step: Step, steps: Steps) -> bool:
     """Whether a step only pushes, pulls or tests images of the build, and waits for nothing.
 
     A step with its own entrypoint or another builder may do anything.
@@ -195,8 +194,8 @@ def _belongs(step: Step, names: Mapping[str, int]) -> bool:
     if action.kind not in ("push", "pull", "test") or step.file.entrypoint:
         return False
     if action.all_tags:
-        return any(is_of(name, action.images) for name in names)
-    return all(map(names.__contains__, step.tags))
+        return any(map(steps.repositories.__contains__, action.images))
+    return all(map(steps.order.__contains__, step.tags))
 
 
 def _normal(step: Step) -> FileStep:

@@ -63,6 +63,8 @@ class Steps(msgspec.Struct, eq=False):
     """The whole names of the images that are pushed by a step or at the end of the build."""
     tests: dict[str, list[Step]] = {}
     """The steps that test an image."""
+    repositories: dict[str, list[str]] = {}
+    """The whole names of the images that it builds, by repository; empty if no step pushes all."""
     common: str | None = None
     """The repository of all images; None if there are several."""
     are_named_alike: bool = True
@@ -129,6 +131,7 @@ def _together(build: FileBuild, known: Known) -> Steps:
                 found.by_id[step.file.id or f"step {number}"] = step.tags[0]
     for _, step in found.others:
         _add_other(found, step)
+    _add_all_tags(found)
     found.common = _common_repository(found.order, known)
     found.are_named_alike = all(step.file.id == step.tags[0] for _, step in builds)
     hidden = len(found.prefix)
@@ -141,13 +144,20 @@ def _together(build: FileBuild, known: Known) -> Steps:
 
 def _add_other(found: Steps, step: Step) -> None:
     """Add what a step says about images that others build."""
-    kind, images = step.action.kind, step.action.images
+    kind = step.action.kind
     if kind == "test" and step.tags:
         found.tests.setdefault(step.tags[0], []).append(step)
-    elif kind == "push" and step.action.all_tags:
-        found.pushed |= {name for name in found.order if is_of(name, images)}
-    elif kind == "push":
+    elif kind == "push" and not step.action.all_tags:
         found.pushed.update(step.tags)
+
+
+def _add_all_tags(found: Steps) -> None:
+    """Add what is pushed by steps that push all tags of a repository."""
+    actions = [step.action for _, step in found.others if step.action.all_tags]
+    for name in found.order if actions else ():
+        found.repositories.setdefault(LAST_TAG.sub("", name), []).append(name)
+    for repository in {name for one in actions if one.kind == "push" for name in one.images}:
+        found.pushed.update(found.repositories.get(repository, ()))
 
 
 def _common_repository(order: Mapping[str, int], known: Known) -> str | None:
@@ -181,11 +191,6 @@ def _step(file: FileStep, substitute: Substitutions) -> Step:
     is_push = action.kind == "push" and not (action.all_tags or file.entrypoint)
     pushes = tags[0] if is_push and tags else None
     return Step(file, args, action, tags, action.build if tags else None, directory or ".", pushes)
-
-
-def is_of(name: str, repositories: Sequence[str]) -> bool:
-    """Whether an image is in one of the repositories."""
-    return LAST_TAG.sub("", name) in repositories
 
 
 def fields(file: FileStep, *left_out: str) -> Iterator[tuple[str, str]]:

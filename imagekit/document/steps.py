@@ -18,7 +18,7 @@ from imagekit.document.build_reader import FileBuild, FileStep, Volume, seconds
 from imagekit.document.cloudbuild import BUILDER, STRUCTURE_TEST
 from imagekit.document.docker_args import Action, Arguments, Kind
 from imagekit.document.substitutions import Missing, Substitutions, references
-from imagekit.errors import BuildFileError, Path, Problem, did_you_mean
+from imagekit.errors import BuildFileError, Path, Problem, closest
 
 __all__ = ["BUILDER", "STRUCTURE_TEST", "Build", "Kind", "Step", "Volume", "read", "references"]
 
@@ -256,14 +256,16 @@ class _Resolving:
 
     def _check_order(self, steps: Sequence[Step]) -> None:
         earlier: set[str] = set()
+        every = [step.id for step in steps]
         for number, step in enumerate(steps):
             path = ("steps", number)
             if step.id in earlier:
                 self._report(f"duplicate step id {step.id}", (*path, "id"))
             for index, name in enumerate(step.needs):
                 if name not in earlier:
-                    near = did_you_mean(name, earlier)
-                    message = f"{step.display_name} waits for {name}, which is not earlier{near}"
+                    near = closest(name, every)
+                    hint = f"; did you mean {near!r}?" if near in earlier else ""
+                    message = f"{step.display_name} waits for {name}, which is not earlier{hint}"
                     self._report(message, (*path, "waitFor", index))
             earlier.add(step.id)
 

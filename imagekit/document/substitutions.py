@@ -34,6 +34,11 @@ OPERATION = re.compile(rf"\$\{{(?:#({NAME})\}}|({NAME})(?=[-:=+?#%/^,]))")
 REFERENCE = re.compile(rf"\$(?:(\$)|\{{?#?({NAME}))")
 """A `$$`, or the beginning of any substitution."""
 
+MAX_DEPTH = 50
+"""The number of substitutions that one may be nested in."""
+MAX_LENGTH = 1_000_000
+"""The most characters that substitutions may make of a text."""
+
 Missing = Literal["error", "empty", "keep"]
 """What becomes of a substitution without a value: it is an error, nothing, or left as it is."""
 
@@ -55,12 +60,26 @@ class Substitutions:
         self.problems: list[str] = []
         self._resolved: dict[str, str] = {}
         self._resolving: list[str] = []
+        self._depth = 0
 
     def __call__(self, text: str) -> str:
         """The text with its substitutions replaced."""
         if "$" not in text:
             return text
-        return "".join(self._parts(text))
+        if self._depth == MAX_DEPTH:
+            self._report(f"substitutions are nested in more than {MAX_DEPTH} others; write fewer")
+            return ""
+        self._depth += 1
+        parts, length = [], 0
+        for part in self._parts(text):
+            parts.append(part)
+            length += len(part)
+            if length > max(MAX_LENGTH, len(text)):
+                self._report(f"substitutions give more than {MAX_LENGTH} characters; write fewer")
+                parts = []
+                break
+        self._depth -= 1
+        return "".join(parts)
 
     def environment(self) -> dict[str, str]:
         """All substitutions that have a value, as `automapSubstitutions` gives them to a step."""

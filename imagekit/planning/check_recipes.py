@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from imagekit.config.schema import SECTION, Config, Entry
 from imagekit.docker.names import INVALID_TAG, invalid_reason, is_repository, is_tag, resolve
-from imagekit.errors import Path, Problem, did_you_mean, listed
+from imagekit.errors import MAX_LISTED, Path, Problem, did_you_mean, listed
 from imagekit.planning.patterns import AT_BUILD, PLACEHOLDER
 from imagekit.planning.recipes import Recipe, Recipes
 
@@ -177,7 +177,7 @@ def _check_placeholder(
         yield Problem(message=message, path=path)
         return
     if axis not in recipes.axes:
-        known = ", ".join(f"{{{known}}}" for known in recipes.axes)
+        known = listed(f"{{{known}}}" for known in recipes.axes)
         others = (*recipes.axes, *AT_BUILD, "recipe")
         near = did_you_mean(axis, others) or f"; available: {known}"
         yield Problem(message=f"unknown axis {{{axis}}}{near}", path=path, caused_by=(("axes",),))
@@ -241,12 +241,19 @@ def _check_cycles(config: Config, recipes: Recipes) -> Iterator[Problem]:
                 cycle = line[places[name] :]
                 first = min(range(len(cycle)), key=lambda i: order.get(cycle[i], len(order)))
                 names = [*cycle[first:], *cycle[:first]]
-                message = f"recipes must not form a cycle: {' → '.join([*names, names[0]])}"
+                message = f"recipes must not form a cycle: {_line(names)} → {names[0]}"
                 yield Problem(message=message, path=("recipes", names[0], "parent"))
             elif name in recipes.by_name and name not in done:
                 places[name] = len(line)
                 line.append(name)
                 stack.append(iter(recipes.by_name[name].parents))
+
+
+def _line(names: Sequence[str]) -> str:
+    """Names with arrows between them; of many, the first and the last."""
+    half = MAX_LISTED // 2
+    many = [*names[:half], "…", *names[-half:]] if len(names) > MAX_LISTED else names
+    return " → ".join(many)
 
 
 def _check_names(config: Config, recipes: Recipes) -> Iterator[Problem]:

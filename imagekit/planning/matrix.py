@@ -318,7 +318,10 @@ def _no_default(recipes: Recipes, mask: int) -> str:
     axes = _axes(recipes, mask)
     if several := recipes.defaults.get(mask):
         names = " and ".join(map(repr, several))
-        return f"recipes {names} are both built for {axes}; name one with 'recipe'"
+        are = "are both"
+        if len(several) > 2:
+            names, are = listed(map(repr, several)), "are"
+        return f"recipes {names} {are} built for {axes}; name one with 'recipe'"
     if not recipes.by_name:
         return "the config has no recipe; add one to 'recipes'"
     if all(recipe.parent_only for recipe in recipes.by_name.values()):
@@ -382,10 +385,10 @@ def _check_unused(matrix: Matrix, cells: Iterable[Cell]) -> Iterator[Problem]:
                 path = (*section, name)
                 yield Problem(message=message, path=path, on_key=True, severity="warning")
     distinct = {id(cell.variant): cell.variant for cell in cells if cell.variant is not None}
-    recipes = used_recipes(list(distinct.values()))
-    named = {cell.combination.recipe for cell in cells if cell.variant is None}
+    used_or_named = set(used_recipes(list(distinct.values())))
+    used_or_named |= {cell.combination.recipe for cell in cells if cell.variant is None}
     for name in config.recipes:
-        if name not in recipes | named:
+        if name not in used_or_named:
             message = f"no image uses recipe {name!r}; remove it or use it in 'images'"
             path = ("recipes", name)
             yield Problem(message=message, path=path, on_key=True, severity="warning")

@@ -287,7 +287,9 @@ def parents_first(by_name: dict[str, Recipe]) -> Iterator[str]:
         entered = {start}
         while stack:
             name, parents = stack[-1]
-            following = next((p for p in parents if p in by_name and p not in done | entered), None)
+            following = next(
+                (p for p in parents if p in by_name and p not in done and p not in entered), None
+            )
             if following is not None:
                 entered.add(following)
                 stack.append((following, iter(by_name[following].parents)))

@@ -67,23 +67,33 @@ def select_images(
     )
 
 
+WILDCARDS = {*"*?["}
+
+
 class Globs:
     """Globs, compiled once, with those that have matched an image."""
 
     def __init__(self, globs: Sequence[str]) -> None:
-        self.patterns = {glob: re.compile(fnmatch.translate(glob)).match for glob in globs}
+        self.globs = dict.fromkeys(globs)
+        # A name without a wildcard is looked up.
+        self.patterns = {
+            glob: re.compile(fnmatch.translate(glob)).match
+            for glob in self.globs
+            if WILDCARDS.intersection(glob)
+        }
         self.used: set[str] = set()
 
     def match(self, names: Iterable[str]) -> bool:
         """Whether a glob matches one of an image's names, and note which ones do."""
-        every = [*names] if self.patterns else []
-        matched = [glob for glob, match in self.patterns.items() if any(map(match, every))]
+        every = [*names] if self.globs else []
+        matched = [name for name in every if name in self.globs]
+        matched += [glob for glob, match in self.patterns.items() if any(map(match, every))]
         self.used.update(matched)
         return bool(matched)
 
     def unused(self) -> list[str]:
         """Return the globs that have matched no image."""
-        return [glob for glob in self.patterns if glob not in self.used]
+        return [glob for glob in self.globs if glob not in self.used]
 
 
 def _names(plan: Plan, image: Image) -> Iterator[str]:

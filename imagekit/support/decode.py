@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import msgspec
 
-from imagekit.errors import Path, Problem, closest, did_you_mean, show_path
+from imagekit.errors import Path, Problem, closest, did_you_mean, listed, show_path
 from imagekit.support.yaml_reader import Null, clean, invalid_text
 
 Report = Callable[[Problem], None]
@@ -197,12 +197,19 @@ def _admits_null(hint: Any) -> bool:
     return type(None) in get_args(plain)
 
 
+MAX_KEYS = 50
+"""The maximum number of allowed keys that a message lists."""
+
+
 def unknown_key(key: str, known: list[str], path: Path) -> Problem:
     """Return the problem of a key that a mapping does not have."""
-    listed = did_you_mean(key, known) or f"; allowed: {', '.join(known)}"
+    near = closest(key, known)
+    # All keys of a format, but of the axes of a config only the first.
+    allowed = ", ".join(known) if len(known) <= MAX_KEYS else listed(known)
+    hint = f"; allowed: {allowed}" if near is None else f"; did you mean {near!r}?"
     return Problem(
-        message=f"unknown key {key!r}{listed}",
+        message=f"unknown key {key!r}{hint}",
         path=path,
         on_key=True,
-        intended_path=(*path[:-1], closest(key, known) or key),
+        intended_path=(*path[:-1], near or key),
     )

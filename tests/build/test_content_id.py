@@ -19,7 +19,8 @@ def context(tmp_path):
 
 
 def identity(context, *more, parents=None, **options):
-    return content_id.content_id(step(*more, **options), context, parents or {})
+    files = content_id.Files(context)
+    return content_id.content_id(step(*more, **options), files, parents or {})
 
 
 def test_the_same_content_has_the_same_id_under_any_tag_and_label(context):
@@ -71,12 +72,12 @@ def test_an_odd_pattern_is_no_obstacle(copy, context):
 
 
 def test_a_step_in_cloud_build_s_workspace_is_the_same(context):
-    at = content_id.content_id(msgspec.structs.replace(step(), dir="/workspace"), context, {})
-    assert at == identity(context)
-    assert (
-        content_id.content_id(msgspec.structs.replace(step(), dir="/elsewhere"), context, {})
-        is None
-    )
+    def at(folder):
+        moved = msgspec.structs.replace(step(), dir=folder)
+        return content_id.content_id(moved, content_id.Files(context), {})
+
+    assert at("/workspace") == identity(context)
+    assert at("/elsewhere") is None
 
 
 def test_build_args_and_the_parent_s_content_count(context):

@@ -87,5 +87,13 @@ def test_columns_go_in_the_order_in_which_they_are_missed_least():
     assert table._fitting(widths, fit, 5) == ["c"]
 
 
+def test_a_very_long_cell_makes_no_other_line_long(capsys):
+    long = "x" * (table.WIDEST + 1)
+    table.show(("a", "b"), [((long, "1"), ""), (("y", "2"), ""), (("─" * 3, "3"), "")])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2:] == [f" {long}   1", " y     2", " ───   3"]
+    assert lines[0] == " a     b"
+
+
 def test_symbols_that_are_not_measured_take_one_column():
     assert {cell_len(chr(symbol)) for symbol in table.NARROW} == {1}

@@ -167,3 +167,24 @@ def test_no_pattern_takes_long():
 def test_the_substitutions_that_a_text_holds():
     text = "$_A ${COMMIT_SHA} $$_B $${_C} $d ${_E%%-*} ${#_F} ${_G:-$_H}"
     assert references(text) == {"_A", "COMMIT_SHA", "_E", "_F", "_G", "_H"}
+
+
+def nested(levels):
+    return {f"_S{n}": f"${{_S{n + 1}}}" for n in range(levels)} | {f"_S{levels}": "x"}
+
+
+def test_substitutions_are_nested_in_a_few_others():
+    assert replaced("$_S0", nested(49), dynamic=True) == ("x", [])
+    text, problems = replaced("$_S0 y", nested(400), dynamic=True)
+    assert text == " y"
+    assert problems == ["substitutions are nested in more than 50 others; write fewer"]
+    inline = "${_X:-" * 400 + "}" * 400
+    assert replaced(inline, {}, dynamic=True)[1] == problems
+
+
+def test_substitutions_do_not_give_billions_of_characters():
+    values = {f"_S{n}": f"$_S{n + 1}" * 10 for n in range(9)} | {"_S9": "x"}
+    text, problems = replaced("a $_S0", values, dynamic=True)
+    assert len(text) <= 1_000_000
+    assert set(problems) == {"substitutions give more than 1000000 characters; write fewer"}
+    assert replaced("x" * 1_000_001 + "$$", {})[1] == []

@@ -42,6 +42,21 @@ def test_many_combinations_that_no_entry_names_are_counted_and_listed_on_request
     assert len(json.loads(printed(capsys, "--json", "--all"))["rows"]) == 1_600
 
 
+def test_more_than_a_million_combinations_are_not_listed(config_file, capsys):
+    axes = ", ".join(f"a{n}: {{x: {{A{n}: 1}}, y: {{A{n}: 2}}}}" for n in range(40))
+    entry = ", ".join(f"a{n}: x" for n in range(40))
+    names = ", ".join(f"a{n}" for n in range(40))
+    recipe = f"{{dockerfile: D, axes: [{names}], tag: '{{{names.replace(', ', '}-{')}}}'}}"
+    text = f"base_url: h/r\naxes: {{{axes}}}\nrecipes: {{r: {recipe}}}\nimages: [{{{entry}}}]\n"
+    config_file(text)
+    with pytest.raises(SystemExit) as stop:
+        main(["matrix", "--config", "images.yaml", "--all"])
+    assert stop.value.code == 2
+    message = "--all would list 1099511627775 combinations, and lists at most 1000000\n"
+    assert capsys.readouterr().err.endswith(message)
+    assert printed(capsys).endswith("1099511627775 not listed (show them with --all)\n")
+
+
 def test_as_many_as_the_limit_are_listed(config_file):
     text = SPARSE.replace("o39: {O: 39}", "").replace("images: [{os: o0, python: p0}]", "")
     values = ", ".join(f"o{n}" for n in range(14))

@@ -7,6 +7,7 @@ process, generously, because a step such as building a set again for each image 
 import contextlib
 import cProfile
 import gc
+import json
 import pathlib
 import time
 
@@ -16,7 +17,9 @@ import imagekit
 from imagekit import api
 from imagekit.compare import inventory
 from imagekit.compare.changes import compare, compare_files
+from imagekit.document.cloudbuild import BUILDER
 from imagekit.document.split import split
+from imagekit.errors import ConfigError
 from imagekit.planning.grid import as_markdown, grid
 from imagekit.planning.rows import counts, plain, rows
 from imagekit.planning.select import select_images
@@ -82,9 +85,40 @@ WORK = {
     "rows": lambda before, *_: counts(rows(before.matrix, before.plan)),
     "rows as JSON": lambda before, *_: plain(rows(before.matrix, before.plan), before.config.axes),
     "grid": lambda before, *_: as_markdown(grid(before.matrix, before.plan)),
+    "explain mistakes": lambda before, *_: explained(len_of(before)),
+    "compare pushes of all tags": lambda before, *_: compare_files(
+        *(pushes_of_all_tags(len_of(before), version) for version in "12")
+    ),
+    "select by name": lambda before, *_: select_images(
+        before.plan, [image.tag for image in before.plan.images], []
+    ),
     "select": lambda before, *_: select_images(before.plan, ["*-g1*"], ["*p4*"]),
     "tables": lambda before, *_: in_notebook(before),
 }
+
+
+def explained(mistakes):
+    """The errors of entries with a misspelled value each, of as many values."""
+    pathlib.Path("wrong.yaml").write_text(
+        "base_url: h/r\naxes:\n  os:\n"
+        + "".join(f"    os{n:05}: {{OS: {n}}}\n" for n in range(mistakes))
+        + "recipes: {base: {dockerfile: D, axes: [os], tag: '{os}'}}\nimages:\n"
+        + "".join(f"  - {{os: oz{n:05}}}\n" for n in range(mistakes)),
+        encoding="utf-8",
+    )
+    with pytest.raises(ConfigError) as error:
+        api.check("wrong.yaml")
+    assert len(error.value.problems) >= mistakes
+
+
+def pushes_of_all_tags(images, version):
+    steps = []
+    for n in range(images):
+        args = ["build", "-t", f"h/r:{n}", "--build-arg", f"V={version}", "."]
+        steps.append({"id": f"b{n}", "name": BUILDER, "args": args, "waitFor": ["-"]})
+        args = ["push", "--all-tags", "h/r"]
+        steps.append({"name": BUILDER, "args": args, "waitFor": [f"b{n}"]})
+    return json.dumps({"steps": steps})
 
 
 def len_of(checked):

@@ -73,11 +73,16 @@ def needed(files: Sequence[BuildFile], root: pathlib.Path) -> list[str]:
     Raises BuildFileError if a Dockerfile or a test file is missing.
     """
     tree, paths, absent = Folder(root), set[str](), set[str]()
+    # Most images have their Dockerfile in common.
+    read: set[tuple[str, str]] = set()
     for step in (step for file in files for step in steps_of(file)):
         if "$" in f"{step.dockerfile}{step.context}{step.dir}":
             # Only Cloud Build knows which file it is.
             continue
         if step.kind == "build" and not step.docker_build.is_remote:
+            if (step.dockerfile, step.context) in read:
+                continue
+            read.add((step.dockerfile, step.context))
             hashes = made_of(tree, step.dockerfile, step.context)
             paths |= hashes.keys() | set(ignore_file(tree, step.dockerfile, step.context))
             absent |= set() if hashes else {step.dockerfile}
