@@ -64,6 +64,8 @@ def _check_axes(name: str, recipes: Recipes, config: Config) -> Iterator[Problem
 
 def _check_omit(name: str, recipes: Recipes, config: Config) -> Iterator[Problem]:
     recipe = recipes.by_name[name]
+    if not recipe.omit:
+        return
     axes = {*recipe.axes, *recipe.optional_axes}
     args = {arg for axis in axes for values in config.axis(axis).values() for arg in values}
     for index, arg in enumerate(config.recipes[name].omit or ()):

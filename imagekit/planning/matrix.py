@@ -282,11 +282,8 @@ def _check_axes(matrix: Matrix, combination: Combination, path: Path) -> Iterato
         return
     variants = recipes.variants.get(name, {})
     for variant in variants[mask].line() if mask in variants and recipes.unclear else ():
-        if pair := recipes.unclear.get((variant.name, variant.mask)):
-            message = (
-                f"recipe {variant.name!r} can be built upon {pair[0]!r} and {pair[1]!r} for "
-                f"{_axes(recipes, variant.mask)}; remove one from its 'parent'"
-            )
+        if why := recipes.unclear.get((variant.name, variant.mask)):
+            message = f"recipe {variant.name!r} {why}"
             yield Problem(message=message, path=("recipes", variant.name, "parent"))
     if mask in variants or not variants:
         return

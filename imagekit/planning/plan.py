@@ -156,6 +156,10 @@ class _Shared(msgspec.Struct, eq=False):
         return args
 
 
+_Table = tuple[dict[str, dict[str, str]], set[str]]
+"""The build args of each value of an axis, and the names of all of them."""
+
+
 class _Maker:
     """Makes images; what all images of a variant share is prepared once."""
 
@@ -165,6 +169,7 @@ class _Maker:
         self.matrix = matrix
         self.axes = matrix.recipes.axes
         self.aliases = aliases
+        self.tables: dict[tuple[str, ...], _Table] = {}
         self.problems = problems
         self.shared: dict[int, _Shared] = {}
 
@@ -213,11 +218,7 @@ class _Maker:
         for index, axis in enumerate(self.axes):
             if axis not in (*recipe.axes, *recipe.optional_axes) or not variant.mask >> index & 1:
                 continue
-            table = {
-                value: {arg: text for arg, text in args.items() if arg not in recipe.omit}
-                for value, args in self.matrix.config.axis(axis).items()
-            }
-            names = {arg for args in table.values() for arg in args}
+            table, names = self._table(axis, recipe.omit)
             is_distinct = is_distinct and not names & seen
             seen |= names
             tables.append((index, table))
@@ -230,6 +231,17 @@ class _Maker:
             shared.parent_reference = above.tags[0].after(base)
         self.shared[id(variant)] = shared
         return shared
+
+    def _table(self, axis: str, omit: tuple[str, ...]) -> _Table:
+        """The build args of an axis's values that are not omitted, which many recipes share."""
+        key = axis, *omit
+        if key not in self.tables:
+            table = {
+                value: {arg: text for arg, text in args.items() if arg not in omit}
+                for value, args in self.matrix.config.axis(axis).items()
+            }
+            self.tables[key] = table, {arg for args in table.values() for arg in args}
+        return self.tables[key]
 
     def _check_args(self, cell: Cell, given: Mapping[str, str]) -> None:
         """Note build args with two values, and build args that would replace the parent."""

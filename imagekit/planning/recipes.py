@@ -98,8 +98,8 @@ class Recipes(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """The names of built-in recipes that an entry without a recipe gets first."""
     variants: dict[str, dict[int, Variant]]
     """The variants of each recipe, by their axes."""
-    unclear: dict[tuple[str, int], tuple[str, str]]
-    """Recipes and axes for which two parents fit, with these parents."""
+    unclear: dict[tuple[str, int], str]
+    """Recipes and axes for which two parents fit, with what that means and what to do."""
     defaults: dict[int, tuple[str, ...]]
     """For each set of axes, the recipes that an entry with them can mean."""
     _default_names: dict[int, tuple[str, ...]] = {}
@@ -237,7 +237,7 @@ def _with_variants(
 ) -> Recipes:
     bits = {axis: 1 << i for i, axis in enumerate(axes) if config.axis(axis)}
     variants: dict[str, dict[int, Variant]] = {}
-    unclear: dict[tuple[str, int], tuple[str, str]] = {}
+    unclear: dict[tuple[str, int], str] = {}
     for name in parents_first(by_name):
         recipe = by_name[name]
         own = sum(bits.get(axis, 0) for axis in {*recipe.axes})
@@ -252,7 +252,8 @@ def _with_variants(
             mask = own | (above.mask if above else 0)
             if mask in variants[name]:
                 other = variants[name][mask].parent
-                unclear[name, mask] = (other.name if other else "", above.name if above else "")
+                own_axes = " × ".join(axis for axis, bit in bits.items() if mask & bit)
+                unclear[name, mask] = _both_fit(own_axes, other, above)
                 continue
             present = {axis for axis, bit in bits.items() if mask & bit}
             indexes = [index for index, axis in enumerate(axes) if axis in present]
@@ -276,6 +277,19 @@ def _with_variants(
         variants=variants,
         unclear=unclear,
         defaults=_defaults(variants, {*bits}),
+    )
+
+
+def _both_fit(own: str, one: Variant | None, two: Variant | None) -> str:
+    """Why it is not clear which of two parents an image with some axes has, and what to do."""
+    names = [parent.name if parent else "" for parent in (one, two)]
+    if names[0] != names[1]:
+        upon = " and ".join(map(repr, names))
+        return f"can be built upon {upon} for {own}; remove one from its 'parent'"
+    of = " or for ".join(" × ".join(parent.axes) for parent in (one, two) if parent)
+    return (
+        f"is for {own} whether its parent {names[0]!r} is built for {of}; "
+        "remove the axes that its parent may have from its 'axes'"
     )
 
 
