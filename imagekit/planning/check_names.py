@@ -47,6 +47,7 @@ def check(matrix: Matrix, plan: Plan) -> Iterator[Problem]:
         at: Path = ("base_url",)
         yield Problem(message=message, path=at, caused_by=(at,))
     if not _are_fine(plan):
+        yield from _check_tags(matrix, plan)
         yield from _check_names(matrix, plan)
     yield from _check_excluded(matrix, plan)
 
@@ -71,38 +72,50 @@ def _text(name: Name) -> str:
     return image.aliases[number - 1] if number else image.tag
 
 
+def _names(matrix: Matrix, plan: Plan) -> Iterator[Name]:
+    for image in plan.images:
+        # Another check reports a recipe without a pattern.
+        if matrix.recipes.by_name[image.recipe].tags:
+            for number in range(len(image.aliases) + 1):
+                yield image, number
+
+
+def _check_tags(matrix: Matrix, plan: Plan) -> Iterator[Problem]:
+    # A wrong build arg or pattern makes many wrong tags.
+    invalid: dict[tuple[Path, bool], list[Name]] = {}
+    for name in _names(matrix, plan):
+        tag = _tag(matrix, name)
+        # The first tag is the same in every build.
+        if not is_tag(tag) and (not name[1] or not is_tag(_at_build(tag))):
+            invalid.setdefault(_cause_of_invalid(matrix, name), []).append(name)
+    for (path, on_key), names in invalid.items():
+        yield _invalid_tag(matrix, names, path, on_key=on_key)
+
+
 def _check_names(matrix: Matrix, plan: Plan) -> Iterator[Problem]:
     owners: dict[str, Name] = {}
     reported: set[Path] = set()
     # The patterns of two recipes may give one tag to many images, which is one mistake.
     clashes: dict[frozenset[tuple[str, int]], list[tuple[Name, Name]]] = {}
-    for image in plan.images:
-        if not matrix.recipes.by_name[image.recipe].tags:
-            # Another check reports it.
+    for name in _names(matrix, plan):
+        text, image = _text(name), name[0]
+        key = text if _tag(matrix, name) == text else _shortest(plan, text)
+        other = owners.setdefault(key, name)
+        if other is name:
             continue
-        for number in range(len(image.aliases) + 1):
-            name = image, number
-            text, tag = _text(name), _tag(matrix, name)
-            # The first tag is the same in every build.
-            if not is_tag(tag) and (text == image.tag or not is_tag(_at_build(tag))):
-                yield _invalid_tag(matrix, name)
-            key = text if tag == text else _shortest(plan, text)
-            other = owners.setdefault(key, name)
-            if other is name:
-                continue
-            is_pattern = _is_pattern(matrix, name)
-            if is_pattern and not _is_pattern(matrix, other):
-                # Another image with the same pattern is no mistake of the alias.
-                owners[key] = name
-            elif is_pattern and image.recipe != other[0].recipe:
-                both = frozenset((one[0].recipe, one[1]) for one in (name, other))
-                clashes.setdefault(both, []).append((name, other))
-                continue
-            # A wrong alias or pattern affects many images.
-            problem = _collision(matrix, name, other)
-            if problem.path not in reported:
-                yield problem
-                reported.add(problem.path)
+        is_pattern = _is_pattern(matrix, name)
+        if is_pattern and not _is_pattern(matrix, other):
+            # Another image with the same pattern is no mistake of the alias.
+            owners[key] = name
+        elif is_pattern and image.recipe != other[0].recipe:
+            both = frozenset((one[0].recipe, one[1]) for one in (name, other))
+            clashes.setdefault(both, []).append((name, other))
+            continue
+        # A wrong alias or pattern affects many images.
+        problem = _collision(matrix, name, other)
+        if problem.path not in reported:
+            yield problem
+            reported.add(problem.path)
     for pairs in clashes.values():
         yield _clash(matrix, *pairs[0], len(pairs) - 1)
     yield from _check_steps(matrix, owners)
@@ -163,18 +176,35 @@ def _place_of(matrix: Matrix, name: Name) -> tuple[Path, bool]:
     return (_pattern_path(matrix, name) if number else image.path), False
 
 
-def _invalid_tag(matrix: Matrix, name: Name) -> Problem:
-    tag = _tag(matrix, name)
+def _invalid_tag(matrix: Matrix, names: list[Name], path: Path, *, on_key: bool) -> Problem:
+    tag, more = _tag(matrix, names[0]), len({_text(name) for name in names}) - 1
     number = len(_at_build(tag))
     length = f" ({number} characters, the maximum is 128)" if number > 128 else ""
-    path, is_alias = _place_of(matrix, name)
-    causes = ("recipes", name[0].recipe), *sections(matrix.config)
+    causes = ("recipes", names[0][0].recipe), *sections(matrix.config)
     return Problem(
-        message=f"{tag!r} {INVALID_TAG}{length}",
+        message=f"{tag!r} {INVALID_TAG}{length}" + (f"; and {more} more like it" if more else ""),
         path=path,
-        on_key=is_alias,
-        caused_by=(path, *causes) if is_alias else causes,
+        on_key=on_key,
+        caused_by=(path, *causes) if path[0] == "aliases" else causes,
     )
+
+
+def _cause_of_invalid(matrix: Matrix, name: Name) -> tuple[Path, bool]:
+    """Where an invalid tag comes from: a value, a build arg, its pattern, its entry or alias."""
+    image, number = name
+    if not _is_pattern(matrix, name):
+        return _place_of(matrix, name)
+    for placeholder in PLACEHOLDER.findall(matrix.recipes.by_name[image.recipe].tags[number]):
+        axis, _, arg = placeholder.partition(".")
+        value = image.values.get(axis)
+        if value is not None:
+            text = matrix.config.axis(axis)[value].get(arg, "") if arg else value
+            if re.search(r"[^A-Za-z0-9_.-]", text):
+                at = (*matrix.config.section(axis), value)
+                return ((*at, arg), False) if arg else (at, True)
+    change = matrix.config.recipes.get(image.recipe)
+    is_written = change is not None and _is_written(change)
+    return (_pattern_path(matrix, name) if is_written else image.path), False
 
 
 def _collision(matrix: Matrix, name: Name, other: Name) -> Problem:
