@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+import msgspec
+
 from imagekit.docker.parser import Instruction, expanded, instructions, shell_words, unquoted
 
 PREDEFINED_ARGS = {
@@ -112,3 +114,45 @@ def base_of(dockerfile: str, args: Mapping[str, str], target: str | None = None)
             number += 1
     wanted = str(number - 1) if target is None else target.lower()
     return stages.get(wanted)
+
+
+class Stage(msgspec.Struct, frozen=True):
+    """What the base image of a stage is made of."""
+
+    without_default: frozenset[str] = frozenset()
+    """The build args without a default that it needs."""
+    undeclared: frozenset[str] = frozenset()
+    """The variables that no ARG before the first FROM declares."""
+
+
+def stages(dockerfile: str) -> dict[str, Stage]:
+    """Return the stages of a Dockerfile by number and by name, in lower case, in their order."""
+    declared: dict[str, bool] = {}
+    found: dict[str, Stage] = {}
+    number = 0
+    for one in instructions(dockerfile):
+        if one.name == "ARG" and number == 0:
+            for word in shell_words(one.rest, one.escape):
+                name, equals, _ = word.partition("=")
+                declared[name] = bool(equals) or declared.get(name, False)
+        elif one.name == "FROM":
+            image = one.words[0] if one.words else ""
+            used = {match[1] or match[2] for match in VARIABLE.finditer(image)}
+            own = Stage(
+                frozenset(name for name in used if declared.get(name) is False),
+                frozenset(name for name in used - declared.keys() if not PLATFORM.match(name)),
+            )
+            stage = found.get(image.lower(), own)
+            names = [str(number)]
+            if len(one.words) == len(("image", "AS", "name")):
+                names.append(one.words[2].lower())
+            found |= dict.fromkeys(names, stage)
+            number += 1
+    return found
+
+
+VARIABLE = re.compile(r"\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})")
+"""A variable in an image's name, without an operation that gives it a value."""
+PLATFORM = re.compile("(TARGET|BUILD)(PLATFORM|OS|ARCH|VARIANT)$")
+"""Build args that every build has (docs.docker.com/reference/dockerfile, "Automatic platform ARGs
+in the global scope")."""

@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Callable, Iterator
 
 from imagekit.config.schema import Config
-from imagekit.docker.dockerfile import declared_args, default_args
+from imagekit.docker.dockerfile import Stage, declared_args, default_args, stages
 from imagekit.errors import Problem, counted, did_you_mean
 from imagekit.planning.plan import Image, Plan
 from imagekit.planning.recipes import recipes_of
@@ -33,6 +33,7 @@ def dockerfiles(plan: Plan, config: Config, read: Callable[[str], str]) -> Itera
             yield Problem(message=message, severity="warning")
             continue
         yield from _undeclared(name, images, declared_args(text))
+        yield from _stages(name, images, stages(text))
         yield from _defaults(name, images, config, default_args(text))
     yield from _missing_tests(plan, read)
 
@@ -56,6 +57,35 @@ def _undeclared(name: str, images: list[Image], declared: set[str]) -> Iterator[
             message = (
                 f"{name} does not declare ARG {arg!r}, so Docker ignores it "
                 f"({counted(number, 'image')}){did_you_mean(arg, declared)}"
+            )
+            yield Problem(message=message, severity="warning")
+
+
+def _stages(name: str, images: list[Image], known: dict[str, Stage]) -> Iterator[Problem]:
+    """Yield warnings for stages that do not exist, and for a base image that nothing names."""
+    last = str(max(map(int, filter(str.isdecimal, known)), default=0))
+    by_target: dict[str | None, list[Image]] = {}
+    for image in images:
+        by_target.setdefault(image.target, []).append(image)
+    for target, users in by_target.items():
+        stage = known.get(last if target is None else target.lower())
+        if stage is None and target is not None:
+            near = did_you_mean(target, [one for one in known if not one.isdecimal()])
+            message = f"{name} has no stage {target!r}; needed by {counted(len(users), 'image')}"
+            yield Problem(message=message + near, severity="warning")
+        elif stage is not None:
+            yield from _base(name, users, stage)
+
+
+def _base(name: str, images: list[Image], stage: Stage) -> Iterator[Problem]:
+    for arg in sorted(stage.undeclared):
+        message = f"{name} uses {arg} in FROM without 'ARG {arg}' before the first FROM"
+        yield Problem(message=message, severity="warning")
+    for arg in sorted(stage.without_default):
+        if without := sum(not image.build_args.get(arg) for image in images):
+            message = (
+                f"{name} needs the build arg {arg} for FROM, which has no default and "
+                f"no value for {counted(without, 'image')}"
             )
             yield Problem(message=message, severity="warning")
 

@@ -103,3 +103,22 @@ def test_defaults_are_without_quotes():
 def test_declared_args():
     text = "ARG A\nFROM x\nARG B=1 C='2 3'\n# ARG D\narg E"
     assert parsed.declared_args(text) - parsed.PREDEFINED_ARGS == {"A", "B", "C", "E"}
+
+
+@pytest.mark.parametrize(
+    ("image", "without_default", "undeclared"),
+    [
+        ("x", set(), set()),
+        ("$A", {"A"}, set()),
+        ("${A}-$B", {"A"}, set()),
+        ("${A:-x}$B", set(), set()),
+        ("r/$C:$TARGETARCH", set(), {"C"}),
+        ("ONE", {"A"}, set()),
+    ],
+)
+def test_what_the_base_of_a_stage_is_made_of(image, without_default, undeclared):
+    text = f"ARG A\nARG B=b\nFROM $A AS one\nARG C=c\nFROM {image} AS Two\n"
+    found = parsed.stages(text)
+    assert [*found] == ["0", "one", "1", "two"]
+    assert found["1"] is found["two"]
+    assert found["two"] == parsed.Stage(frozenset(without_default), frozenset(undeclared))

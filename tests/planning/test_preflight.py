@@ -80,3 +80,45 @@ def test_a_test_that_does_not_exist_is_said(config_file):
     assert found(config_file, text, Dockerfile=lines, Dockerfile_gpu="ARG CUDA") == [
         "warning: t/gone.yaml: No such file or directory; 2 images must pass this test"
     ]
+
+
+STAGES = """
+base_url: h/i
+axes: {os: {a: {BASE_IMAGE: x}, b: {}, c: {BASE_IMAGE: ""}}}
+recipes:
+  one: {dockerfile: D, axes: [os], target: dev, tag: "{os}"}
+  two: {dockerfile: D, axes: [os], target: Final, tag: "two-{os}"}
+  three: {dockerfile: D, axes: [os], target: finale, tag: "three-{os}"}
+  four: {dockerfile: D, axes: [os], tag: "four-{os}"}
+images: [{os: [a, b, c], recipe: [one, two, three, four]}]
+"""
+DOCKERFILE = """
+ARG BASE_IMAGE
+ARG OTHER=o
+FROM ${BASE_IMAGE} AS dev
+ARG BASE_IMAGE
+FROM $OTHER-$TARGETARCH AS final
+FROM --platform=$BUILDPLATFORM $UNKNOWN AS unknown
+FROM DEV
+"""
+
+
+def test_what_docker_could_not_build_upon_is_said(config_file):
+    config = imagekit.load(config_file(STAGES))
+    pathlib.Path("D").write_text(DOCKERFILE)
+    plan = imagekit.plan(config)
+    said = [str(problem) for problem in preflight.dockerfiles(plan, config, read_utf8)]
+    need = "warning: D needs the build arg BASE_IMAGE for FROM, which has no default and no value"
+    assert said[:3] == [
+        f"{need} for 2 images",
+        "warning: D has no stage 'finale'; needed by 3 images; did you mean 'final'?",
+        f"{need} for 2 images",
+    ]
+    pathlib.Path("D").write_text(DOCKERFILE.replace("FROM DEV", "FROM unknown"))
+    said = [str(problem) for problem in preflight.dockerfiles(plan, config, read_utf8)]
+    assert said[2] == (
+        "warning: D uses UNKNOWN in FROM without 'ARG UNKNOWN' before the first FROM"
+    )
+    pathlib.Path("D").write_text("ARG BASE_IMAGE\n")
+    said = [str(problem) for problem in preflight.dockerfiles(plan, config, read_utf8)]
+    assert [one for one in said if "FROM" in one] == []
