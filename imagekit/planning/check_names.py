@@ -50,6 +50,7 @@ def check(matrix: Matrix, plan: Plan) -> Iterator[Problem]:
         yield from _check_tags(matrix, plan)
         yield from _check_names(matrix, plan)
     yield from _check_excluded(matrix, plan)
+    yield from _check_glued(matrix)
 
 
 def _are_fine(plan: Plan) -> bool:
@@ -161,11 +162,14 @@ def _is_pattern(matrix: Matrix, name: Name) -> bool:
 
 def _pattern_path(matrix: Matrix, name: Name) -> Path:
     """Return the config path of the pattern that a name comes from."""
-    image, number = name
-    change = matrix.config.recipes.get(image.recipe)
+    return _path_of_pattern(matrix, name[0].recipe, name[1])
+
+
+def _path_of_pattern(matrix: Matrix, recipe: str, number: int) -> Path:
+    change = matrix.config.recipes.get(recipe)
     if change is not None and change.tags is not None:
-        return "recipes", image.recipe, "tags", number
-    return "recipes", image.recipe, "tag"
+        return "recipes", recipe, "tags", number
+    return "recipes", recipe, "tag"
 
 
 def _place_of(matrix: Matrix, name: Name) -> tuple[Path, bool]:
@@ -275,6 +279,37 @@ def _ambiguous_pattern(matrix: Matrix, name: Name, other: Name) -> Problem:
     )
     path = (*matrix.config.section(axis), values[0])
     return Problem(message=message, path=path, on_key=True, caused_by=sections(matrix.config))
+
+
+GLUED = re.compile(r"([^{}_.-]*)\{([^{}.]*)[^{}]*\}([^{}_.-]*)")
+"""A placeholder, with the text before and after it up to a separator."""
+
+
+def _check_glued(matrix: Matrix) -> Iterator[Problem]:
+    """Yield a warning for text that stays in a tag where the placeholder beside it is left out."""
+    glued = {
+        (name, number): [found for found in GLUED.findall(pattern) if found[0] or found[2]]
+        for name in matrix.config.recipes
+        if name in matrix.recipes.by_name
+        for number, pattern in enumerate(matrix.recipes.by_name[name].tags)
+    }
+    if not any(glued.values()):
+        return
+    variants = {id(cell.variant): cell.variant for cell in matrix.cells if cell.variant}
+    lines = itertools.chain.from_iterable(variant.line() for variant in variants.values())
+    told: set[tuple[str, int, str]] = set()
+    for variant in {id(one): one for one in lines}.values():
+        for number in range(len(variant.recipe.tags)):
+            for before, axis, after in glued.get((variant.name, number), ()):
+                key = variant.name, number, axis
+                if axis in matrix.recipes.axes and axis not in variant.axes and key not in told:
+                    told.add(key)
+                    message = (
+                        f"{before + after!r} stays in the tag of images without {axis!r}; "
+                        "move it into the values, or into a build arg of them"
+                    )
+                    path = _path_of_pattern(matrix, variant.name, number)
+                    yield Problem(message=message, path=path, severity="warning")
 
 
 def _check_excluded(matrix: Matrix, plan: Plan) -> Iterator[Problem]:
