@@ -16,8 +16,9 @@ from imagekit.docker.names import (
     is_tag,
 )
 from imagekit.errors import Path, Problem
+from imagekit.planning.aliases import tag_of
 from imagekit.planning.excludes import Excludes, ancestors
-from imagekit.planning.matrix import Cell, Combination, Matrix, sections
+from imagekit.planning.matrix import Cell, Combination, Matrix, combination_of, sections
 from imagekit.planning.patterns import PLACEHOLDER
 from imagekit.planning.plan import Image, Plan
 
@@ -96,6 +97,7 @@ def _check_tags(matrix: Matrix, plan: Plan) -> Iterator[Problem]:
 def _check_names(matrix: Matrix, plan: Plan) -> Iterator[Problem]:
     owners: dict[str, Name] = {}
     reported: set[Path] = set()
+    told: set[str] = set()
     # The patterns of two recipes may give one tag to many images, which is one mistake.
     clashes: dict[frozenset[tuple[str, int]], list[tuple[Name, Name]]] = {}
     for name in _names(matrix, plan):
@@ -105,6 +107,8 @@ def _check_names(matrix: Matrix, plan: Plan) -> Iterator[Problem]:
         if other is name:
             continue
         is_pattern = _is_pattern(matrix, name)
+        if not is_pattern and key in told:
+            continue
         if is_pattern and not _is_pattern(matrix, other):
             # Another image with the same pattern is no mistake of the alias.
             owners[key] = name
@@ -113,6 +117,7 @@ def _check_names(matrix: Matrix, plan: Plan) -> Iterator[Problem]:
             clashes.setdefault(both, []).append((name, other))
             continue
         # A wrong alias or pattern affects many images.
+        told.add(key)
         problem = _collision(matrix, name, other)
         if problem.path not in reported:
             yield problem
@@ -176,7 +181,7 @@ def _place_of(matrix: Matrix, name: Name) -> tuple[Path, bool]:
     """Return the config path of a name: its alias, the pattern that it comes from, or the entry."""
     image, number = name
     if not _is_pattern(matrix, name):
-        return ("aliases", _tag(matrix, name)), True
+        return ("aliases", _alias(matrix, name)), True
     return (_pattern_path(matrix, name) if number else image.path), False
 
 
@@ -190,6 +195,29 @@ def _invalid_tag(matrix: Matrix, names: list[Name], path: Path, *, on_key: bool)
         path=path,
         on_key=on_key,
         caused_by=(path, *causes) if path[0] == "aliases" else causes,
+    )
+
+
+def _alias(matrix: Matrix, name: Name) -> str:
+    """Return the alias of the config that a name comes from, which may be a pattern."""
+    aliases, tag = matrix.config.aliases, _tag(matrix, name)
+    if tag in aliases and _is_of(matrix, tag, name):
+        return tag
+    patterns = (one for one in aliases if "{" in one)
+    return next((one for one in patterns if _is_of(matrix, one, name)), tag)
+
+
+def _is_of(matrix: Matrix, alias: str, name: Name) -> bool:
+    """Whether a name comes from an alias of the config."""
+    image, recipes = name[0], matrix.recipes
+    values = tuple(image.values.get(axis) for axis in recipes.axes)
+    variant = recipes.find(image.recipe, recipes.mask(values))
+    one = matrix.config.aliases[alias]
+    combinations = (combination_of(a, recipes) for a in (one if isinstance(one, tuple) else (one,)))
+    return (
+        variant is not None
+        and Combination(values, image.recipe) in combinations
+        and tag_of(matrix, alias, variant, values) == _tag(matrix, name)
     )
 
 
@@ -225,7 +253,8 @@ def _collision(matrix: Matrix, name: Name, other: Name) -> Problem:
         return _ambiguous_pattern(matrix, name, other)
     else:
         is_one = not _is_pattern(matrix, name) and not _is_pattern(matrix, other)
-        remedy = "remove" if is_one and _tag(matrix, name) == _tag(matrix, other) else "rename"
+        is_same = is_one and _alias(matrix, name) == _alias(matrix, other)
+        remedy = "remove" if is_same else "rename"
         message = f"{_spelled(name, other)} would be a tag of both {owner} and {image}"
         message += f"; {remedy} one"
     causes = ("recipes",), *sections(matrix.config)

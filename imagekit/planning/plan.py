@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
 import msgspec
@@ -10,7 +10,7 @@ import msgspec
 from imagekit.docker.names import resolve
 from imagekit.errors import Path, Problem, show_path
 from imagekit.planning.excludes import ancestors
-from imagekit.planning.matrix import Cell, Combination, Matrix, combination_of
+from imagekit.planning.matrix import Cell, Combination, Matrix
 from imagekit.planning.patterns import Pattern, picker
 from imagekit.planning.recipes import Values, Variant
 
@@ -88,11 +88,16 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 def build_plan(matrix: Matrix) -> tuple[Plan, list[Problem]]:
     """Return the plan of a matrix, and the problems of its images."""
     problems: list[Problem] = []
+    aliases: dict[Combination, list[str]] = {}
     # Other checks report a recipe or value that does not exist.
     cells = [c for c in matrix.cells if c.status == "built" and c.variant is not None]
     listed = {cell.combination: cell for cell in cells}
     needed = list(_needed(listed))
-    aliases = _aliases(matrix, listed, needed, problems)
+    if matrix.config.aliases:
+        from imagekit.planning.aliases import aliases_of  # Not at the top: many configs have none.
+
+        built = {**listed, **{cell.combination: cell for cell in needed}}
+        aliases, problems = aliases_of(matrix, built)
     maker = _Maker(matrix, aliases, problems)
     images = _in_order(
         matrix,
@@ -304,49 +309,3 @@ def _in_order(matrix: Matrix, images: list[tuple[Cell, Image]]) -> list[Image]:
     above = sorted((pair for pair in images if pair[1].tag in parents), key=key)
     others = [image for _, image in images if image.tag not in parents]
     return [*(image for _, image in above), *others]
-
-
-def _aliases(
-    matrix: Matrix,
-    listed: Mapping[Combination, Cell],
-    needed: Iterable[Cell],
-    problems: list[Problem],
-) -> dict[Combination, list[str]]:
-    """Return the names of aliases by the combination of their image."""
-    if not matrix.config.aliases:
-        return {}
-    built = {**listed, **{cell.combination: cell for cell in needed}}
-    reasons: dict[Combination, str] | None = None
-    names_by_combination: dict[Combination, list[str]] = {}
-    for name, alias, at in matrix.config.each_alias():
-        combination = combination_of(alias, matrix.recipes)
-        if cell := built.get(combination):
-            repository = cell.variant.recipe.repository if cell.variant else ""
-            short = f"{repository}:{name}" if repository else name
-            names = names_by_combination.setdefault(combination, [])
-            # The combinations of an alias come after one another.
-            if names[-1:] == [short]:
-                message = f"alias {name!r} has {combination} twice; remove one"
-                problems.append(Problem(message=message, path=at))
-            else:
-                names.append(short)
-            continue
-        mask = matrix.recipes.mask(combination.values)
-        variant = matrix.recipes.find(combination.recipe, mask)
-        if variant is None or not _exist(matrix, combination):
-            # Other checks report it.
-            continue
-        if reasons is None:
-            reasons = {cell.combination: cell.reason for cell in reversed(matrix.cells)}
-        why = f": {reasons[combination]}" if combination in reasons else "; add it to 'images'"
-        message = f"alias {name!r} refers to {combination}, which is not built{why}"
-        caused_by = (at, ("images",), ("exclude",))
-        problems.append(Problem(message=message, path=at, on_key=True, caused_by=caused_by))
-    return names_by_combination
-
-
-def _exist(matrix: Matrix, combination: Combination) -> bool:
-    return all(
-        value is None or value in matrix.config.axis(axis)
-        for axis, value in zip(matrix.recipes.axes, combination.values, strict=True)
-    )

@@ -119,6 +119,9 @@ def test_what_docker_could_not_build_upon_is_said(config_file):
     assert said[2] == (
         "warning: D uses UNKNOWN in FROM without 'ARG UNKNOWN' before the first FROM"
     )
+    all_given = imagekit.plan(config, only=["*a"])
+    said = [str(problem) for problem in preflight.dockerfiles(all_given, config, read_utf8)]
+    assert not [one for one in said if "needs" in one]
     pathlib.Path("D").write_text("ARG BASE_IMAGE\n")
     said = [str(problem) for problem in preflight.dockerfiles(plan, config, read_utf8)]
     assert [one for one in said if "FROM" in one] == []
