@@ -58,7 +58,10 @@ def _check_axes(name: str, recipes: Recipes, config: Config) -> Iterator[Problem
                 message = f"unknown axis {axis!r}{near}"
                 yield Problem(message=message, path=at, caused_by=(("axes",),))
             elif key == "optional_axes" and not _has(name, axis, recipes) and config.axis(axis):
-                message = f"no parent of recipe {name!r} has the axis {axis!r}; remove it"
+                message = (
+                    f"no parent of recipe {name!r} has the axis {axis!r}; "
+                    "add a parent that has it, or remove it"
+                )
                 yield Problem(message=message, path=at, caused_by=_recipe_paths(name, recipes))
 
 
@@ -165,7 +168,10 @@ def _check_pattern(
         message = f"unmatched brace; write an axis in braces, such as {{{axis}}}"
         yield Problem(message=message, path=path)
     elif not is_tag(rest):
-        yield Problem(message=f"{pattern!r} {INVALID_TAG}", path=path)
+        text = PLACEHOLDER.sub("", pattern)
+        long = f" ({len(text)} characters without the axes, the maximum is 128)"
+        message = f"{pattern!r} {INVALID_TAG}" + (long if len(text) > 128 else "")
+        yield Problem(message=message, path=path)
 
 
 def _check_placeholder(
@@ -192,7 +198,7 @@ def _check_placeholder(
     elif not _has(name, axis, recipes):
         message = (
             f"recipe {name!r} does not read the axis {axis!r}; "
-            f"remove {{{placeholder}}} from the tag"
+            f"add it to 'axes', or a parent that has it, or remove {{{placeholder}}} from the tag"
         )
         yield Problem(message=message, path=path, caused_by=_recipe_paths(name, recipes))
     elif dot:

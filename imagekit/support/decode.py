@@ -197,13 +197,16 @@ def _admits_null(hint: Any) -> bool:
     return type(None) in get_args(plain)
 
 
+MEANT = {"args": "build_args"}
+"""Keys of similar formats, which look like others of ours."""
+
 MAX_KEYS = 50
 """The maximum number of allowed keys that a message lists."""
 
 
 def unknown_key(key: str, known: list[str], path: Path) -> Problem:
     """Return the problem of a key that a mapping does not have."""
-    near = closest(key, known)
+    near = MEANT[key] if MEANT.get(key) in known else closest(key, known)
     # All keys of a format, but of the axes of a config only the first.
     allowed = ", ".join(known) if len(known) <= MAX_KEYS else listed(known)
     hint = f"; allowed: {allowed}" if near is None else f"; did you mean {near!r}?"
