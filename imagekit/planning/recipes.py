@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -194,7 +195,8 @@ def recipes_of(config: Config) -> tuple[Recipes, list[Problem]]:
         if len(of_recipe) == MAX_VARIANTS:
             message = (
                 f"recipe {name!r} can be built for {MAX_VARIANTS:,} or more sets of axes, which is "
-                "too many; give fewer of the recipes that it is built upon several parents"
+                "too many; give fewer of the recipes that it is built upon several parents, or "
+                "fewer optional axes"
             )
             problems.append(Problem(message=message, path=("recipes", name), on_key=True))
             break
@@ -240,13 +242,12 @@ def _with_variants(
     unclear: dict[tuple[str, int], str] = {}
     for name in parents_first(by_name):
         recipe = by_name[name]
-        own = sum(bits.get(axis, 0) for axis in {*recipe.axes})
         variants[name] = {}
         parents = [parent for parent in recipe.parents if parent in variants]
         choices: list[Variant | None] = [
             above for parent in parents for above in variants[parent].values()
         ]
-        for above in choices or [None]:
+        for above, own in itertools.product(choices or [None], _own_axes(recipe, bits)):
             if len(variants[name]) == MAX_VARIANTS:
                 break
             mask = own | (above.mask if above else 0)
@@ -278,6 +279,19 @@ def _with_variants(
         unclear=unclear,
         defaults=_defaults(variants, {*bits}),
     )
+
+
+def _own_axes(recipe: Recipe, bits: Mapping[str, int]) -> list[int]:
+    """The sets of axes that a recipe adds to those of its parent.
+
+    An optional axis is one of its parent; without a parent, an image has it or not.
+    """
+    sets = [sum(bits.get(axis, 0) for axis in {*recipe.axes})]
+    for axis in recipe.optional_axes if not recipe.parents else ():
+        bit = bits.get(axis, 0)
+        if bit and not sets[0] & bit and len(sets) < MAX_VARIANTS:
+            sets += [one | bit for one in sets if not one & bit]
+    return sets
 
 
 def _both_fit(own: str, one: Variant | None, two: Variant | None) -> str:
