@@ -287,10 +287,10 @@ def _own_axes(recipe: Recipe, bits: Mapping[str, int]) -> list[int]:
     An optional axis is one of its parent; without a parent, an image has it or not.
     """
     sets = [sum(bits.get(axis, 0) for axis in {*recipe.axes})]
-    for axis in recipe.optional_axes if not recipe.parents else ():
+    for axis in dict.fromkeys(recipe.optional_axes) if not recipe.parents else ():
         bit = bits.get(axis, 0)
         if bit and not sets[0] & bit and len(sets) < MAX_VARIANTS:
-            sets += [one | bit for one in sets if not one & bit]
+            sets += [one | bit for one in sets]
     return sets
 
 
