@@ -181,7 +181,7 @@ def _place_of(matrix: Matrix, name: Name) -> tuple[Path, bool]:
     """Return the config path of a name: its alias, the pattern that it comes from, or the entry."""
     image, number = name
     if not _is_pattern(matrix, name):
-        return ("aliases", _alias(matrix, name)), True
+        return _alias(matrix, name), True
     return (_pattern_path(matrix, name) if number else image.path), False
 
 
@@ -198,34 +198,34 @@ def _invalid_tag(matrix: Matrix, names: list[Name], path: Path, *, on_key: bool)
     )
 
 
-def _alias(matrix: Matrix, name: Name) -> str:
-    """Return the alias of the config that a name comes from, which may be a pattern."""
+def _alias(matrix: Matrix, name: Name) -> Path:
+    """Return the config path of the alias that a name comes from, which may be a pattern."""
     aliases, tag = matrix.config.aliases, _tag(matrix, name)
-    if tag in aliases and _is_of(matrix, tag, name):
-        return tag
-    patterns = (one for one in aliases if "{" in one)
-    return next((one for one in patterns if _is_of(matrix, one, name)), tag)
+    patterns = (one for one in aliases if "{" in one and one != tag)
+    every = itertools.chain([tag] if tag in aliases else [], patterns)
+    return next(filter(None, (_alias_of(matrix, one, name) for one in every)))
 
 
-def _is_of(matrix: Matrix, alias: str, name: Name) -> bool:
-    """Whether a name comes from an alias of the config."""
+def _alias_of(matrix: Matrix, alias: str, name: Name) -> Path:
+    """Return the path of an alias, or of its combination, that a name comes from; empty if none."""
     image, recipes = name[0], matrix.recipes
     values = tuple(image.values.get(axis) for axis in recipes.axes)
-    variant = recipes.find(image.recipe, recipes.mask(values))
-    one = matrix.config.aliases[alias]
-    combinations = (combination_of(a, recipes) for a in (one if isinstance(one, tuple) else (one,)))
-    return (
-        variant is not None
-        and Combination(values, image.recipe) in combinations
-        and tag_of(matrix, alias, variant, values) == _tag(matrix, name)
-    )
+    variant, own = recipes.find(image.recipe, recipes.mask(values)), matrix.config.aliases[alias]
+    if variant is None or tag_of(matrix, alias, variant, values) != _tag(matrix, name):
+        return ()
+    combination = Combination(values, image.recipe)
+    if not isinstance(own, tuple):
+        return ("aliases", alias) if combination_of(own, recipes) == combination else ()
+    found = (i for i, one in enumerate(own) if combination_of(one, recipes) == combination)
+    number = next(found, None)
+    return () if number is None else ("aliases", alias, number)
 
 
 def _cause_of_invalid(matrix: Matrix, name: Name) -> tuple[Path, bool]:
     """Where an invalid tag comes from: a value, a build arg, its pattern, its entry or alias."""
     image, number = name
     if not _is_pattern(matrix, name):
-        return _place_of(matrix, name)
+        return _alias(matrix, name)[:2], True
     for placeholder in PLACEHOLDER.findall(matrix.recipes.by_name[image.recipe].tags[number]):
         axis, _, arg = placeholder.partition(".")
         value = image.values.get(axis)
@@ -253,7 +253,7 @@ def _collision(matrix: Matrix, name: Name, other: Name) -> Problem:
         return _ambiguous_pattern(matrix, name, other)
     else:
         is_one = not _is_pattern(matrix, name) and not _is_pattern(matrix, other)
-        is_same = is_one and _alias(matrix, name) == _alias(matrix, other)
+        is_same = is_one and _alias(matrix, name)[:2] == _alias(matrix, other)[:2]
         remedy = "remove" if is_same else "rename"
         message = f"{_spelled(name, other)} would be a tag of both {owner} and {image}"
         message += f"; {remedy} one"
