@@ -137,11 +137,10 @@ def stages(dockerfile: str) -> dict[str, Stage]:
                 declared[name] = bool(equals) or declared.get(name, False)
         elif one.name == "FROM":
             image = one.words[0] if one.words else ""
-            used = {match[1] or match[2] for match in VARIABLE.finditer(image)}
-            own = Stage(
-                frozenset(name for name in used if declared.get(name) is False),
-                frozenset(name for name in used - declared.keys() if not PLATFORM.match(name)),
-            )
+            used = {match[1] or match[2] for match in re.finditer(VARIABLE, image)}
+            without = (name for name in used if declared.get(name) is False)
+            others = (name for name in used - declared.keys() if not re.fullmatch(PLATFORM, name))
+            own = Stage(frozenset(without), frozenset(others))
             stage = found.get(image.lower(), own)
             names = [str(number)]
             if len(one.words) == len(("image", "AS", "name")):
@@ -151,8 +150,8 @@ def stages(dockerfile: str) -> dict[str, Stage]:
     return found
 
 
-VARIABLE = re.compile(r"\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})")
+VARIABLE = r"\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})"
 """A variable in an image's name, without an operation that gives it a value."""
-PLATFORM = re.compile("(TARGET|BUILD)(PLATFORM|OS|ARCH|VARIANT)$")
+PLATFORM = "(TARGET|BUILD)(PLATFORM|OS|ARCH|VARIANT)"
 """Build args that every build has (docs.docker.com/reference/dockerfile, "Automatic platform ARGs
 in the global scope")."""

@@ -16,7 +16,6 @@ from imagekit.docker.names import (
     is_tag,
 )
 from imagekit.errors import Path, Problem
-from imagekit.planning.aliases import tag_of
 from imagekit.planning.excludes import Excludes, ancestors
 from imagekit.planning.matrix import Cell, Combination, Matrix, combination_of, sections
 from imagekit.planning.patterns import PLACEHOLDER
@@ -208,6 +207,8 @@ def _alias(matrix: Matrix, name: Name) -> Path:
 
 def _alias_of(matrix: Matrix, alias: str, name: Name) -> Path:
     """Return the path of an alias, or of its combination, that a name comes from; empty if none."""
+    from imagekit.planning.aliases import tag_of  # Not at the top: it is for mistakes only.
+
     image, recipes = name[0], matrix.recipes
     values = tuple(image.values.get(axis) for axis in recipes.axes)
     variant, own = recipes.find(image.recipe, recipes.mask(values)), matrix.config.aliases[alias]
@@ -310,14 +311,14 @@ def _ambiguous_pattern(matrix: Matrix, name: Name, other: Name) -> Problem:
     return Problem(message=message, path=path, on_key=True, caused_by=sections(matrix.config))
 
 
-GLUED = re.compile(r"([^{}_.-]*)\{([^{}.]*)[^{}]*\}([^{}_.-]*)")
-"""A placeholder, with the text before and after it up to a separator."""
+GLUED = r"([^{}_.-]*)\{([^{}.]*)[^{}]*\}([^{}_.-]*)"
+"""A placeholder, with the text before and after it up to a separator; compiled only for recipes."""
 
 
 def _check_glued(matrix: Matrix) -> Iterator[Problem]:
     """Yield a warning for text that stays in a tag where the placeholder beside it is left out."""
     glued = {
-        (name, number): [found for found in GLUED.findall(pattern) if found[0] or found[2]]
+        (name, number): [found for found in re.findall(GLUED, pattern) if found[0] or found[2]]
         for name in matrix.config.recipes
         if name in matrix.recipes.by_name
         for number, pattern in enumerate(matrix.recipes.by_name[name].tags)
