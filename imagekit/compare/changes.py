@@ -66,6 +66,11 @@ class Difference(msgspec.Struct, frozen=True, omit_defaults=True):
         return f"{self.what} {verb}"
 
     @property
+    def is_alias(self) -> bool:
+        """Whether it is that of an alias, which belongs to two images if it moved."""
+        return self.what.startswith(ALIAS)
+
+    @property
     def shared(self) -> str | None:
         """How it is told once of many images; None if its values are those of one image."""
         if self.what.endswith(" waits for"):
@@ -144,22 +149,28 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
         """The changes on one line."""
         if not self:
             return "no change"
-        whole = [difference.short() for difference in self.whole]
+        whole = [one.short() for one in self.whole if not one.is_alias]
         return ", ".join([*self.counts(), *(whole if len(whole) <= MANY else [self.outside()])])
 
     def counts(self) -> list[str]:
-        """How many images are added, removed, changed and rebuilt, for each kind that there is."""
+        """How many images are added, removed, changed and rebuilt, and how many aliases moved.
+
+        What there is none of is left out.
+        """
         parts = {
             "added": self.added,
             "removed": self.removed,
             "changed": self.changed,
             "rebuilt": self.rebuilt,
         }
-        return [f"{len(names)} {kind}" for kind, names in parts.items() if names]
+        counts = [f"{len(names)} {kind}" for kind, names in parts.items() if names]
+        moved = sum(difference.is_alias for difference in self.whole)
+        return [*counts, f"{moved} alias{'es' * (moved > 1)} moved"] if moved else counts
 
     def outside(self) -> str:
         """How many changes concern no image."""
-        return f"{counted(len(self.whole), 'change')} outside the images"
+        number = sum(not difference.is_alias for difference in self.whole)
+        return f"{counted(number, 'change')} outside the images"
 
 
 def written(files: list[str], images: int, changes: Changes) -> str:

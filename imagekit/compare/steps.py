@@ -64,7 +64,8 @@ class Steps(msgspec.Struct, eq=False):
     tests: dict[str, list[Step]] = {}
     """The steps that test an image."""
     repositories: dict[str, list[str]] = {}
-    """The whole names of the images that it builds, by repository; empty if no step pushes all."""
+    """The whole names of the images that it builds, by repository; empty if no step pushes or pulls
+    all tags of one."""
     common: str | None = None
     """The repository of all images; None if there are several."""
     are_named_alike: bool = True

@@ -251,6 +251,8 @@ class _File:
             found = self.child(self.root, name) or self.child(self.root, OLDER.get(name, name))
         if found is None or found.id != "mapping" or not found.value:
             raise UsageError(f"{axis} has no values in the file; write the first one there")
+        if any(name.tag == MERGE for name, _ in found.value):
+            raise UsageError(f"{axis} has values of another mapping (<<); change them in the file")
         return found
 
     def values(self, entry: Any, axis: str) -> Any:

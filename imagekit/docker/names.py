@@ -50,7 +50,7 @@ def invalid_reason(url: str) -> str:
     reasons = {
         "longer than 255 characters": len(url) > 255,
         "substitutions are not supported here": "$" in url,
-        "only tags have patterns": "{" in url,
+        "only tags and aliases are patterns": "{" in url,
         "remove the scheme": "://" in url,
         "write it in lower case": "://" not in url
         and url.partition("/")[2] != url.partition("/")[2].lower(),

@@ -18,12 +18,15 @@ from imagekit.document.build_reader import FileBuild, FileStep, Volume, seconds
 from imagekit.document.cloudbuild import BUILDER, STRUCTURE_TEST
 from imagekit.document.docker_args import Action, Arguments, Kind
 from imagekit.document.substitutions import Missing, Substitutions, references
-from imagekit.errors import BuildFileError, Path, Problem, closest
+from imagekit.errors import BuildFileError, Path, Problem, did_you_mean
 
 __all__ = ["BUILDER", "STRUCTURE_TEST", "Build", "Kind", "Step", "Volume", "read", "references"]
 
 RESERVED = ("/", "/workspace", "/builder/home", "/var/run/docker.sock")
 """Paths of a container that volumes cannot have."""
+
+MAX_HINTS = 100
+"""The most steps that wait for an unknown one and are told which is meant."""
 
 NO_BUILD = Arguments()
 """For steps that build nothing."""
@@ -256,16 +259,17 @@ class _Resolving:
 
     def _check_order(self, steps: Sequence[Step]) -> None:
         earlier: set[str] = set()
-        every = [step.id for step in steps]
+        mistakes = 0
         for number, step in enumerate(steps):
             path = ("steps", number)
             if step.id in earlier:
                 self._report(f"duplicate step id {step.id}", (*path, "id"))
             for index, name in enumerate(step.needs):
                 if name not in earlier:
-                    near = closest(name, every)
-                    hint = f"; did you mean {near!r}?" if near in earlier else ""
-                    message = f"{step.display_name} waits for {name}, which is not earlier{hint}"
+                    mistakes += 1
+                    # The names differ for each mistake, so that looking for the nearest takes long.
+                    near = did_you_mean(name, earlier) if mistakes <= MAX_HINTS else ""
+                    message = f"{step.display_name} waits for {name}, which is not earlier{near}"
                     self._report(message, (*path, "waitFor", index))
             earlier.add(step.id)
 

@@ -68,7 +68,7 @@ class Substitutions:
             return text
         if self._depth == MAX_DEPTH:
             self._report(f"substitutions are nested in more than {MAX_DEPTH} others; write fewer")
-            return ""
+            return text
         self._depth += 1
         parts, length = [], 0
         for part in self._parts(text):
@@ -76,7 +76,8 @@ class Substitutions:
             length += len(part)
             if length > max(MAX_LENGTH, len(text)):
                 self._report(f"substitutions give more than {MAX_LENGTH} characters; write fewer")
-                parts = []
+                # Two builds are still told apart by what is written.
+                parts = [text]
                 break
         self._depth -= 1
         return "".join(parts)

@@ -18,41 +18,59 @@ def aliases_of(
     `built` are the cells of all images, by their combination.
     """
     problems: list[Problem] = []
-    reasons: dict[Combination, str] | None = None
     found: dict[Combination, list[str]] = {}
+    given: set[tuple[str, Combination]] = set()
+    absent: list[tuple[str, Combination, Path]] = []
     for name, alias, at in matrix.config.each_alias():
         combination = combination_of(alias, matrix.recipes)
         cell = built.get(combination)
-        if cell is not None and cell.variant is not None:
-            wrong = [*_check_pattern(matrix, name, cell.variant, combination, at)]
+        if cell is None or cell.variant is None:
+            absent.append((name, combination, at))
+        elif (name, combination) in given:
+            message = f"alias {name!r} has {combination} twice; remove one"
+            problems.append(Problem(message=message, path=at))
+        elif wrong := [*_check_pattern(matrix, name, cell.variant, combination, at)]:
             problems += wrong
-            if wrong:
-                continue
-            tag = tag_of(matrix, name, cell.variant, combination.values)
+        else:
+            tag = rendered(matrix, name, cell.variant, combination.values)
             repository = cell.variant.recipe.repository
             short = f"{repository}:{tag}" if repository else tag
-            names = found.setdefault(combination, [])
-            # The combinations of an alias come after one another.
-            if names[-1:] == [short]:
-                message = f"alias {name!r} has {combination} twice; remove one"
-                problems.append(Problem(message=message, path=at))
-            else:
-                names.append(short)
-            continue
+            found.setdefault(combination, []).append(short)
+        given.add((name, combination))
+    return found, [*problems, *_not_built(matrix, absent)]
+
+
+def _not_built(matrix: Matrix, absent: list[tuple[str, Combination, Path]]) -> Iterator[Problem]:
+    """Yield a problem for each alias of an image that is not built."""
+    cells = {cell.combination: cell for cell in reversed(matrix.cells)} if absent else {}
+    for name, combination, at in absent:
         mask = matrix.recipes.mask(combination.values)
         if matrix.recipes.find(combination.recipe, mask) is None or not _exist(matrix, combination):
             # Other checks report it.
             continue
-        if reasons is None:
-            reasons = {cell.combination: cell.reason for cell in reversed(matrix.cells)}
-        why = f": {reasons[combination]}" if combination in reasons else "; add it to 'images'"
+        cell = cells.get(combination)
+        why = f": {cell.reason}" if cell else "; add it to 'images'"
         message = f"alias {name!r} refers to {combination}, which is not built{why}"
-        caused_by = (at, ("images",), ("exclude",))
-        problems.append(Problem(message=message, path=at, on_key=True, caused_by=caused_by))
-    return found, problems
+        caused_by: tuple[Path, ...] = (at, ("exclude",))
+        if cell is None or cell.status != "excluded":
+            caused_by += (("images",),)
+        yield Problem(message=message, path=at, on_key=True, caused_by=caused_by)
 
 
-def tag_of(matrix: Matrix, name: str, variant: Variant, values: Values) -> str:
+def paths_of(matrix: Matrix) -> dict[tuple[Combination, str], Path]:
+    """Return the config path of each alias, or of its combination, by the image and the tag."""
+    paths: dict[tuple[Combination, str], Path] = {}
+    for name, alias, at in matrix.config.each_alias():
+        combination = combination_of(alias, matrix.recipes)
+        mask = matrix.recipes.mask(combination.values)
+        variant = matrix.recipes.find(combination.recipe, mask)
+        if variant is not None and _exist(matrix, combination):
+            tag = rendered(matrix, name, variant, combination.values)
+            paths.setdefault((combination, tag), at)
+    return paths
+
+
+def rendered(matrix: Matrix, name: str, variant: Variant, values: Values) -> str:
     """Return the tag that an alias of the config gives an image; the name may be a pattern."""
     if "{" not in name:
         return name
@@ -67,18 +85,20 @@ def _check_pattern(
     rest = PLACEHOLDER.sub("x", name)
     if "{" in rest or "}" in rest:
         message = f"unmatched brace in {name!r}; write an axis in braces, or {{date}} or {{commit}}"
-        yield Problem(message=message, path=at, on_key=True)
+        yield Problem(message=message, path=at[:2], on_key=True)
         return
     values = dict(zip(matrix.recipes.axes, combination.values, strict=True))
     for placeholder in PLACEHOLDER.findall(name):
         axis, dot, arg = placeholder.partition(".")
-        if placeholder in (*AT_BUILD, "recipe"):
-            continue
-        message = ""
-        if axis not in values:
+        message, path = "", at
+        if axis in (*AT_BUILD, "recipe"):
+            message = f"{{{axis}}} has no build args; write {{{axis}}}" if dot else ""
+            path = at[:2]
+        elif axis not in values:
             known = (*values, *AT_BUILD, "recipe")
             available = f"; available: {listed(f'{{{one}}}' for one in known)}"
             message = f"unknown axis {{{axis}}}{did_you_mean(axis, known) or available}"
+            path = at[:2]
         elif axis not in variant.axes:
             message = f"{combination} does not have the axis {axis!r}; remove {{{placeholder}}}"
         elif dot and arg not in (args := matrix.config.axis(axis)[values[axis] or ""]):
@@ -86,7 +106,7 @@ def _check_pattern(
             message = f"{values[axis]!r} has no build arg {arg!r}"
             message += did_you_mean(arg, args) or available
         if message:
-            yield Problem(message=message, path=at, on_key=True)
+            yield Problem(message=message, path=path, on_key=True)
 
 
 def _exist(matrix: Matrix, combination: Combination) -> bool:

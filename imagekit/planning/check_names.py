@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from imagekit.config.schema import ORIGINAL_BASE_URL, RecipeChange
 from imagekit.docker.names import (
@@ -17,7 +18,7 @@ from imagekit.docker.names import (
 )
 from imagekit.errors import Path, Problem
 from imagekit.planning.excludes import Excludes, ancestors
-from imagekit.planning.matrix import Cell, Combination, Matrix, combination_of, sections
+from imagekit.planning.matrix import Cell, Combination, Matrix, sections
 from imagekit.planning.patterns import PLACEHOLDER
 from imagekit.planning.plan import Image, Plan
 
@@ -47,8 +48,9 @@ def check(matrix: Matrix, plan: Plan) -> Iterator[Problem]:
         at: Path = ("base_url",)
         yield Problem(message=message, path=at, caused_by=(at,))
     if not _are_fine(plan):
-        yield from _check_tags(matrix, plan)
-        yield from _check_names(matrix, plan)
+        given = Given(matrix, plan, _aliases(matrix))
+        yield from _check_tags(given)
+        yield from _check_names(given)
     yield from _check_excluded(matrix, plan)
     yield from _check_glued(matrix)
 
@@ -64,6 +66,23 @@ def _are_fine(plan: Plan) -> bool:
     return is_one_each and are_tags(names) and not any(name.endswith(SUFFIXES) for name in names)
 
 
+class Given(NamedTuple):
+    """What names are checked with."""
+
+    matrix: Matrix
+    plan: Plan
+    aliases: dict[tuple[Combination, str], Path]
+    """The config path of each alias, by its image and its tag."""
+
+
+def _aliases(matrix: Matrix) -> dict[tuple[Combination, str], Path]:
+    if not matrix.config.aliases:
+        return {}
+    from imagekit.planning.aliases import paths_of  # Not at the top: many configs have none.
+
+    return paths_of(matrix)
+
+
 Name = tuple[Image, int]
 """One of an image's names: its tag, or the alias of this number."""
 
@@ -73,35 +92,36 @@ def _text(name: Name) -> str:
     return image.aliases[number - 1] if number else image.tag
 
 
-def _names(matrix: Matrix, plan: Plan) -> Iterator[Name]:
-    for image in plan.images:
+def _names(given: Given) -> Iterator[Name]:
+    for image in given.plan.images:
         # Another check reports a recipe without a pattern.
-        if matrix.recipes.by_name[image.recipe].tags:
+        if given.matrix.recipes.by_name[image.recipe].tags:
             for number in range(len(image.aliases) + 1):
                 yield image, number
 
 
-def _check_tags(matrix: Matrix, plan: Plan) -> Iterator[Problem]:
+def _check_tags(given: Given) -> Iterator[Problem]:
     # A wrong build arg or pattern makes many wrong tags.
     invalid: dict[tuple[Path, bool], list[Name]] = {}
-    for name in _names(matrix, plan):
-        tag = _tag(matrix, name)
+    for name in _names(given):
+        tag = _tag(given.matrix, name)
         # The first tag is the same in every build.
         if not is_tag(tag) and (not name[1] or not is_tag(_at_build(tag))):
-            invalid.setdefault(_cause_of_invalid(matrix, name), []).append(name)
+            invalid.setdefault(_cause_of_invalid(given, name), []).append(name)
     for (path, on_key), names in invalid.items():
-        yield _invalid_tag(matrix, names, path, on_key=on_key)
+        yield _invalid_tag(given.matrix, names, path, on_key=on_key)
 
 
-def _check_names(matrix: Matrix, plan: Plan) -> Iterator[Problem]:
+def _check_names(given: Given) -> Iterator[Problem]:
+    matrix = given.matrix
     owners: dict[str, Name] = {}
     reported: set[Path] = set()
     told: set[str] = set()
     # The patterns of two recipes may give one tag to many images, which is one mistake.
     clashes: dict[frozenset[tuple[str, int]], list[tuple[Name, Name]]] = {}
-    for name in _names(matrix, plan):
+    for name in _names(given):
         text, image = _text(name), name[0]
-        key = text if _tag(matrix, name) == text else _shortest(plan, text)
+        key = text if _tag(matrix, name) == text else _shortest(given.plan, text)
         other = owners.setdefault(key, name)
         if other is name:
             continue
@@ -117,16 +137,16 @@ def _check_names(matrix: Matrix, plan: Plan) -> Iterator[Problem]:
             continue
         # A wrong alias or pattern affects many images.
         told.add(key)
-        problem = _collision(matrix, name, other)
+        problem = _collision(given, name, other)
         if problem.path not in reported:
             yield problem
             reported.add(problem.path)
     for pairs in clashes.values():
         yield _clash(matrix, *pairs[0], len(pairs) - 1)
-    yield from _check_steps(matrix, owners)
+    yield from _check_steps(given, owners)
 
 
-def _check_steps(matrix: Matrix, owners: Mapping[str, Name]) -> Iterator[Problem]:
+def _check_steps(given: Given, owners: Mapping[str, Name]) -> Iterator[Problem]:
     """Yield a problem for a pattern or an alias with a name that another image's step has."""
     places: dict[str, int] = {}
     reported: set[tuple[Path, str]] = set()
@@ -134,7 +154,7 @@ def _check_steps(matrix: Matrix, owners: Mapping[str, Name]) -> Iterator[Problem
         if name.endswith(SUFFIXES) and name[:-5] in owners:
             places = places or dict(zip(owners, itertools.count(), strict=False))
             first, second = sorted((name, name[:-5]), key=places.__getitem__)
-            path, on_key = _place_of(matrix, owners[second])
+            path, on_key = _place_of(given, owners[second])
             message = f"steps of {second!r} and {first!r} have the same name; rename one"
             at = path, owners[second][0].recipe
             if at not in reported:
@@ -176,16 +196,16 @@ def _path_of_pattern(matrix: Matrix, recipe: str, number: int) -> Path:
     return "recipes", recipe, "tag"
 
 
-def _place_of(matrix: Matrix, name: Name) -> tuple[Path, bool]:
+def _place_of(given: Given, name: Name) -> tuple[Path, bool]:
     """Return the config path of a name: its alias, the pattern that it comes from, or the entry."""
     image, number = name
-    if not _is_pattern(matrix, name):
-        return _alias(matrix, name), True
-    return (_pattern_path(matrix, name) if number else image.path), False
+    if not _is_pattern(given.matrix, name):
+        return _alias(given, name), True
+    return (_pattern_path(given.matrix, name) if number else image.path), False
 
 
 def _invalid_tag(matrix: Matrix, names: list[Name], path: Path, *, on_key: bool) -> Problem:
-    tag, more = _tag(matrix, names[0]), len({_text(name) for name in names}) - 1
+    tag, more = _tag(matrix, names[0]), len({_tag(matrix, name) for name in names}) - 1
     number = len(_at_build(tag))
     length = f" ({number} characters, the maximum is 128)" if number > 128 else ""
     causes = ("recipes", names[0][0].recipe), *sections(matrix.config)
@@ -197,42 +217,26 @@ def _invalid_tag(matrix: Matrix, names: list[Name], path: Path, *, on_key: bool)
     )
 
 
-def _alias(matrix: Matrix, name: Name) -> Path:
-    """Return the config path of the alias that a name comes from, which may be a pattern."""
-    aliases, tag = matrix.config.aliases, _tag(matrix, name)
-    patterns = (one for one in aliases if "{" in one and one != tag)
-    every = itertools.chain([tag] if tag in aliases else [], patterns)
-    return next(filter(None, (_alias_of(matrix, one, name) for one in every)))
+def _alias(given: Given, name: Name) -> Path:
+    """Return the config path of the alias, or of its combination, that a name comes from."""
+    matrix, image = given.matrix, name[0]
+    values = tuple(image.values.get(axis) for axis in matrix.recipes.axes)
+    return given.aliases[Combination(values, image.recipe), _tag(matrix, name)]
 
 
-def _alias_of(matrix: Matrix, alias: str, name: Name) -> Path:
-    """Return the path of an alias, or of its combination, that a name comes from; empty if none."""
-    from imagekit.planning.aliases import tag_of  # Not at the top: it is for mistakes only.
-
-    image, recipes = name[0], matrix.recipes
-    values = tuple(image.values.get(axis) for axis in recipes.axes)
-    variant, own = recipes.find(image.recipe, recipes.mask(values)), matrix.config.aliases[alias]
-    if variant is None or tag_of(matrix, alias, variant, values) != _tag(matrix, name):
-        return ()
-    combination = Combination(values, image.recipe)
-    if not isinstance(own, tuple):
-        return ("aliases", alias) if combination_of(own, recipes) == combination else ()
-    found = (i for i, one in enumerate(own) if combination_of(one, recipes) == combination)
-    number = next(found, None)
-    return () if number is None else ("aliases", alias, number)
-
-
-def _cause_of_invalid(matrix: Matrix, name: Name) -> tuple[Path, bool]:
+def _cause_of_invalid(given: Given, name: Name) -> tuple[Path, bool]:
     """Where an invalid tag comes from: a value, a build arg, its pattern, its entry or alias."""
-    image, number = name
+    matrix, (image, number) = given.matrix, name
     if not _is_pattern(matrix, name):
-        return _alias(matrix, name)[:2], True
-    for placeholder in PLACEHOLDER.findall(matrix.recipes.by_name[image.recipe].tags[number]):
+        return _alias(given, name)[:2], True
+    pattern = matrix.recipes.by_name[image.recipe].tags[number]
+    for index, placeholder in enumerate(PLACEHOLDER.findall(pattern)):
         axis, _, arg = placeholder.partition(".")
         value = image.values.get(axis)
         if value is not None:
             text = matrix.config.axis(axis)[value].get(arg, "") if arg else value
-            if re.search(r"[^A-Za-z0-9_.-]", text):
+            is_first = not index and pattern.startswith("{")
+            if not re.fullmatch(r"[A-Za-z0-9_.-]*", text) or (is_first and text[:1] in ("", *".-")):
                 at = (*matrix.config.section(axis), value)
                 return ((*at, arg), False) if arg else (at, True)
     change = matrix.config.recipes.get(image.recipe)
@@ -240,12 +244,12 @@ def _cause_of_invalid(matrix: Matrix, name: Name) -> tuple[Path, bool]:
     return (_pattern_path(matrix, name) if is_written else image.path), False
 
 
-def _collision(matrix: Matrix, name: Name, other: Name) -> Problem:
+def _collision(given: Given, name: Name, other: Name) -> Problem:
     """Return the problem of two names that are one, of which at most one is another recipe's."""
-    image, owner = name[0], other[0]
+    matrix, image, owner = given.matrix, name[0], other[0]
     # An alias of the config is only one image's, so that is where to change it.
     is_alias = _is_pattern(matrix, name) and not _is_pattern(matrix, other)
-    path, on_key = _place_of(matrix, other if is_alias else name)
+    path, on_key = _place_of(given, other if is_alias else name)
     if image is owner and path[0] != "recipes":
         message = f"alias {_text(name)!r} is already the tag of that image; remove it"
     elif image is owner:
@@ -254,12 +258,18 @@ def _collision(matrix: Matrix, name: Name, other: Name) -> Problem:
         return _ambiguous_pattern(matrix, name, other)
     else:
         is_one = not _is_pattern(matrix, name) and not _is_pattern(matrix, other)
-        is_same = is_one and _alias(matrix, name)[:2] == _alias(matrix, other)[:2]
+        is_same = is_one and _alias(given, name)[:2] == _alias(given, other)[:2]
         remedy = "remove" if is_same else "rename"
         message = f"{_spelled(name, other)} would be a tag of both {owner} and {image}"
         message += f"; {remedy} one"
-    causes = ("recipes",), *sections(matrix.config)
+    causes = ("recipes",), *_reserved(matrix)
     return Problem(message=message, path=path, on_key=on_key, caused_by=causes)
+
+
+def _reserved(matrix: Matrix) -> Iterator[Path]:
+    """Yield the paths of axes whose names mean something else in a pattern."""
+    names = matrix.config.axes.keys() & {*LENGTHS, "recipe"}
+    yield from (("axes", name) for name in sorted(names))
 
 
 def _clash(matrix: Matrix, name: Name, other: Name, more: int) -> Problem:
@@ -308,10 +318,10 @@ def _ambiguous_pattern(matrix: Matrix, name: Name, other: Name) -> Problem:
         f"{image.recipe!r} with another character, such as '_' or '.'"
     )
     path = (*matrix.config.section(axis), values[0])
-    return Problem(message=message, path=path, on_key=True, caused_by=sections(matrix.config))
+    return Problem(message=message, path=path, on_key=True, caused_by=(*_reserved(matrix),))
 
 
-GLUED = r"([^{}_.-]*)\{([^{}.]*)[^{}]*\}([^{}_.-]*)"
+GLUED = r"([^{}_.-]*)\{([^{}.]*)[^{}]*\}(?=([^{}_.-]*))"
 """A placeholder, with the text before and after it up to a separator; compiled only for recipes."""
 
 
@@ -325,15 +335,13 @@ def _check_glued(matrix: Matrix) -> Iterator[Problem]:
     }
     if not any(glued.values()):
         return
-    variants = {id(cell.variant): cell.variant for cell in matrix.cells if cell.variant}
+    cells = (cell for cell in matrix.cells if cell.status == "built")
+    variants = {id(cell.variant): cell.variant for cell in cells if cell.variant}
     lines = itertools.chain.from_iterable(variant.line() for variant in variants.values())
-    told: set[tuple[str, int, str]] = set()
     for variant in {id(one): one for one in lines}.values():
         for number in range(len(variant.recipe.tags)):
             for before, axis, after in glued.get((variant.name, number), ()):
-                key = variant.name, number, axis
-                if axis in matrix.recipes.axes and axis not in variant.axes and key not in told:
-                    told.add(key)
+                if axis in matrix.recipes.axes and axis not in variant.axes:
                     message = (
                         f"{before + after!r} stays in the tag of images without {axis!r}; "
                         "move it into the values, or into a build arg of them"

@@ -109,12 +109,16 @@ def _check_repository(repository: str, config: Config, path: Path) -> Iterator[P
     elif not is_repository(url):
         message = f"{url!r} {invalid_reason(url)}"
         yield Problem(message=message, path=path, caused_by=(("base_url",),))
-    elif re.fullmatch(r"[a-z0-9.-]+\.[a-z]{2,}", repository):
+    elif re.fullmatch(HOST, repository):
         message = (
             f"{repository!r} is a name below 'base_url', so images are pushed to {url}; "
             f"if it is a registry, add the name of the image, as {repository}/NAME"
         )
         yield Problem(message=message, path=path, severity="warning")
+
+
+HOST = r"[a-z0-9-]+(\.[a-z0-9-]+)+\.[a-z]{2,}|[a-z0-9-]+\.(com|dev|io|net|org|internal|local)"
+"""What is a registry rather than a name with a dot."""
 
 
 def _check_braces(recipe: Recipe, recipes: Recipes, path: Path) -> Iterator[Problem]:
@@ -130,7 +134,7 @@ def _check_braces(recipe: Recipe, recipes: Recipes, path: Path) -> Iterator[Prob
     for at, text in texts:
         found = PLACEHOLDER.findall(text) if "{" in text else []
         if names := [name for name in found if name.partition(".")[0] in known]:
-            message = f"{{{names[0]}}} is not replaced here; only tags have patterns"
+            message = f"{{{names[0]}}} is not replaced here; only tags and aliases are patterns"
             yield Problem(message=message, path=at, severity="warning")
 
 

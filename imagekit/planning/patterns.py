@@ -29,6 +29,8 @@ class Pattern(msgspec.Struct, frozen=True, eq=False):
     """Picks these values."""
     lookups: dict[int, dict[str, str]]
     """For a build arg, by its place among the values: the text for each value of the axis."""
+    start: int
+    """The index of the tag, behind the repository's short name."""
 
     @classmethod
     def of(
@@ -70,12 +72,13 @@ class Pattern(msgspec.Struct, frozen=True, eq=False):
                     lookups[len(indexes)] = _texts(values(axis), arg)
                 indexes.append(axes.index(axis))
                 text += "%s"
-        return cls(text, tuple(indexes), picker(indexes), lookups)
+        return cls(text, tuple(indexes), picker(indexes), lookups, start)
 
     def after(self, prefix: str) -> Pattern:
         """Return the pattern with a text before the tag, instead of the repository's short name."""
-        tag = self.text.rpartition(":")[2]
-        return msgspec.structs.replace(self, text=f"{_literal(prefix)}:{tag}")
+        before = f"{_literal(prefix)}:"
+        text = before + self.text[self.start :]
+        return msgspec.structs.replace(self, text=text, start=len(before))
 
     def fill(self, values: tuple[str | None, ...]) -> str:
         """Return the tag of an image with these values of the axes."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -253,7 +253,7 @@ def _with_variants(
             mask = own | (above.mask if above else 0)
             if mask in variants[name]:
                 other = variants[name][mask].parent
-                own_axes = " × ".join(axis for axis, bit in bits.items() if mask & bit)
+                own_axes = _named(axis for axis, bit in bits.items() if mask & bit)
                 unclear[name, mask] = _both_fit(own_axes, other, above)
                 continue
             present = {axis for axis, bit in bits.items() if mask & bit}
@@ -300,11 +300,15 @@ def _both_fit(own: str, one: Variant | None, two: Variant | None) -> str:
     if names[0] != names[1]:
         upon = " and ".join(map(repr, names))
         return f"can be built upon {upon} for {own}; remove one from its 'parent'"
-    of = " or for ".join(" × ".join(parent.axes) for parent in (one, two) if parent)
+    of = " or for ".join(_named(parent.axes) for parent in (one, two) if parent)
     return (
-        f"is for {own} whether its parent {names[0]!r} is built for {of}; "
+        f"could be built for {own} upon {names[0]!r} for {of}; "
         "remove the axes that its parent may have from its 'axes'"
     )
+
+
+def _named(axes: Iterable[str]) -> str:
+    return " × ".join(axes) or "no axis"
 
 
 def parents_first(by_name: dict[str, Recipe]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import msgspec
 
 from imagekit.errors import Path, Problem, closest, did_you_mean, listed, show_path
-from imagekit.support.yaml_reader import Null, clean, invalid_text
+from imagekit.support.yaml_reader import Mapping, Null, clean, invalid_text
 
 Report = Callable[[Problem], None]
 Decoder = Callable[[Any, Path, Report], Any]
@@ -71,10 +71,12 @@ def items(value: Any, path: Path, report: Report) -> Iterator[tuple[str, Any, Pa
     if not isinstance(value, dict):
         report(unexpected("a mapping", value, path))
         return
-    for message, key, place in getattr(value, "problems", ()):
-        at = path if key is None else (*path, key)
-        see = () if key is None else at
-        report(Problem(message=message, path=at, see=see, place=place))
+    if isinstance(value, Mapping):
+        for mapping, (message, key, place) in value.all_problems():
+            at = path if key is None else (*path, key)
+            # The first of two keys is not found at the path of a mapping that merges them.
+            see = at if key is not None and mapping is value else ()
+            report(Problem(message=message, path=at, see=see, place=place))
     for key, child in value.items():
         if key.isascii() and "\0" not in key:
             yield key, child, (*path, key)

@@ -115,6 +115,20 @@ class Mapping(dict[str, Any]):
     """The invalid keys: for each a message, the key if it is text, and its position."""
     merged: Any = ()
     """The mappings under its merge key, of which the first has precedence."""
+    sources: Any = ()
+    """Those of them that have invalid keys, or have merged a mapping that does."""
+
+    def all_problems(self) -> Iterator[tuple[Mapping, Any]]:
+        """Yield the problems of this mapping and of those that are merged into it, each once."""
+        waiting, seen = [self], {id(self)}
+        while waiting:
+            mapping = waiting.pop()
+            yield from ((mapping, problem) for problem in mapping.problems)
+            # They are told where the mapping is read first.
+            mapping.problems = ()
+            new = [source for source in mapping.sources if id(source) not in seen]
+            seen.update(map(id, new))
+            waiting += new
 
 
 class Source:
@@ -456,25 +470,25 @@ def _set(mapping: Mapping, key: Any, value: Any) -> None:
 def _merge(mapping: Mapping | list[Any]) -> int:
     """Add the keys of the merged mappings before those of a mapping, which it may have itself.
 
-    Returns the number of its keys then; 0 if nothing is merged.
+    Returns the number of keys that were merged.
     """
     if isinstance(mapping, list) or not mapping.merged:
         return 0
     values = [one for value in mapping.merged for one in (value if _is_list(value) else [value])]
     mapping.merged = ()
+    mappings = [value for value in values if isinstance(value, Mapping)]
+    if len(mappings) < len(values):
+        problem = "what is merged with << must be a mapping", None, None
+        mapping.problems = [*mapping.problems, problem]
+    mapping.sources = [one for one in mappings if one.problems or one.sources]
     merged: dict[str, Any] = {}
-    for value in values:
-        if isinstance(value, Mapping):
-            for key, child in value.items():
-                merged.setdefault(key, child)
-            problems = value.problems
-        else:
-            problems = [("what is merged with << must be a mapping", None, None)]
-        mapping.problems = [*mapping.problems, *problems]
+    for one in mappings:
+        for key, child in one.items():
+            merged.setdefault(key, child)
     merged.update(mapping)
     mapping.clear()
     mapping.update(merged)
-    return len(merged)
+    return sum(map(len, mappings))
 
 
 def _is_list(value: Any) -> bool:

@@ -53,6 +53,17 @@ def test_a_file_that_is_not_copied_does_not_count(context):
     assert identity(context) == before
 
 
+def test_files_of_a_dockerfile_are_read_once_for_each_context(context):
+    (context / "sub/src").mkdir(parents=True)
+    (context / "sub/src/b.txt").write_text("b")
+    files = content_id.Files(context)
+    below = msgspec.structs.replace(step(), args=(*step().args[:-1], "sub"))
+    assert files.of(step()).keys() == {"Dockerfile", "src/a.txt"}
+    assert files.of(below).keys() == {"Dockerfile", "sub/src/b.txt"}
+    (context / "src/c.txt").write_text("later")
+    assert files.of(step(tag="r:b")).keys() == {"Dockerfile", "src/a.txt"}
+
+
 def test_what_is_ignored_does_not_count(context):
     (context / "Dockerfile").write_text("FROM x\nCOPY . /\n")
     (context / ".dockerignore").write_text(".venv\n")

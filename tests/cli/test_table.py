@@ -93,6 +93,8 @@ def test_a_very_long_cell_makes_no_other_line_long(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[2:] == [f" {long}   1", " y     2", " ───   3"]
     assert lines[0] == " a     b"
+    table.show(("a", "b"), [((long, "1"), ""), (("y", "2"), "")])
+    assert capsys.readouterr().out.splitlines()[2:] == [f" {long}   1", " y   2"]
 
 
 def test_symbols_that_are_not_measured_take_one_column():

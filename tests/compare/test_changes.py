@@ -124,6 +124,23 @@ def test_an_alias_that_is_another_image_s_now(before, after, lines):
     assert list(compare_files(*sides).lines()) == lines
 
 
+def test_to_pull_all_tags_is_not_to_push_them():
+    step = {"id": "all", "name": "docker", "args": ["push", "--all-tags", "r"]}
+    pull = step | {"args": ["pull", "--all-tags", "r"]}
+    changes = compare_files(text(build("a"), step), text(build("a"), pull))
+    assert told(changes, "a") == ["pushed yes → no"]
+    assert compare_files(text(build("a"), step), text(build("a"), step | {"id": "b"})).changed == {}
+
+
+def test_moved_aliases_are_counted_for_themselves():
+    many = [f"-tr:m{n}" for n in range(5)]
+    before = text(build("a", *many), build("b"))
+    changes = compare_files(before, text(build("a"), build("b", *many)))
+    assert changes.summary() == "5 aliases moved"
+    timed = text(build("a", *many[1:]), build("b", many[0]), timeout="9s")
+    assert compare_files(before, timed).summary() == "1 alias moved, timeout (none) → 9s"
+
+
 def test_an_image_that_moves_to_another_parent():
     before = text(build("a"), build("b"), on("a", "x"))
     changes = compare_files(before, text(build("a"), build("b"), on("b", "x")))

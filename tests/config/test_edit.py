@@ -235,6 +235,9 @@ images:
 """
 
 
+WITH_MERGE = "x-b: &b {a: {}}\naxes: {os: {<<: *b, c: {}}}\nimages: [{os: [a, c]}]\n"
+
+
 def test_what_entries_merge_is_changed_where_it_is():
     text = edit.add_value(MERGED, "os", "c", {})
     assert "&all {os: [a, b, c], python: py1}" in text
@@ -331,6 +334,8 @@ def test_lines_end_as_in_the_file():
         (lambda t: edit.add_value(t, "torch", "a", {}), "has no values in the file"),
         (lambda t: edit.remove_value(t, "python", "py5"), "has no value 'py5'"),
         (lambda t: edit.remove_value(t, "python", "py39"), "last value"),
+        (lambda _: edit.remove_value(WITH_MERGE, "os", "a"), "os has values of another mapping"),
+        (lambda _: edit.add_value(WITH_MERGE, "os", "n", {}), "os has values of another mapping"),
         (lambda t: edit.exclude(t + "\nexclude: []", Exclude(reason="")), "is empty in the file"),
     ],
 )

@@ -117,7 +117,7 @@ def test_declared_args():
     ],
 )
 def test_what_the_base_of_a_stage_is_made_of(image, without_default, undeclared):
-    text = f"ARG A\nARG B=b\nFROM $A AS one\nARG C=c\nFROM {image} AS Two\n"
+    text = f"ARG A\nARG B=b\nARG B\nFROM $A AS one\nARG C=c\nFROM {image} AS Two\n"
     found = parsed.stages(text)
     assert [*found] == ["0", "one", "1", "two"]
     assert found["1"] is found["two"]

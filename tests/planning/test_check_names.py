@@ -24,9 +24,7 @@ def test_names_in_which_nothing_is_found_together_are_fine_each(names):
     plan = msgspec.structs.replace(plan, images=tuple(images))
     matrix = imagekit.matrix(config)
     is_fine = check_names._are_fine(plan)
-    problems = [
-        *check_names._check_tags(matrix, plan),
-        *check_names._check_names(matrix, plan),
-    ]
+    given = check_names.Given(matrix, plan, {})
+    problems = [*check_names._check_tags(given), *check_names._check_names(given)]
     assert not (is_fine and problems)
     assert is_fine or problems or any(name.endswith(check_names.SUFFIXES) for name in names)

@@ -79,12 +79,34 @@ def test_merge_keys_cannot_stand_for_millions():
     assert str(source.locate(problem)) == "f:2:12: m"
 
 
+def test_a_mistake_in_a_merged_mapping_is_told_once():
+    lines = [f"- &a{n} {{<<: [*a{n - 1}, *a{n - 1}]}}" for n in range(1, 60)]
+    text = "x-m:\n- &a0 {k: 1, k: 2}\n" + "\n".join(lines) + "\na: *a59\nb: *a59\nc: *a0"
+    value = parse(text.encode(), "f").value
+    found = [problem for name in "abc" for _, problem in value[name].all_problems()]
+    assert [message for message, _, _ in found] == ["duplicate key 'k'; remove one"]
+    assert value["a"] == {"k": "1"}
+
+
+def test_merging_copies_as_many_keys_as_the_file_is_long(monkeypatch):
+    monkeypatch.setattr(yaml_reader, "MAX_VALUES", 10)
+    keys = ", ".join(f"k{n}: v" for n in range(9))
+    many = f"a: &a {{{keys}}}\nb: [{'{<<: *a}, ' * 20}]"
+    assert 10 < 9 * 20 < len(many)
+    assert len(parse(many.encode(), "f").value["b"]) == 20
+    with pytest.raises(ConfigError, match="the merge keys of this file"):
+        parse(many.replace("{<<: *a}", "{<<: [*a,*a,*a,*a]}").encode(), "f", TYPED)
+
+
 def test_the_place_of_a_merged_value_is_where_it_stands():
     source = parse(b"a: &a {x: 1}\nb: {<<: *a, y: 2}\nc: {<<: [*a, 3]}\nd: {<<: x}", "f", TYPED)
     problem = yaml_reader.Problem(message="m", path=("b", "x"))
     assert str(source.locate(problem)) == "f:1:11: m"
     problem = yaml_reader.Problem(message="m", path=("c", "x"))
     assert str(source.locate(problem)) == "f:1:11: m"
+    own = parse(b"a: &a {x: 1}\nb: {<<: *a, x: 2}", "f", TYPED)
+    problem = yaml_reader.Problem(message="m", path=("b", "x"))
+    assert str(own.locate(problem)) == "f:2:16: m"
     problem = yaml_reader.Problem(message="m", path=("d", "x"))
     assert str(source.locate(problem)) == "f:4:4: m"
 

@@ -335,9 +335,15 @@ def test_what_many_images_are_made_of_is_read_once(project, monkeypatch):
     monkeypatch.setattr(upload, "made_of", lambda *given: read.append(given) or {"Dockerfile": ""})
     steps = [step("build", f"h/r:a{n}") for n in range(3)]
     steps.append(step("build", "h/r:b") | {"dir": "sub"})
+    steps.append(step("build", "h/r:c"))
+    steps[-1]["args"] = ["build", "-t", "h/r:c", "-f", "Dockerfile", "sub"]
     pathlib.Path("b1.json").write_text(json.dumps({"steps": steps}))
     upload.needed(upload.files_of(pathlib.Path("b1.json")), project)
-    assert [given[1:] for given in read] == [("Dockerfile", "."), ("sub/Dockerfile", "sub")]
+    assert [given[1:] for given in read] == [
+        ("Dockerfile", "."),
+        ("sub/Dockerfile", "sub"),
+        ("Dockerfile", "sub"),
+    ]
 
 
 def test_what_is_ignored_is_decided_where_the_build_runs_so_that_goes_along(project):
