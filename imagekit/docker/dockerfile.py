@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Mapping
 
@@ -81,8 +82,14 @@ def default_args(dockerfile: str) -> dict[str, str]:
     return {name: value for name, equals, value in _args(dockerfile) if equals}
 
 
+@functools.lru_cache(maxsize=1)
+def _parsed(dockerfile: str) -> tuple[Instruction, ...]:
+    """The instructions of a Dockerfile, of which several things are asked one after another."""
+    return tuple(instructions(dockerfile))
+
+
 def _args(dockerfile: str) -> Iterator[tuple[str, str, str]]:
-    for one in instructions(dockerfile):
+    for one in _parsed(dockerfile):
         if one.name == "ARG":
             for word in shell_words(one.rest, one.escape):
                 name, equals, value = word.partition("=")
@@ -130,7 +137,7 @@ def stages(dockerfile: str) -> dict[str, Stage]:
     declared: dict[str, bool] = {}
     found: dict[str, Stage] = {}
     number = 0
-    for one in instructions(dockerfile):
+    for one in _parsed(dockerfile):
         if one.name == "ARG" and number == 0:
             for word in shell_words(one.rest, one.escape):
                 name, equals, _ = word.partition("=")

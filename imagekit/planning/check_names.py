@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+
+import msgspec
 
 from imagekit.config.schema import ORIGINAL_BASE_URL, RecipeChange
 from imagekit.docker.names import (
@@ -34,7 +35,7 @@ def check(matrix: Matrix, plan: Plan) -> Iterator[Problem]:
     url = plan.repository
     recipes = matrix.recipes.by_name
     if matrix.config.base_url is None and not all(
-        has_host(recipes[name].repository) for name in {image.recipe for image in plan.images}
+        has_host(recipes[image.recipe].repository) for image in plan.images
     ):
         message = (
             f"'base_url' is not set: images are tagged {ORIGINAL_BASE_URL}, the original "
@@ -66,7 +67,7 @@ def _are_fine(plan: Plan) -> bool:
     return is_one_each and are_tags(names) and not any(name.endswith(SUFFIXES) for name in names)
 
 
-class Given(NamedTuple):
+class Given(msgspec.Struct, frozen=True):
     """What names are checked with."""
 
     matrix: Matrix

@@ -64,7 +64,7 @@ class Matrix(msgspec.Struct, frozen=True, kw_only=True):
         """Yield every combination that no entry names, however many there are."""
         listed = tuple(cell for cell in self.cells if cell.path)
         shapes = _shapes(self.recipes, listed)
-        _add_parents(shapes, listed)
+        _add_parents(self.recipes, shapes, listed)
         return _not_listed(self.config, self.recipes, shapes)
 
 
@@ -75,7 +75,7 @@ def expand(config: Config, recipes: Recipes) -> tuple[Matrix, list[Problem]]:
     shapes = _shapes(recipes, cells)
     # Most configs list no values twice, and then no combination.
     may_repeat = sum(map(len, shapes.values())) < len(cells)
-    _add_parents(shapes, cells)
+    _add_parents(recipes, shapes, cells)
     number = sum(_count(config, recipes, shapes))
     few = number <= MAX_NOT_LISTED
     others = tuple(_not_listed(config, recipes, shapes)) if number and few else ()
@@ -181,10 +181,12 @@ def _shapes(recipes: Recipes, cells: Iterable[Cell]) -> dict[Shape, set[Values]]
     return shapes
 
 
-def _add_parents(shapes: Mapping[Shape, set[Values]], cells: tuple[Cell, ...]) -> None:
+def _add_parents(
+    recipes: Recipes, shapes: Mapping[Shape, set[Values]], cells: Iterable[Cell]
+) -> None:
     """Add the combinations that are built as parents, and so need not be listed."""
-    variants = {id(cell.variant): cell.variant for cell in cells if cell.variant is not None}
-    above = (one.parent for variant in variants.values() for one in variant.line())
+    variants = [variant for mask, name in shapes if (variant := recipes.find(name, mask))]
+    above = (one.parent for variant in variants for one in variant.line())
     if any(parent is not None and (parent.mask, parent.name) in shapes for parent in above):
         for _, parent, values in ancestors(cell for cell in cells if cell.status == "built"):
             if (seen := shapes.get((parent.mask, parent.name))) is not None:
