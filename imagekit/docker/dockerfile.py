@@ -114,13 +114,16 @@ def base_of(dockerfile: str, args: Mapping[str, str], target: str | None = None)
         elif one.name == "FROM":
             image = expanded(one.words[0], values, one.escape) if one.words else None
             base = stages.get((image or "").lower(), image) or None
-            names = [str(number)]
-            if len(one.words) == len(("image", "AS", "name")):
-                names.append(one.words[2].lower())
-            stages |= dict.fromkeys(names, base)
+            stages |= dict.fromkeys(_names(one, number), base)
             number += 1
     wanted = str(number - 1) if target is None else target.lower()
     return stages.get(wanted)
+
+
+def _names(one: Instruction, number: int) -> list[str]:
+    """The names of the stage that a FROM begins: its number, and the one that it is given."""
+    is_named = len(one.words) == len(("image", "AS", "name"))
+    return [str(number), one.words[2].lower()] if is_named else [str(number)]
 
 
 class Stage(msgspec.Struct, frozen=True):
@@ -149,10 +152,7 @@ def stages(dockerfile: str) -> dict[str, Stage]:
             others = (name for name in used - declared.keys() if not re.fullmatch(PLATFORM, name))
             own = Stage(frozenset(without), frozenset(others))
             stage = found.get(image.lower(), own)
-            names = [str(number)]
-            if len(one.words) == len(("image", "AS", "name")):
-                names.append(one.words[2].lower())
-            found |= dict.fromkeys(names, stage)
+            found |= dict.fromkeys(_names(one, number), stage)
             number += 1
     return found
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from imagekit.errors import Path, Problem, did_you_mean, listed
 from imagekit.planning.matrix import Cell, Combination, Matrix, combination_of
-from imagekit.planning.patterns import AT_BUILD, PLACEHOLDER, Pattern
+from imagekit.planning.patterns import NO_AXES, PLACEHOLDER, Pattern, misnamed
 from imagekit.planning.recipes import Values, Variant
 
 
@@ -90,15 +90,11 @@ def _check_pattern(
     values = dict(zip(matrix.recipes.axes, combination.values, strict=True))
     for placeholder in PLACEHOLDER.findall(name):
         axis, dot, arg = placeholder.partition(".")
-        message, path = "", at
-        if axis in (*AT_BUILD, "recipe"):
-            message = f"{{{axis}}} has no build args; write {{{axis}}}" if dot else ""
+        message, path = misnamed(placeholder, matrix.recipes.axes, (*values, *NO_AXES)), at
+        if message:
             path = at[:2]
-        elif axis not in values:
-            known = (*values, *AT_BUILD, "recipe")
-            available = f"; available: {listed(f'{{{one}}}' for one in known)}"
-            message = f"unknown axis {{{axis}}}{did_you_mean(axis, known) or available}"
-            path = at[:2]
+        elif axis in NO_AXES:
+            continue
         elif axis not in variant.axes:
             message = f"{combination} does not have the axis {axis!r}; remove {{{placeholder}}}"
         elif dot and arg not in (args := matrix.config.axis(axis)[values[axis] or ""]):

@@ -20,7 +20,7 @@ from imagekit.docker.names import (
 from imagekit.errors import Path, Problem
 from imagekit.planning.excludes import Excludes, ancestors
 from imagekit.planning.matrix import Cell, Combination, Matrix, sections
-from imagekit.planning.patterns import PLACEHOLDER
+from imagekit.planning.patterns import NO_AXES, PLACEHOLDER
 from imagekit.planning.plan import Image, Plan
 
 SUFFIXES = ("-push", "-pull", "-test")
@@ -269,7 +269,7 @@ def _collision(given: Given, name: Name, other: Name) -> Problem:
 
 def _reserved(matrix: Matrix) -> Iterator[Path]:
     """Yield the paths of axes whose names mean something else in a pattern."""
-    names = matrix.config.axes.keys() & {*LENGTHS, "recipe"}
+    names = matrix.config.axes.keys() & {*NO_AXES}
     yield from (("axes", name) for name in sorted(names))
 
 

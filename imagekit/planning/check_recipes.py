@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from imagekit.config.schema import SECTION, Config, Entry
 from imagekit.docker.names import INVALID_TAG, invalid_reason, is_repository, is_tag, resolve
 from imagekit.errors import MAX_LISTED, Path, Problem, did_you_mean, listed
-from imagekit.planning.patterns import AT_BUILD, PLACEHOLDER
+from imagekit.planning.patterns import AT_BUILD, NO_AXES, PLACEHOLDER, misnamed
 from imagekit.planning.recipes import Recipe, Recipes
 
 
@@ -130,7 +130,7 @@ def _check_braces(recipe: Recipe, recipes: Recipes, path: Path) -> Iterator[Prob
         *(((*path, "test", index), test) for index, test in enumerate(recipe.test)),
         *(((*path, "labels", key), label) for key, label in recipe.labels.items()),
     ]
-    known = {*recipes.axes, *AT_BUILD, "recipe"}
+    known = {*recipes.axes, *NO_AXES}
     for at, text in texts:
         found = PLACEHOLDER.findall(text) if "{" in text else []
         if names := [name for name in found if name.partition(".")[0] in known]:
@@ -182,17 +182,10 @@ def _check_placeholder(
     name: str, recipes: Recipes, config: Config, path: Path, placeholder: str
 ) -> Iterator[Problem]:
     axis, dot, arg = placeholder.partition(".")
-    if placeholder in (*AT_BUILD, "recipe"):
-        return
-    if axis in (*AT_BUILD, "recipe"):
-        message = f"{{{axis}}} has no build args; write {{{axis}}}"
-        yield Problem(message=message, path=path)
-        return
-    if axis not in recipes.axes:
-        known = listed(f"{{{known}}}" for known in recipes.axes)
-        others = (*recipes.axes, *AT_BUILD, "recipe")
-        near = did_you_mean(axis, others) or f"; available: {known}"
-        yield Problem(message=f"unknown axis {{{axis}}}{near}", path=path, caused_by=(("axes",),))
+    if message := misnamed(placeholder, recipes.axes, recipes.axes):
+        causes: tuple[Path, ...] = () if axis in NO_AXES else (("axes",),)
+        yield Problem(message=message, path=path, caused_by=causes)
+    if axis in NO_AXES or message:
         return
     values = config.axis(axis)
     if not values:

@@ -169,15 +169,15 @@ def _shapes(recipes: Recipes, cells: Iterable[Cell]) -> dict[Shape, set[Values]]
     shapes: dict[Shape, set[Values]] = {shape: set() for shape in names.items()}
     of_variants: dict[int, set[Values]] = {}
     for cell in cells:
-        variant, combination = cell.variant, cell.combination
+        variant = cell.variant
+        if variant is None:
+            # It is an error, with which no matrix is shown.
+            continue
         seen = of_variants.get(id(variant))
-        if seen is None and variant is None:
-            shape = recipes.mask(combination.values), combination.recipe
-            seen = shapes.get(shape, set())
-        elif seen is None:
-            seen = shapes.setdefault((variant.mask, variant.name), set())  # type: ignore[union-attr]
+        if seen is None:
+            seen = shapes.setdefault((variant.mask, variant.name), set())
             of_variants[id(variant)] = seen
-        seen.add(combination.values)
+        seen.add(cell.combination.values)
     return shapes
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
+
+from imagekit.errors import did_you_mean, listed
 
 Picker = Callable[[tuple[str | None, ...]], tuple[str | None, ...]]
 
@@ -16,6 +18,28 @@ SEPARATORS = "-_."
 
 AT_BUILD = ("date", "commit")
 """Placeholders with values that only the build knows. In tags of the plan they stay in braces."""
+
+
+NO_AXES = (*AT_BUILD, "recipe")
+"""Placeholders that name no axis."""
+
+
+def misnamed(placeholder: str, axes: Sequence[str], available: Iterable[str]) -> str:
+    """Return why a placeholder names nothing, with what may be meant; empty if it names something.
+
+    `available` are the names to list if none is close.
+    """
+    axis, dot, _ = placeholder.partition(".")
+    if axis in NO_AXES:
+        return f"{{{axis}}} has no build args; write {{{axis}}}" if dot else ""
+    if axis in axes:
+        return ""
+    near = did_you_mean(axis, (*axes, *NO_AXES))
+    return f"unknown axis {{{axis}}}{near or f'; available: {listed(map(_braced, available))}'}"
+
+
+def _braced(name: str) -> str:
+    return f"{{{name}}}"
 
 
 class Pattern(msgspec.Struct, frozen=True, eq=False):

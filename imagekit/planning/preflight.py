@@ -63,12 +63,12 @@ def _undeclared(name: str, images: list[Image], declared: set[str]) -> Iterator[
 
 def _stages(name: str, images: list[Image], known: dict[str, Stage]) -> Iterator[Problem]:
     """Yield warnings for stages that do not exist, and for a base image that nothing names."""
-    last = str(max(map(int, filter(str.isdecimal, known)), default=0))
     by_target: dict[str | None, list[Image]] = {}
     for image in images:
         by_target.setdefault(image.target, []).append(image)
     for target, users in by_target.items():
-        stage = known.get(last if target is None else target.lower())
+        last = next(reversed(known.values()), None)
+        stage = last if target is None else known.get(target.lower())
         if stage is None and target is not None:
             near = did_you_mean(target, [one for one in known if not one.isdecimal()])
             message = f"{name} has no stage {target!r}; needed by {counted(len(users), 'image')}"
